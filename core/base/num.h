@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Strict numbers: the whole text must be the number, overflow is refused. */
+#ifndef RF_BASE_NUM_H
+#define RF_BASE_NUM_H
+
+#include "core/base/str.h"
+
+/* Each returns 0, -EBADMSG (not a number) or -ERANGE. */
+MUST_CHECK int num_u32(struct str s, uint32_t *ret);
+MUST_CHECK int num_u64(struct str s, uint64_t *ret);
+MUST_CHECK int num_i64(struct str s, int64_t *ret); /* optional sign */
+MUST_CHECK int num_hex_u64(struct str s, uint64_t *ret);
+/* Script conversion: decimal with optional sign, or 0x hex; "" is 0. */
+MUST_CHECK int num_script(struct str s, int64_t *ret);
+#define NUM_DEC_MAX 21
+/* Writes the decimal text (no NUL) into out, at least NUM_DEC_MAX bytes; returns its length. */
+size_t num_dec(int64_t v, char *out);
+
+#endif

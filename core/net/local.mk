@@ -1,0 +1,2 @@
+# Files of core/net: one line each.
+libringfort_a_SOURCES +=

@@ -1,0 +1,2 @@
+# Files of core/proc: one line each.
+libringfort_a_SOURCES +=

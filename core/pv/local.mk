@@ -1,0 +1,2 @@
+# Files of core/pv: one line each.
+libringfort_a_SOURCES +=

@@ -1,0 +1,2 @@
+# Files of core/route: one line each.
+libringfort_a_SOURCES +=

@@ -1,0 +1,2 @@
+# Files of core/settings: one line each.
+libringfort_a_SOURCES +=

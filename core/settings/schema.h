@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Typed option tables: what a module or the core can be told by the script (modparam, global
+ * parameters), with default and range. One line adds one option.
+ */
+#ifndef RF_SETTINGS_SCHEMA_H
+#define RF_SETTINGS_SCHEMA_H
+
+#include <limits.h>
+
+#include "core/base/diag.h"
+#include "core/base/str.h"
+
+enum setting_type {
+	SETTING_END_T,
+	SETTING_INT_T,  /* int at offset */
+	SETTING_STR_T,  /* struct str at offset; the text lives for ever */
+	SETTING_FN_INT_T, /* fn is called for each occurrence (repeatable) */
+	SETTING_FN_STR_T,
+};
+
+struct setting;
+/* conf: the object the offsets are in. Returns 0, or diag_set()'s value with the reason. */
+typedef int setting_fn(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr);
+
+struct setting {
+	const char *name;
+	enum setting_type type;
+	size_t offset;
+	int64_t def, min, max;
+	const char *def_str;  /* NULL: unset */
+	setting_fn *fn;
+};
+
+/* clang-format off */
+#define SETTING_INT(name_, conf_, field_, def_, min_, max_) { .name = (name_), .type = SETTING_INT_T, .offset = offsetof(conf_, field_), .def = (def_), .min = (min_), .max = (max_) }
+#define SETTING_STR(name_, conf_, field_, def_) { .name = (name_), .type = SETTING_STR_T, .offset = offsetof(conf_, field_), .def_str = (def_) }
+#define SETTING_FN_INT(name_, fn_) { .name = (name_), .type = SETTING_FN_INT_T, .fn = (fn_), .min = INT64_MIN, .max = INT64_MAX }
+#define SETTING_FN_STR(name_, fn_) { .name = (name_), .type = SETTING_FN_STR_T, .fn = (fn_) }
+#define SETTING_END { .type = SETTING_END_T }
+/* clang-format on */
+
+void settings_defaults(const struct setting *table, void *conf);
+const struct setting *settings_find(const struct setting *table, struct str name);
+/* Sets one value. is_int tells which of i, s was given; the wrong kind, or a value out of range, is refused with the reason. */
+MUST_CHECK int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s, struct diag *reterr);
+
+#endif

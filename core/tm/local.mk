@@ -1,0 +1,2 @@
+# Files of core/tm: one line each.
+libringfort_a_SOURCES +=

@@ -1,0 +1,1 @@
+# modules/auth: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/auth_db: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/db_sqlite: see modules/README.md for the pattern.

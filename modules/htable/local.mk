@@ -1,0 +1,1 @@
+# modules/htable: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/jsonrpcs: see modules/README.md for the pattern.

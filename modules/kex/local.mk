@@ -1,0 +1,1 @@
+# modules/kex: see modules/README.md for the pattern.

@@ -1,0 +1,19 @@
+# Loadable modules: each lists itself in its own local.mk.
+include modules/pv/local.mk
+include modules/sl/local.mk
+include modules/tm/local.mk
+include modules/rr/local.mk
+include modules/maxfwd/local.mk
+include modules/textops/local.mk
+include modules/siputils/local.mk
+include modules/xlog/local.mk
+include modules/sanity/local.mk
+include modules/usrloc/local.mk
+include modules/registrar/local.mk
+include modules/auth/local.mk
+include modules/auth_db/local.mk
+include modules/htable/local.mk
+include modules/pike/local.mk
+include modules/jsonrpcs/local.mk
+include modules/db_sqlite/local.mk
+include modules/kex/local.mk

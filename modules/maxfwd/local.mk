@@ -1,0 +1,1 @@
+# modules/maxfwd: see modules/README.md for the pattern.

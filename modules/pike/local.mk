@@ -1,0 +1,1 @@
+# modules/pike: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/pv: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/registrar: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/rr: see modules/README.md for the pattern.

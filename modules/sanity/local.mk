@@ -1,0 +1,1 @@
+# modules/sanity: see modules/README.md for the pattern.

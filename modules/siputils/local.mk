@@ -1,0 +1,1 @@
+# modules/siputils: see modules/README.md for the pattern.

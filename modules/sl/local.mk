@@ -1,0 +1,1 @@
+# modules/sl: see modules/README.md for the pattern.

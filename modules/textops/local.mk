@@ -1,0 +1,1 @@
+# modules/textops: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/tm: see modules/README.md for the pattern.

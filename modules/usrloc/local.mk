@@ -1,0 +1,1 @@
+# modules/usrloc: see modules/README.md for the pattern.

@@ -1,0 +1,1 @@
+# modules/xlog: see modules/README.md for the pattern.

@@ -1,0 +1,2 @@
+# Files of shm: one line each.
+libringfort_a_SOURCES +=

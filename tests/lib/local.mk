@@ -1,0 +1,1 @@
+libtest_a_SOURCES += tests/lib/test_main.c tests/lib/test_main.h

@@ -1,0 +1,20 @@
+# Tests: one local.mk per folder under tests/unit.
+include tests/unit/shm/local.mk
+include tests/unit/base/local.mk
+include tests/unit/event/local.mk
+include tests/unit/settings/local.mk
+include tests/unit/sip/local.mk
+include tests/unit/proc/local.mk
+include tests/unit/net/local.mk
+include tests/unit/db/local.mk
+include tests/unit/transport/local.mk
+include tests/unit/rpc/local.mk
+include tests/unit/tm/local.mk
+include tests/unit/pv/local.mk
+include tests/unit/script/local.mk
+include tests/unit/route/local.mk
+include tests/unit/module/local.mk
+include tests/unit/main/local.mk
+include tests/unit/modules/local.mk
+include tests/lib/local.mk
+include tests/fuzz/local.mk
