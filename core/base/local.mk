@@ -1,2 +1,12 @@
 # Files of core/base: one line each.
-libringfort_a_SOURCES +=
+libringfort_a_SOURCES += core/base/avp.c core/base/avp.h
+libringfort_a_SOURCES += core/base/clock.c core/base/clock.h
+libringfort_a_SOURCES += core/base/diag.c core/base/diag.h
+libringfort_a_SOURCES += core/base/hashfn.c core/base/hashfn.h
+libringfort_a_SOURCES += core/base/log.c core/base/log.h
+libringfort_a_SOURCES += core/base/num.c core/base/num.h
+libringfort_a_SOURCES += core/base/pool.c core/base/pool.h
+libringfort_a_SOURCES += core/base/rng.c core/base/rng.h
+libringfort_a_SOURCES += core/base/str.c core/base/str.h
+libringfort_a_SOURCES += core/base/strbuf.c core/base/strbuf.h
+libringfort_a_SOURCES += core/base/value.c core/base/value.h

@@ -17,7 +17,8 @@ struct log_opts {
 	bool to_stderr;
 	bool color;
 	int facility;      /* syslog(3) LOG_DAEMON ... */
-	const char *ident; /* syslog identity; lives for ever */
+	const char *ident; /* syslog identity; lives for ever. NULL: "ringfort" */
+	const char *syslog_path; /* the datagram socket; NULL: /dev/log */
 };
 
 /* Context: start-up of each process; may be called again. */
@@ -28,13 +29,15 @@ void log_level_set(int level); /* the private one */
 int log_level(void);
 static inline bool log_on(int level)
 {
-	extern int log_level(void);
 	return level <= log_level();
 }
-/* Writes "LEVEL: text" with the process's prefix; a missing newline is added. */
+/*
+ * Writes one line, "PID LEVEL: prefix text" on stderr, the same without the PID in a syslog datagram. Control
+ * characters become spaces, so that nobody outside can forge a line. Errors of the log itself are only counted.
+ */
 void log_write(int level, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void log_vwrite(int level, const char *fmt, va_list ap);
-/* Writes raw text (xlog): "<levelname>: " + text, facility -1 for the default. */
+void log_vwrite(int level, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+/* Writes raw text (xlog): "<levelname>: " + text, facility -1 for the default. Newlines inside are kept. */
 void log_text(int level, int facility, struct str text);
 /* Logs at L_ERR with ": strerror(-err)" appended, and hands err back. */
 int log_fail(int err, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -42,6 +45,8 @@ int log_fail(int err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 const char *log_level_name(int level);
 /* Prefix written before each message while a SIP message is handled; STR_NULL for none. */
 void log_prefix_set(struct str prefix);
+/* Lines of this process that could not be written at once. */
+uint64_t log_dropped(void);
 
 #define log_error(...) log_write(L_ERR, __VA_ARGS__)
 #define log_crit(...) log_write(L_CRIT, __VA_ARGS__)

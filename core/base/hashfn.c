@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Keyed hashing. XXH3 with a seed alone mixes 64 bits of key into a published secret, so the 16 bytes
+ * of key are stretched to a whole private secret instead, and a chained seed is mixed in by hashing
+ * it together with the digest. Whoever never calls hashfn_key() gets a random key, made on first use:
+ * fine inside one process, useless between processes that did not fork after it.
+ */
+#include "core/base/hashfn.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "core/base/rng.h"
+
+static _Alignas(64) uint8_t secret[XXH3_SECRET_SIZE_MIN + 56];
+static bool keyed;
+
+void hashfn_key(const uint8_t *key16)
+{
+	keyed = XXH3_generateSecret(secret, sizeof(secret), key16, 16) == XXH_OK;
+}
+
+static COLD void key_random(void)
+{
+	uint8_t key[16];
+
+	rng_bytes(key, sizeof(key));
+	hashfn_key(key);
+}
+
+uint64_t hashfn64(const void *p, size_t n)
+{
+	if (UNLIKELY(!keyed))
+		key_random();
+	return XXH3_64bits_withSecret(p, n, secret, sizeof(secret));
+}
+
+uint64_t hashfn64_seed(const void *p, size_t n, uint64_t seed)
+{
+	uint64_t pair[2] = { seed, hashfn64(p, n) };
+
+	return hashfn64(pair, sizeof(pair));
+}
+
+uint32_t hashfn32(struct str s)
+{
+	uint64_t h = hashfn64(s.s, s.n);
+
+	return (uint32_t)(h ^ h >> 32);
+}
+
+uint32_t hashfn32_icase(struct str s)
+{
+	char low[256];
+	uint64_t h = 0;
+	size_t at = 0;
+
+	do { /* a block at a time: any length without memory */
+		size_t n = s.n - at < sizeof(low) ? s.n - at : sizeof(low);
+
+		for (size_t i = 0; i < n; i++) {
+			char c = s.s[at + i];
+
+			low[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+		}
+		h = at == 0 ? hashfn64(low, n) : hashfn64_seed(low, n, h);
+		at += n;
+	} while (at < s.n);
+	return (uint32_t)(h ^ h >> 32);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Numbers out of text and back. strtoul(3) and friends skip blanks, stop at rubbish and need a NUL; a
+ * protocol wants the whole token to be the number or a refusal. Overflow is told apart from nonsense.
+ */
+#include "core/base/num.h"
+
+#include <errno.h>
+
+int num_u64(struct str s, uint64_t *ret)
+{
+	uint64_t v = 0;
+	bool over = false;
+
+	if (s.n == 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned d = (unsigned char)s.s[i] - (unsigned)'0';
+
+		if (d > 9)
+			return -EBADMSG;
+		over |= __builtin_mul_overflow(v, 10u, &v);
+		over |= __builtin_add_overflow(v, d, &v);
+	}
+	if (over)
+		return -ERANGE;
+	*ret = v;
+	return 0;
+}
+
+int num_u32(struct str s, uint32_t *ret)
+{
+	uint64_t v = 0;
+	int err = num_u64(s, &v);
+
+	if (err < 0)
+		return err;
+	if (v > UINT32_MAX)
+		return -ERANGE;
+	*ret = (uint32_t)v;
+	return 0;
+}
+
+int num_i64(struct str s, int64_t *ret)
+{
+	bool neg = s.n > 0 && s.s[0] == '-';
+	uint64_t v = 0;
+	int err;
+
+	if (s.n > 0 && (s.s[0] == '-' || s.s[0] == '+'))
+		s = str_sub(s, 1, s.n);
+	err = num_u64(s, &v);
+	if (err < 0)
+		return err;
+	if (v > (uint64_t)INT64_MAX + (neg ? 1u : 0u))
+		return -ERANGE;
+	*ret = neg ? (int64_t)(0 - v) : (int64_t)v;
+	return 0;
+}
+
+int num_hex_u64(struct str s, uint64_t *ret)
+{
+	uint64_t v = 0;
+	bool over = false;
+
+	if (s.n == 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.s[i];
+		unsigned d;
+
+		if (c >= '0' && c <= '9')
+			d = c - (unsigned)'0';
+		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
+			d = (c | 0x20u) - (unsigned)'a' + 10u;
+		else
+			return -EBADMSG;
+		over |= v >> 60 != 0;
+		v = v << 4 | d;
+	}
+	if (over)
+		return -ERANGE;
+	*ret = v;
+	return 0;
+}
+
+int num_script(struct str s, int64_t *ret)
+{
+	uint64_t v = 0;
+	int err;
+
+	if (s.n == 0) {
+		*ret = 0;
+		return 0;
+	}
+	if (!str_istarts(s, STR_LIT("0x")))
+		return num_i64(s, ret);
+	err = num_hex_u64(str_sub(s, 2, s.n), &v);
+	if (err < 0)
+		return err;
+	if (v > INT64_MAX)
+		return -ERANGE;
+	*ret = (int64_t)v;
+	return 0;
+}
+
+size_t num_dec(int64_t v, char *out)
+{
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char tmp[NUM_DEC_MAX];
+	size_t n = 0, len = 0;
+
+	do {
+		tmp[n++] = (char)('0' + u % 10);
+		u /= 10;
+	} while (u);
+	if (v < 0)
+		out[len++] = '-';
+	while (n > 0)
+		out[len++] = tmp[--n];
+	return len;
+}

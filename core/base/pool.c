@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory of one message. Allocation moves a pointer in the current chunk; when it is full the next
+ * kept chunk is taken, or a new one twice as large made. A reset goes back to the first chunk and
+ * keeps 64 KiB of them, which is what nearly every message needs: so the steady state makes no malloc.
+ *
+ * Built with the address sanitizer, what is not allocated is poisoned and a gap is left behind every
+ * object, so that an over-read of a parsed piece is caught although it comes from one big chunk.
+ */
+#include "core/base/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POOL_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POOL_ASAN 1
+#endif
+#endif
+
+#ifdef POOL_ASAN
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION((p), (n))
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION((p), (n))
+#define GAP ((size_t)16)
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#define GAP ((size_t)0)
+#endif
+
+#define ALIGN ((size_t)16)
+#define CHUNK_MIN ((size_t)8 * 1024)
+#define CHUNK_MAX ((size_t)256 * 1024)
+#define KEEP_BYTES ((size_t)64 * 1024)
+
+struct chunk {
+	struct chunk *next;
+	size_t size, used; /* bytes of data */
+	size_t pad;        /* keeps data aligned */
+	char data[];
+};
+
+_Static_assert(offsetof(struct chunk, data) % 16 == 0, "chunk data must be aligned");
+
+struct pool {
+	struct chunk *first, *cur; /* chunks after cur are empty */
+	size_t limit, held;        /* bytes of data in all chunks */
+	size_t used;
+};
+
+struct pool *pool_new(size_t limit_bytes)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool)
+		pool->limit = limit_bytes;
+	return pool;
+}
+
+/* Frees the chunks from *link on. */
+static void drop_chunks(struct pool *pool, struct chunk **link)
+{
+	struct chunk *c = *link;
+
+	*link = NULL;
+	while (c) {
+		struct chunk *next = c->next;
+
+		pool->held -= c->size;
+		UNPOISON(c->data, c->size);
+		free(c);
+		c = next;
+	}
+}
+
+void pool_free(struct pool *pool)
+{
+	if (!pool)
+		return;
+	drop_chunks(pool, &pool->first);
+	free(pool);
+}
+
+void pool_reset(struct pool *pool)
+{
+	struct chunk **link = &pool->first;
+	size_t kept = 0;
+
+	while (*link && kept + (*link)->size <= KEEP_BYTES) {
+		kept += (*link)->size;
+		(*link)->used = 0;
+		POISON((*link)->data, (*link)->size);
+		link = &(*link)->next;
+	}
+	drop_chunks(pool, link);
+	pool->cur = pool->first;
+	pool->used = 0;
+}
+
+static inline size_t round_up(size_t n)
+{
+	return (n + (ALIGN - 1)) & ~(ALIGN - 1);
+}
+
+/* Makes cur a chunk with room for `need` bytes. */
+static bool more(struct pool *pool, size_t need)
+{
+	struct chunk **link = pool->cur ? &pool->cur->next : &pool->first;
+	struct chunk *c = *link;
+	size_t size;
+
+	if (c && c->size >= need) {
+		pool->cur = c;
+		return true;
+	}
+	if (need > pool->limit)
+		return false;
+	if (pool->limit - pool->held < need)
+		drop_chunks(pool, link); /* kept, but too small for this */
+	if (pool->limit - pool->held < need)
+		return false;
+	size = pool->held < CHUNK_MIN ? CHUNK_MIN : pool->held;
+	if (size > CHUNK_MAX)
+		size = CHUNK_MAX;
+	if (size < need)
+		size = need;
+	if (size > pool->limit - pool->held)
+		size = pool->limit - pool->held;
+	c = malloc(sizeof(*c) + size);
+	if (!c)
+		return false;
+	c->size = size;
+	c->used = 0;
+	c->next = *link;
+	*link = c;
+	pool->held += size;
+	pool->cur = c;
+	POISON(c->data, c->size);
+	return true;
+}
+
+void *pool_alloc(struct pool *pool, size_t size)
+{
+	size_t need;
+	char *p;
+
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	need = round_up(size ? size : 1) + GAP;
+	if (!pool->cur || pool->cur->size - pool->cur->used < need)
+		if (!more(pool, need))
+			return NULL;
+	p = pool->cur->data + pool->cur->used;
+	pool->cur->used += need;
+	pool->used += need;
+	UNPOISON(p, size);
+	return p;
+}
+
+void *pool_zalloc(struct pool *pool, size_t size)
+{
+	void *p = pool_alloc(pool, size);
+
+	if (p)
+		memset(p, 0, size);
+	return p;
+}
+
+void *pool_grow(struct pool *pool, void *p, size_t old_size, size_t new_size)
+{
+	struct chunk *c = pool->cur;
+	size_t old_need, new_need;
+	void *q;
+
+	if (!p)
+		return pool_alloc(pool, new_size);
+	if (new_size <= old_size)
+		return p;
+	if (new_size > SIZE_MAX / 2)
+		return NULL;
+	old_need = round_up(old_size ? old_size : 1) + GAP;
+	new_need = round_up(new_size) + GAP;
+	if (c && (char *)p + old_need == c->data + c->used &&
+	    c->size - c->used >= new_need - old_need) {
+		c->used += new_need - old_need;
+		pool->used += new_need - old_need;
+		UNPOISON(p, new_size);
+		return p;
+	}
+	q = pool_alloc(pool, new_size);
+	if (q && old_size)
+		memcpy(q, p, old_size);
+	return q;
+}
+
+struct str str_dup(struct pool *pool, struct str s)
+{
+	char *p = s.n < SIZE_MAX ? pool_alloc(pool, s.n + 1) : NULL;
+
+	if (!p)
+		return STR_NULL;
+	if (s.n)
+		memcpy(p, s.s, s.n);
+	p[s.n] = '\0';
+	return str_of(p, s.n);
+}
+
+int pool_printf(struct pool *pool, struct str *ret, const char *fmt, ...)
+{
+	char tmp[256];
+	va_list ap;
+	size_t n;
+	char *p;
+	int len;
+
+	va_start(ap, fmt);
+	len = vsnprintf(tmp, sizeof(tmp), fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return -EINVAL;
+	n = (size_t)len;
+	p = pool_alloc(pool, n + 1);
+	if (!p)
+		return -ENOMEM;
+	if (n < sizeof(tmp)) {
+		memcpy(p, tmp, n + 1);
+	} else {
+		va_start(ap, fmt);
+		len = vsnprintf(p, n + 1, fmt, ap);
+		va_end(ap);
+		assert(len >= 0 && (size_t)len == n);
+	}
+	*ret = str_of(p, n);
+	return 0;
+}
+
+size_t pool_used(const struct pool *pool)
+{
+	return pool->used;
+}
