@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sockets that this server listens on, and the names that count as "myself". The table is filled by the
+ * script at load and is the same in every process; entries are named by index. The supervisor opens the sockets.
+ */
+#ifndef RF_NET_LISTENER_H
+#define RF_NET_LISTENER_H
+
+#include "core/base/diag.h"
+#include "core/net/addr.h"
+#include "core/sip/uri.h"
+
+#define NET_LISTENERS_MAX 256u
+#define NET_LISTENER_NONE 0xffffu
+
+struct net_listener {
+	uint16_t index;
+	enum sip_proto proto;
+	struct net_addr addr;
+	struct str host;           /* text of addr, IPv6 in brackets: as it goes into Via and Record-Route */
+	struct str name;           /* n 0: none */
+	struct str adv_host;       /* n 0: none */
+	uint16_t adv_port;         /* 0: own port */
+	struct str via_sent_by;    /* "host[:port]" as printed in Via: advertised when set; port left out when default */
+	struct str uri_hostport;   /* "host[:port]" for Record-Route, likewise */
+	struct str sock_text;      /* "udp:1.2.3.4:5060" */
+	bool is_virtual;
+	int *udp_fds;              /* one per worker (SO_REUSEPORT); NULL for streams */
+	int listen_fd;             /* streams: one per worker too, in udp_fds; -1 */
+	unsigned n_fds;
+};
+
+/* One `listen=` value with its options ("udp:1.2.3.4:5060", names and interfaces are resolved here: start-up only).
+ * May add several. Returns 0 or -EBADMSG with the reason. */
+struct net_listen_spec {
+	enum sip_proto proto; /* SIP_PROTO_NONE: each that is enabled */
+	struct str host;      /* address, interface or host name; n 0: every address */
+	uint16_t port;        /* 0: default */
+	struct str adv_host;
+	uint16_t adv_port;
+	struct str name;
+	bool is_virtual;
+};
+MUST_CHECK int net_listener_add(const struct net_listen_spec *spec, struct diag *reterr);
+unsigned net_listener_count(void);
+const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */
+/* "[proto:]ip[:port]"; NULL when nothing listens there. */
+const struct net_listener *net_listener_find(struct str text);
+const struct net_listener *net_listener_named(struct str name);
+/* The one to send from to this destination: same protocol and family; `prefer` (index or NET_LISTENER_NONE) when it fits. */
+const struct net_listener *net_listener_for(enum sip_proto proto, const struct net_addr *to, uint16_t prefer);
+
+/* alias= / domain=: [proto:]host[:port]; 0 = any port, SIP_PROTO_NONE = any protocol. */
+MUST_CHECK int net_alias_add(enum sip_proto proto, struct str host, uint16_t port);
+unsigned net_alias_count(void);
+MUST_CHECK int net_alias_at(unsigned i, enum sip_proto *ret_proto, struct str *ret_host, uint16_t *ret_port);
+/* "myself": sockets, their advertised names, aliases, then what modules claim. port 0: any. proto NONE: any. */
+bool net_is_myself(struct str host, uint16_t port, enum sip_proto proto);
+typedef bool net_myself_fn(struct str host, uint16_t port, enum sip_proto proto);
+MUST_CHECK int net_myself_register(net_myself_fn *fn);
+
+/* Opens every socket (SO_REUSEPORT, one per worker, buffer sizes, random steering by classic BPF). Returns 0, or a negative
+ * errno with "what, where, why" in reterr and nothing left open. Context: supervisor. */
+struct net_open_opts {
+	unsigned n_workers;
+	int rx_bytes, tx_bytes;  /* socket buffers */
+	bool free_bind, no_tcp;
+	int tos;                 /* -1: leave */
+	int backlog;
+	bool steer_by_flow;
+};
+MUST_CHECK int net_listeners_open(const struct net_open_opts *opts, struct diag *reterr);
+void net_listeners_close(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where does a SIP URI lead (RFC 3263)? Literal addresses and cached names are answered at once; all else goes
+ * through c-ares (NAPTR, SRV, A, AAAA) without blocking. The cache is in shared memory.
+ */
+#ifndef RF_NET_RESOLVE_H
+#define RF_NET_RESOLVE_H
+
+#include "core/event/loop.h"
+#include "core/net/addr.h"
+#include "core/sip/uri.h"
+
+#define RESOLVE_TARGETS_MAX 16u
+
+struct resolve_query {
+	struct str host;
+	uint16_t port;         /* 0: not given (then SRV may be asked) */
+	enum sip_proto proto;  /* SIP_PROTO_NONE: not given (then NAPTR may be asked; default UDP, TLS for sips) */
+	bool secure;           /* sips: */
+};
+
+struct resolve_target {
+	struct net_addr addr;
+	enum sip_proto proto;
+};
+
+struct resolve_answer {
+	unsigned n;            /* in the order to be tried */
+	struct resolve_target target[RESOLVE_TARGETS_MAX];
+};
+
+struct resolve_conf { /* core parameters, same meaning */
+	int try_ipv6, try_naptr, udp_pref, tcp_pref, tls_pref, naptr_ignore_rfc, use_cache, srv_lb, cache_flags, negative_ttl, min_ttl, max_ttl, cache_mem_kb, retr_time, retr_no, use_search_list, slow_query_ms;
+	struct str servers;    /* "ip[:port],ip..." instead of resolv.conf; n 0: system */
+	unsigned timeout_ms;   /* whole query; default 5000 */
+};
+
+/* Context: supervisor, before forking (the shared cache); then resolve_start() in each worker. */
+MUST_CHECK int resolve_init(const struct resolve_conf *conf);
+MUST_CHECK int resolve_worker_init(struct loop *loop);
+
+/* err: 0, -ENOENT (no such name), -ETIMEDOUT, -EHOSTUNREACH. answer lives until return. */
+typedef void resolve_done_fn(void *arg, int err, const struct resolve_answer *answer);
+/* From literals, cache (and negative cache) only. Returns 0; -ENOENT when known not to exist; -EAGAIN when it must be asked. */
+MUST_CHECK int resolve_now(const struct resolve_query *q, struct resolve_answer *ret_answer);
+/* Asks; done is called later, never from within. Returns 0, -ENOMEM, -EBUSY when too many wait. */
+MUST_CHECK int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The processes: the supervisor forks workers and helpers, reaps and replaces them, and stops them all. It handles no
+ * SIP and takes no shared lock.
+ */
+#ifndef RF_PROC_PROC_H
+#define RF_PROC_PROC_H
+
+#include "core/event/loop.h"
+#include "shm/slot.h"
+
+struct proc_desc {
+	const char *name;        /* description in core.psx: printf format with one %u for the number, or none */
+	enum shm_slot_kind kind;
+	unsigned first_slot;     /* slot of number 0 */
+	unsigned n;
+	int rank;                /* core.psa: workers from 1, RPC -2 */
+	/* Runs in the child: sets up; the loop is run by proc. Returns 0 or negative errno (the child exits, start-up fails). */
+	int (*start)(struct loop *loop, unsigned number);
+	void (*stop)(unsigned number); /* orderly end: before the loop stops; may be NULL */
+};
+
+struct proc_opts {
+	unsigned exit_timeout_s;
+	bool fork;               /* false: -D, one process */
+	bool daemonize;
+	const char *pid_file;    /* NULL: none */
+	unsigned watchdog_ms;    /* a worker without heartbeat for that long is killed and replaced; 0 off */
+	void (*started)(void);   /* called in the supervisor once every child reported ready */
+};
+
+MUST_CHECK int proc_register(const struct proc_desc *desc);
+/* Forks all, supervises until told to stop. Returns the exit status of the program. */
+int proc_run(const struct proc_opts *opts);
+/* This process: number within its description, from 0; -1 in the supervisor. */
+int proc_number(void);
+
+/* Process table for RPC: shared. */
+struct proc_info {
+	pid_t pid;
+	int rank;
+	unsigned index, slot;
+	char desc[96];
+	unsigned restarts;
+};
+unsigned proc_count(void);
+MUST_CHECK int proc_at(unsigned index, struct proc_info *ret_info);
+/* Unix time of start. */
+int64_t proc_started_at(void);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Variables: a registry of classes, parsed references to them, reading and writing. Providers are tables registered by
+ * core and modules. Everything parsed lives in the pool given: the script generation's at load, the message's for dynamic text.
+ */
+#ifndef RF_PV_PV_H
+#define RF_PV_PV_H
+
+#include "core/transport/ctx.h"
+
+struct pv_spec;
+struct pv_trans; /* chain of transformations: trans.h */
+struct fmt;
+
+enum pv_flags {
+	PV_INNER = 1,      /* must have (inner) */
+	PV_INNER_OPT = 2,
+	PV_INDEX = 4,      /* takes [index] */
+	PV_FMT_INNER = 8,  /* inner may hold variables: spec->inner_fmt is compiled when it does */
+	PV_CONTEXT = 16,   /* gives null inside $T_req() and the like */
+};
+
+/* ret text must live as long as ctx->pool (or for ever). Return 0, or < 0: evaluation failed (differs from null). */
+typedef int pv_get_fn(struct ctx *ctx, const struct pv_spec *spec, struct value *ret);
+/* v: VALUE_NULL for $null. Return 0 or < 0 (refused; the reason was logged by the caller's caller). */
+typedef int pv_set_fn(struct ctx *ctx, const struct pv_spec *spec, const struct value *v);
+/* Checks and prepares spec->inner at load; may set spec->data, spec->arg. Returns 0 or diag_set(). */
+typedef int pv_prepare_fn(struct pool *pool, struct pv_spec *spec, struct diag *reterr);
+
+struct pv_def {
+	const char *name;      /* "ru" */
+	pv_get_fn *get;
+	pv_set_fn *set;        /* NULL: read only */
+	pv_prepare_fn *prepare;
+	unsigned flags;        /* enum pv_flags */
+	intptr_t arg;          /* the provider's own */
+};
+
+enum pv_index_kind { PV_IDX_NONE, PV_IDX_INT, PV_IDX_ALL, PV_IDX_PV };
+
+struct pv_spec {
+	const struct pv_def *def;
+	struct str text;           /* as written */
+	struct str inner;          /* n 0: none */
+	struct fmt *inner_fmt;     /* inner holds variables */
+	enum pv_index_kind idx_kind;
+	int idx;
+	struct pv_spec *idx_pv;
+	struct pv_trans *trans;    /* NULL: none */
+	void *data;
+	intptr_t arg;
+};
+
+/* Table ends with name NULL; lives for ever. Returns 0 or -EEXIST naming in the log. Context: before forking. */
+MUST_CHECK int pv_register(const struct pv_def *table);
+const struct pv_def *pv_find(struct str name);
+/* Parses one reference that starts at text.s[0] == '$'; *ret_len: bytes it took. `in_string`: name characters include '.'.
+ * Unknown name: -ENOENT with the nearest known name in the reason. */
+MUST_CHECK int pv_parse(struct pool *pool, struct str text, struct pv_spec **ret_spec, size_t *ret_len, struct diag *reterr);
+/* With transformations applied. Returns 0, or < 0 (prints nothing, counts as undefined). */
+MUST_CHECK int pv_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret);
+MUST_CHECK int pv_set(struct ctx *ctx, const struct pv_spec *spec, const struct value *v);
+bool pv_writable(const struct pv_spec *spec);
+/* inner text with variables replaced. */
+MUST_CHECK int pv_inner(struct ctx *ctx, const struct pv_spec *spec, struct str *ret);
+/* The index as a number (PV_IDX_INT, PV_IDX_PV); 0 without one. */
+MUST_CHECK int pv_index(struct ctx *ctx, const struct pv_spec *spec, int *ret);
+
+/* $var slots: names are numbered once per process image. Returns the slot. */
+MUST_CHECK int pv_var_slot(struct str name);
+/* The slot's value in this run, made with int 0 on first use; NULL without memory. */
+struct value *pv_var_at(struct ctx *ctx, int slot);
+
+/* Providers of the core; called by boot. */
+MUST_CHECK int pv_core_register(void);   /* $null $? $rc $retcode $env $envn $def $defn $defv $defs $iuid */
+/* Preprocessor defines for $def(): set by the script loader. */
+typedef bool pv_define_fn(struct str name, struct str *ret_value);
+void pv_set_defines(pv_define_fn *fn);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The path of one message: parse, check, transaction match, script, and what follows from how the script ended.
+ */
+#ifndef RF_ROUTE_ROUTE_H
+#define RF_ROUTE_ROUTE_H
+
+#include "core/script/vm.h"
+#include "core/transport/tx.h"
+
+struct route_conf { /* core parameters */
+	int force_rport, local_rport, check_via, reply_to_via, onsend_route_reply, log_engine, sip_warning, mhomed, udp_mtu, sip_parser_log;
+	enum sip_proto udp_mtu_try_proto;
+	struct str server_header;   /* whole field without CRLF; n 0: none */
+	struct str user_agent_header;
+	struct str log_prefix;      /* format text */
+	bool server_signature;
+	unsigned latency_limit_cfg_us;
+	unsigned parked_max;        /* contexts that may wait at one time */
+};
+extern struct route_conf route_conf;
+
+/* Before forking: registers core commands, tm hooks, counters. */
+MUST_CHECK int route_init(void);
+MUST_CHECK int route_worker_init(struct loop *loop);
+
+/* Runs an event route if the script has it (event_route[name]); done may be NULL. Returns 1 when it runs (or ran), 0 when there is none. */
+int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *ctx, int rc, void *arg), void *arg);
+/* A ctx with a faked OPTIONS-like request for event routes and timers; NULL at the limit. */
+struct ctx *route_faked_ctx(void);
+
+/*
+ * Answers the request of ctx: statefully when it has a transaction (and bind_tm), else statelessly. Adds ctx->reply_hdrs, Server, received/rport
+ * and a To-tag. Returns a script code: 1, -1 (ACK, or cannot be sent), -2 (CTX_F_NO_REPLY).
+ */
+int route_reply(struct ctx *ctx, int code, struct str reason);
+int route_reply_stateless(struct ctx *ctx, int code, struct str reason);
+/* Fields with CRLF for the next local reply. */
+MUST_CHECK int route_reply_add(struct ctx *ctx, struct str fields);
+/* To-tag of stateless replies to this request: same for a retransmission and its ACK. out: at least 40 bytes. */
+size_t route_totag(struct ctx *ctx, char *out);
+/* ";received=..;rport=.." for the top Via of ctx->msg per RFC 3261 18.2.1 and RFC 3581; may be empty. */
+struct str route_via1_params(struct ctx *ctx);
+/* Where a reply to ctx's request goes. */
+void route_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest);
+
+/* Stateless forward (forward()): returns a script code, SCRIPT_SUSPEND while DNS is asked. host n 0: dst_uri or Request-URI. */
+int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_proto proto);
+/* A reply forwarded by its second Via. */
+int route_forward_reply(struct ctx *ctx);
+
+/* Edits of the current Request-URI (core-functions.md, section 2). part: as the command names. */
+enum route_uri_part { RURI_ALL, RURI_HOST, RURI_HOSTPORT, RURI_HOSTPORTTRANS, RURI_PORT, RURI_USER, RURI_USERPASS, RURI_PREFIX, RURI_STRIP, RURI_STRIP_TAIL, RURI_USERPHONE, RURI_REVERT };
+MUST_CHECK int route_ruri_set(struct ctx *ctx, enum route_uri_part part, struct str text, int64_t n);
+/* Appends a branch (append_branch). uri n 0: the current one, whose attributes are then reset. 0, -ENOSPC, -EINVAL. */
+MUST_CHECK int route_branch_add(struct ctx *ctx, struct str uri, int q);
+
+/* Transaction match on arrival of ACK for stateless replies is the sl module's: it registers here. True: absorbed. */
+typedef bool route_ack_filter_fn(struct ctx *ctx);
+void route_ack_filter(route_ack_filter_fn *fn);
+/* Called after each stateless reply was sent (sl statistics, sl:local-response). */
+typedef void route_replied_fn(struct ctx *ctx, int code, int err);
+void route_on_replied(route_replied_fn *fn);
+
+#endif

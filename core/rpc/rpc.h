@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Commands at run time. A command is a row in a table; it reads typed parameters and builds a result tree that JSON and
+ * binrpc print each in their way (repeated member names are kept, never merged). Runs in process rpcd.
+ */
+#ifndef RF_RPC_RPC_H
+#define RF_RPC_RPC_H
+
+#include "core/base/str.h"
+
+struct rpc;       /* one call */
+struct rpc_node;  /* object or array under construction */
+struct strbuf;
+
+enum rpc_flags { RPC_RET_ARRAY = 1, RPC_EXEC_DELTA = 2 };
+
+typedef void rpc_fn(struct rpc *rpc);
+
+struct rpc_method {
+	const char *name;   /* "ul.dump" */
+	rpc_fn *fn;
+	unsigned flags;
+	const char *doc;
+};
+
+/* Table ends with name NULL; lives for ever. A taken name: warning, the first one stays. Context: before forking. */
+MUST_CHECK int rpc_register(const struct rpc_method *table);
+const struct rpc_method *rpc_find(struct str name);
+/* In byte order of names. NULL past the end. */
+const struct rpc_method *rpc_at(unsigned i);
+
+/* Parameters: taken in order. Return 0; -ENOENT when there are no more; -EINVAL when it cannot be converted. */
+MUST_CHECK int rpc_arg_str(struct rpc *rpc, struct str *ret);      /* strict: a JSON number is refused */
+MUST_CHECK int rpc_arg_any_str(struct rpc *rpc, struct str *ret);  /* '.': numbers become text */
+MUST_CHECK int rpc_arg_int(struct rpc *rpc, int64_t *ret);         /* a JSON string reads as 0 */
+MUST_CHECK int rpc_arg_double(struct rpc *rpc, double *ret);
+unsigned rpc_args_left(const struct rpc *rpc);
+bool rpc_arg_is_str(const struct rpc *rpc); /* the next one */
+
+/* Result. Top level: parent NULL. In objects name is the member, in arrays a name wraps {"name": v}; NULL: none. Texts are copied. */
+struct rpc_node *rpc_add_object(struct rpc *rpc, struct rpc_node *parent, const char *name);
+struct rpc_node *rpc_add_array(struct rpc *rpc, struct rpc_node *parent, const char *name);
+void rpc_add_int(struct rpc *rpc, struct rpc_node *parent, const char *name, int64_t v);
+void rpc_add_double(struct rpc *rpc, struct rpc_node *parent, const char *name, double v);
+void rpc_add_str(struct rpc *rpc, struct rpc_node *parent, const char *name, struct str v);
+void rpc_add_null(struct rpc *rpc, struct rpc_node *parent, const char *name);
+void rpc_add_bool(struct rpc *rpc, struct rpc_node *parent, const char *name, bool v);
+void rpc_add_printf(struct rpc *rpc, struct rpc_node *parent, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void rpc_fault(struct rpc *rpc, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* JSON-RPC 2.0: one request document in, the reply document out (module jsonrpcs and its transports).
+ * Returns 0; -EBADMSG when the text is no JSON (no reply). reply_name: copied out when the request has one. */
+struct rpc_json_out {
+	struct strbuf *reply;
+	char reply_name[128];
+	int fault_code;          /* 0: none */
+	char fault_text[128];
+};
+MUST_CHECK int rpc_json_run(struct str request, bool pretty, struct rpc_json_out *ret_out);
+
+/* system.*, core.*: registered by this. */
+MUST_CHECK int rpc_core_register(void);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A script generation: text -> preprocessor -> tokens -> tree -> checks -> verified bytecode. Immutable once loaded.
+ */
+#ifndef RF_SCRIPT_SCRIPT_H
+#define RF_SCRIPT_SCRIPT_H
+
+#include <stdio.h>
+
+#include "core/transport/ctx.h"
+
+struct script;
+
+enum script_err_level { SCRIPT_WARNING, SCRIPT_ERROR };
+struct script_err {
+	struct script_err *next;
+	enum script_err_level level;
+	struct str file;
+	unsigned line, column;
+	struct str text;       /* the reason */
+	struct str source;     /* the source line, for the caret */
+};
+
+/* What the script tells the program while it is read, in order. Each returns 0 or diag_set(): an error at that place. */
+struct script_host {
+	int (*load_module)(struct str name, struct str opts, struct diag *reterr);
+	int (*load_path)(struct str path, struct diag *reterr);
+	int (*modparam)(struct str module_regex, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr);
+	/* name = value: core parameter. listen and alias have their own. Unknown: -ENOENT with the nearest known name. */
+	int (*param)(struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr);
+	int (*listen)(const struct net_listen_spec *spec, struct diag *reterr);
+	int (*alias)(enum sip_proto proto, struct str host, uint16_t port, struct diag *reterr);
+	/* group.name = value: custom variables (language.md, section 9). */
+	int (*custom_var)(struct str group, int id, struct str name, bool is_int, int64_t i, struct str s, struct str desc, struct diag *reterr);
+};
+
+struct script_define {
+	struct str name, value;
+	bool has_value;
+};
+
+struct script_opts {
+	const char *path;                 /* "-": standard input */
+	const struct script_define *defines; /* -A */
+	unsigned n_defines;
+	const char *const *substs;        /* --subst, --substdef, --substdefs: "subst /a/b/" */
+	unsigned n_substs;
+	bool all_errors;
+	const struct script_host *host;
+	const char *version;              /* "6.2.0": the language level announced by KAMAILIO_VERSION */
+};
+
+/* Returns 0; -EBADMSG with at least one SCRIPT_ERROR in *ret_errs; -ENOENT when the file cannot be read (said in *ret_errs too).
+ * The list is always given (warnings); script_errs_free(). Context: start-up, or a reload's own process. */
+MUST_CHECK int script_load(const struct script_opts *opts, struct script **ret_script, struct script_err **ret_errs);
+void script_free(struct script *s);
+/* "file:line:column: error: text", the source line and a caret. */
+void script_err_print(FILE *out, const struct script_err *err);
+void script_errs_free(struct script_err *errs);
+/* Only the preprocessor: --cfg-print. */
+MUST_CHECK int script_preprocess(const struct script_opts *opts, FILE *out, struct script_err **ret_errs);
+
+/* Index of a route, or -1. name n 0: the unnamed one of that kind (main, core reply, onsend). CTX_EVENT: "tm:local-request".
+ * `route[X]` blocks are CTX_REQUEST with a name. */
+int script_route_find(const struct script *s, enum ctx_kind kind, struct str name);
+struct str script_route_name(const struct script *s, int route);
+/* Human-readable bytecode. */
+void script_disasm(const struct script *s, FILE *out);
+/* Value of a preprocessor define. */
+bool script_define_find(const struct script *s, struct str name, struct str *ret_value);
+/* flags a, b: number of a declared name, or -1. */
+int script_flag_find(struct str name);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Runs bytecode. All state of a run is data hung on the ctx, so that a run can stop at any call and go on later, in the next
+ * turn of the loop or after a database answered.
+ */
+#ifndef RF_SCRIPT_VM_H
+#define RF_SCRIPT_VM_H
+
+#include "core/script/script.h"
+
+enum vm_result { VM_DONE, VM_PARKED };
+
+/*
+ * Starts a top-level run of a route in ctx (ctx->kind is set to the kind). VM_DONE: *ret_rc holds the code of the block; the drop
+ * mark is CTX_F_DROP in ctx->mflags. VM_PARKED: somebody will ctx_wake(); then call vm_resume().
+ */
+enum vm_result vm_run(struct ctx *ctx, const struct script *s, int route, enum ctx_kind kind, int *ret_rc);
+/* rc: result of the function that parked. */
+enum vm_result vm_resume(struct ctx *ctx, int rc, int *ret_rc);
+/* Position for logs and traps: file:line of the action that runs; false when idle. */
+bool vm_position(const struct ctx *ctx, struct str *ret_file, unsigned *ret_line, struct str *ret_route);
+/* The generation that new runs use, of this process. */
+void vm_set_script(const struct script *s);
+const struct script *vm_script(void);
+
+struct vm_conf {
+	unsigned max_while_loops;     /* 0: no limit */
+	unsigned max_recursive_level;
+	bool return_raw;              /* return_mode 1 */
+	bool suspend_always;          /* debug: every function that may suspend is preceded by a park of one turn */
+};
+void vm_configure(const struct vm_conf *conf);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Transactions (RFC 3261, 17; RFC 6026), in shared memory: any worker serves any message. An event for a transaction whose
+ * route is running or parked waits in its inbox; no lock is held while a script runs.
+ *
+ * Functions with a script meaning return script codes (reference of module tm, 1.2 and 1.4): > 0 true, < 0 false, 0 ends the
+ * script, TM_SUSPEND / TM_CALL as core/script/func.h.
+ */
+#ifndef RF_TM_TM_H
+#define RF_TM_TM_H
+
+#include "core/transport/ctx.h"
+#include "core/transport/tx.h"
+
+#define TM_SUSPEND (-2147483647 - 1) /* = SCRIPT_SUSPEND */
+#define TM_CALL (-2147483647)        /* = SCRIPT_CALL */
+
+struct tm_txn; /* layout is private to tm */
+
+struct tm_conf { /* module parameters of tm, same names and defaults; times in ms */
+	int fr_timer, fr_inv_timer, wt_timer, retr_timer1, retr_timer2, max_inv_lifetime, max_noninv_lifetime, noisy_ctimer,
+	    auto_inv_100, restart_fr_on_each_reply, aggregate_challenges, reparse_invite, cancel_b_method, unmatched_cancel,
+	    failure_reply_mode, faked_reply_prio, remap_503_500, disable_6xx_block, failure_exec_mode, delayed_reply,
+	    reply_408_code, default_code, local_cancel_reason, e2e_cancel_reason, e2e_cancel_hop_by_hop, headers_mode,
+	    reparse_on_dns_failover, pass_provisional_replies, max_branches, reply_to_via;
+	struct str auto_inv_100_reason, reply_408_reason, default_reason, ac_extra_hdrs, on_sl_reply, failover_reply_codes;
+};
+extern struct tm_conf tm_conf; /* filled before forking, then read only */
+
+/* What tm needs from the layers above it; set by route before forking. */
+struct tm_hooks {
+	/* Continues the running script of ctx inside a route of that kind; cont gets the route's code and returns a script code.
+	 * Returns what the caller must return (TM_CALL), or < 0 when there is no such route. */
+	int (*call_route)(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg);
+	/* Starts a script run in a fresh ctx; ctx->finished is called when it is over (perhaps before this returns). */
+	int (*run_route)(struct ctx *ctx, enum ctx_kind kind, struct str name);
+	bool (*has_route)(enum ctx_kind kind, struct str name);
+	struct str (*server_header)(void); /* whole field with CRLF, or n 0 */
+	/* A stateless local reply built and sent (the sl way). */
+	int (*stateless_reply)(struct ctx *ctx, int code, struct str reason);
+	/* A reply that belongs to no transaction: forwarded by Via. */
+	int (*forward_reply)(struct ctx *ctx);
+	/* A local request was answered (uac callbacks of modules): see tm_uac_start(). */
+};
+void tm_set_hooks(const struct tm_hooks *hooks);
+MUST_CHECK int tm_init(void);                    /* supervisor, before forking */
+MUST_CHECK int tm_worker_init(struct loop *loop);
+
+/* ---- what the script calls ---- */
+int tm_newtran(struct ctx *ctx);
+int tm_check_trans(struct ctx *ctx);
+int tm_lookup_request(struct ctx *ctx);
+int tm_lookup_cancel(struct ctx *ctx);
+bool tm_exists(struct ctx *ctx);
+
+struct tm_relay_opts {
+	struct str host;         /* n 0: dst_uri or Request-URI */
+	uint16_t port;
+	enum sip_proto proto;    /* SIP_PROTO_NONE: as the URI says */
+	unsigned flags;          /* 1 no 100, 2 no internal reply, 4 no DNS failover */
+	bool replicate;          /* replies are swallowed */
+	bool cancel_only;        /* t_relay_cancel */
+};
+int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts); /* opts NULL: defaults */
+/* code 100-699. */
+int tm_reply(struct ctx *ctx, int code, struct str reason);
+int tm_reply_error(struct ctx *ctx);
+int tm_retransmit_reply(struct ctx *ctx);
+int tm_release(struct ctx *ctx);
+int tm_drop_replies(struct ctx *ctx, char mode); /* 'a' 'l' 'n' */
+enum tm_flag { TM_F_CANCELED = 1, TM_F_DISABLE_6XX = 2, TM_F_DISABLE_FAILOVER = 4, TM_F_DISABLE_INTERNAL_REPLY = 8, TM_F_NO_AUTO_ACK = 16, TM_F_NO_E2E_REASON = 32, TM_F_NO_INV_100 = 64 };
+int tm_flag_set(struct ctx *ctx, enum tm_flag flag, bool on);
+bool tm_is_canceled(struct ctx *ctx);
+bool tm_is_expired(struct ctx *ctx);
+bool tm_any_timeout(struct ctx *ctx);
+bool tm_any_replied(struct ctx *ctx);
+bool tm_branch_timeout(struct ctx *ctx);
+bool tm_branch_replied(struct ctx *ctx);
+int tm_set_fr(struct ctx *ctx, unsigned fr_inv_ms, unsigned fr_ms);
+int tm_set_retr(struct ctx *ctx, unsigned t1_ms, unsigned t2_ms);
+int tm_set_max_lifetime(struct ctx *ctx, unsigned inv_ms, unsigned noninv_ms);
+bool tm_grep_status(struct ctx *ctx, int code);
+/* By route kind, as t_check_status() and $T_reply_code: last sent, current, winning, branch; 0 none. */
+int tm_status(struct ctx *ctx);
+struct str tm_reason(struct ctx *ctx);
+/* Internal code of the last failed t_relay (negative), its SIP code and text "... (478/TM)". */
+int tm_error_reply(int internal_code, const char *suffix, int *ret_code, char *ret_text, size_t text_size);
+
+/* ---- what the route layer calls ---- */
+/* A reply from the network: true when a transaction took it (then the ctx is tm's). Also runs onreply routes. */
+bool tm_rx_reply(struct ctx *ctx);
+/* Before the request route, for every request: ACKs for local replies and retransmissions of requests whose transaction exists are
+ * answered from it at once. True when taken (caller frees ctx). */
+bool tm_rx_request(struct ctx *ctx);
+/* After the request route: delayed errors are answered, orphans released. */
+void tm_script_end(struct ctx *ctx);
+
+/* ---- transaction data for variables and modules ---- */
+struct tm_info {
+	uint32_t index, label;
+	enum sip_method method;
+	unsigned n_branches;
+	int uas_status;
+};
+MUST_CHECK int tm_info(struct ctx *ctx, struct tm_info *ret_info); /* -ENOENT: none */
+/* The transaction's request, parsed into a context of its own whose memory is ctx->pool ($T_req); NULL: none. */
+struct ctx *tm_request_ctx(struct ctx *ctx);
+/* The winning reply ($T_rpl), failure routes. */
+struct ctx *tm_reply_ctx(struct ctx *ctx);
+struct tm_branch_info {
+	struct str uri, ruid;
+	uint32_t bflags;
+	int last_status;
+};
+MUST_CHECK int tm_branch_info(struct ctx *ctx, unsigned branch, struct tm_branch_info *ret_info);
+
+/* ---- requests of our own ---- */
+struct tm_uac_req {
+	struct str method, ruri, next_hop, headers /* whole fields with CRLF, To and From in it */, body, callid /* n 0: made */;
+	uint16_t listener;    /* NET_LISTENER_NONE: choose */
+	uint32_t cseq;        /* 0: 10 */
+	unsigned fr_ms;       /* 0: fr_timer */
+};
+/* reply NULL on local timeout or failure (code 408, 477, 478). */
+typedef void tm_uac_fn(void *arg, int code, struct sip_msg *reply);
+MUST_CHECK int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void *arg, struct diag *reterr);
+
+/* ---- numbers ---- */
+struct tm_stats {
+	int64_t current, waiting, total, total_local, rpl_received, rpl_generated, rpl_sent, c6xx, c5xx, c4xx, c3xx, c2xx;
+};
+void tm_stats_read(struct tm_stats *ret_stats);
+struct tm_list_item {
+	uint32_t index, label;
+	char method[16], from[128], to[128], callid[128], cseq[16];
+	bool uas_request;
+	uint32_t flags, outgoings, ref_count;
+	uint64_t lifetime_ms;
+};
+typedef int tm_list_fn(const struct tm_list_item *item, void *arg);
+int tm_list(tm_list_fn *fn, void *arg);
+/* Cancels by Call-ID and CSeq number text. Returns the number of branches left, -ENOENT. */
+int tm_cancel(struct str callid, struct str cseq);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The context of one run of the script: the message, its memory, where it came from, where it shall go, and
+ * what the script left in it. Workers keep a free list. A function that must wait parks the context and
+ * the worker goes on with the next message; whoever completes the wait wakes it by ticket.
+ *
+ * Layers above hang their state here by pointer: tm its transaction, script its VM, pv its variables.
+ */
+#ifndef RF_TRANSPORT_CTX_H
+#define RF_TRANSPORT_CTX_H
+
+#include "core/base/avp.h"
+#include "core/net/listener.h"
+#include "core/sip/build.h"
+
+struct tm_txn;
+struct vm;
+struct loop_timer;
+
+/* Route kinds, as bits: what is running, and where a function may be used. */
+enum ctx_kind {
+	CTX_REQUEST = 1, CTX_FAILURE = 2, CTX_TM_REPLY = 4, CTX_CORE_REPLY = 8, CTX_BRANCH = 16, CTX_ONSEND = 32,
+	CTX_BRANCH_FAILURE = 64, CTX_LOCAL = 128, CTX_EVENT = 256,
+	CTX_ONREPLY = CTX_TM_REPLY | CTX_CORE_REPLY, CTX_ANY = 511
+};
+
+struct rx_info {
+	enum sip_proto proto;
+	uint16_t listener;       /* index of the socket it came in on */
+	uint32_t conn_id;        /* streams; 0: none */
+	struct net_addr src, dst;
+	uint64_t rx_us;          /* monotonic */
+	int64_t wall_s;          /* seconds since the epoch */
+	uint32_t wall_us;
+};
+
+#define CTX_BRANCHES_MAX 31u
+
+/* A destination: the main one (request URI) and each extra branch. Texts live in the ctx's pool. */
+struct ctx_target {
+	struct str uri;          /* main: n 0 = Request-URI as received */
+	struct str dst_uri;      /* n 0: none */
+	struct str path;         /* Path set: value of the Route field to add; n 0: none */
+	int16_t q;               /* 0-1000, -1 unset */
+	uint16_t listener;       /* forced send socket, NET_LISTENER_NONE: choose */
+	uint32_t bflags;
+	uint32_t conn_id;        /* stream to use, 0: none */
+	struct str ruid, instance, user_agent;
+};
+
+enum ctx_msg_flags { /* ctx->mflags, about sending */
+	CTX_F_FORCE_RPORT = 1, CTX_F_LOCAL_RPORT = 2, CTX_F_NO_REPLY = 4, CTX_F_RECORD_ROUTED = 8, CTX_F_FWD_NO_CONNECT = 16,
+	CTX_F_FWD_CLOSE = 32, CTX_F_RPL_NO_CONNECT = 64, CTX_F_RPL_CLOSE = 128, CTX_F_FINAL_SENT = 256, CTX_F_DROP = 512, CTX_F_FAKED = 1024,
+	CTX_F_RURI_CONSUMED = 2048, CTX_F_RETRANSMIT = 4096, CTX_F_DELAYED_ERROR = 8192
+};
+
+struct ctx {
+	/* message */
+	struct pool *pool;
+	struct sip_msg msg;
+	struct sip_edits edits;
+	struct rx_info rx;
+	char *rx_mem;              /* buffer that msg.buf lies in, owned by rx.c; NULL when in pool */
+	enum ctx_kind kind;
+	uint32_t msg_no;           /* $mi */
+
+	/* routing state */
+	struct ctx_target main;
+	struct ctx_target branch[CTX_BRANCHES_MAX];
+	uint8_t n_branches;        /* extra ones */
+	uint32_t flags, sflags;    /* setflag, setsflag */
+	uint64_t xflags;
+	uint32_t mflags;           /* enum ctx_msg_flags */
+	struct str adv_host;       /* set_advertised_address */
+	uint16_t adv_port;
+	struct str rr_params;      /* add_rr_param before record_route */
+	struct strbuf *reply_hdrs; /* whole fields with CRLF for the next local reply (append_to_reply); NULL: none */
+	struct str reply_body, reply_ctype;
+	struct avp_set avps;
+	int last_error;            /* internal code of tm/forward for sl_reply_error(); 0 none */
+
+	/* who hangs what here */
+	struct tm_txn *txn;        /* referenced; NULL: none looked up yet */
+	bool txn_checked;          /* looked up already */
+	uint8_t txn_branch;        /* branch of a reply / branch route / branch failure */
+	uint16_t fail_status;      /* failure routes: winning status */
+	struct str on_failure, on_reply, on_branch, on_branch_failure; /* t_on_*: names */
+	uint32_t fr_ms, fr_inv_ms; /* t_set_fr, 0: default */
+	struct str auth_user, auth_realm; /* after successful authentication; n 0 */
+	const struct sip_hdr *auth_hdr;   /* the authorised credentials field */
+	struct str raw_uri_for_log;
+	void *modstate[16];        /* per-message state of modules: index from ctx_modstate_register() */
+
+	/* script */
+	struct vm *vm;             /* NULL when not running */
+	struct value *vars;        /* $var slots, see pv */
+	unsigned n_vars;
+	int retcode;               /* $rc */
+
+	/* waiting */
+	uint32_t id, gen;          /* ticket = gen << 32 | id */
+	bool parked;
+	int park_rc;               /* result when the deadline passes */
+	struct loop_timer *park_timer;
+	void (*resume)(struct ctx *ctx, int rc); /* set by route: continue the script */
+	void (*finished)(struct ctx *ctx, int rc); /* called once when the run is over, before the ctx is freed */
+	void *finished_arg;
+	struct ctx *next_free;
+};
+
+/* Context: worker. limit: how many may exist at one time. */
+MUST_CHECK int ctx_pool_init(unsigned limit);
+/* Zeroed state, empty pool; NULL when the limit is reached: shed load. */
+MUST_CHECK struct ctx *ctx_new(void);
+/* Resets and keeps it. Safe inside callbacks; the caller must not touch it afterwards. */
+void ctx_free(struct ctx *ctx);
+unsigned ctx_in_use(void);
+unsigned ctx_parked(void);
+
+/* Takes the message's bytes over from the receive batch, so that they survive a park. */
+MUST_CHECK int ctx_keep_bytes(struct ctx *ctx);
+/*
+ * Starts a wait of at most deadline_ms (1 to 3600000); after it the run continues with rc_timeout.
+ * Returns the ticket. The function that parks then returns SCRIPT_SUSPEND.
+ */
+uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout);
+/* The context of a ticket while it still waits; NULL when it was woken, timed out or freed. */
+struct ctx *ctx_of_ticket(uint64_t ticket);
+/* Ends the wait: the script goes on with rc. A stale ticket is ignored. Context: the worker that parked it, from its loop,
+ * not from within the function that parked. */
+void ctx_wake(uint64_t ticket, int rc);
+
+/* Slot in ctx->modstate. Context: before forking. Returns the index or -ENOSPC. */
+MUST_CHECK int ctx_modstate_register(const char *name);
+/* Called for each context before it is reset (release references). Up to 8. */
+MUST_CHECK int ctx_on_free(void (*fn)(struct ctx *ctx));
+
+/* Current Request-URI text: rewritten, else as received. */
+struct str ctx_ruri(const struct ctx *ctx);
+/* Makes a context for a message given as bytes (copied): failure routes, locally generated requests, tests. NULL on bad bytes or at the limit. */
+MUST_CHECK struct ctx *ctx_from_bytes(struct str bytes, const struct rx_info *rx);
+
+#endif
