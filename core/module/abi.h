@@ -9,6 +9,7 @@
 
 #include "core/pv/trans.h"
 #include "core/rpc/rpc.h"
+#include "core/event/loop.h"
 #include "core/script/func.h"
 #include "core/settings/schema.h"
 #include "shm/intent.h"

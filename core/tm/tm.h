@@ -43,6 +43,7 @@ struct tm_hooks {
 	/* A local request was answered (uac callbacks of modules): see tm_uac_start(). */
 };
 void tm_set_hooks(const struct tm_hooks *hooks);
+struct loop;
 MUST_CHECK int tm_init(void);                    /* supervisor, before forking */
 MUST_CHECK int tm_worker_init(struct loop *loop);
 

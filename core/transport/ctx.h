@@ -15,6 +15,7 @@
 
 struct tm_txn;
 struct vm;
+struct loop;
 struct loop_timer;
 
 /* Route kinds, as bits: what is running, and where a function may be used. */
