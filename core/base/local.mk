@@ -10,3 +10,5 @@ libringfort_a_SOURCES += core/base/rng.c core/base/rng.h
 libringfort_a_SOURCES += core/base/str.c core/base/str.h
 libringfort_a_SOURCES += core/base/strbuf.c core/base/strbuf.h
 libringfort_a_SOURCES += core/base/value.c core/base/value.h
+libringfort_a_SOURCES += core/base/keyword.c core/base/keyword.h
+libringfort_a_SOURCES += core/base/scan.c core/base/scan.h

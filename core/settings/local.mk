@@ -1,2 +1,2 @@
 # Files of core/settings: one line each.
-libringfort_a_SOURCES +=
+libringfort_a_SOURCES += core/settings/schema.c core/settings/schema.h

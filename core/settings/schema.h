@@ -7,6 +7,7 @@
 #define RF_SETTINGS_SCHEMA_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "core/base/diag.h"
 #include "core/base/str.h"
@@ -42,7 +43,7 @@ struct setting {
 
 void settings_defaults(const struct setting *table, void *conf);
 const struct setting *settings_find(const struct setting *table, struct str name);
-/* Sets one value. is_int tells which of i, s was given; the wrong kind, or a value out of range, is refused with the reason. */
+/* Sets one value; the text of s must live for ever, it is not copied. is_int tells which of i, s was given; the wrong kind, or a value out of range, is refused with the reason. */
 MUST_CHECK int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s, struct diag *reterr);
 
 #endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Typed option tables. The table says which type a value has and where it goes; a value of the other type
+ * is refused and never converted, because a script that gives "5" for 5 means something else.
+ */
+#include "core/settings/schema.h"
+
+#include <inttypes.h>
+
+static int *int_at(const struct setting *set, void *conf)
+{
+	return (int *)(void *)((char *)conf + set->offset);
+}
+
+static struct str *str_at(const struct setting *set, void *conf)
+{
+	return (struct str *)(void *)((char *)conf + set->offset);
+}
+
+void settings_defaults(const struct setting *table, void *conf)
+{
+	for (const struct setting *set = table; set->type != SETTING_END_T; set++) {
+		if (set->type == SETTING_INT_T)
+			*int_at(set, conf) = (int)set->def;
+		else if (set->type == SETTING_STR_T)
+			*str_at(set, conf) = str_lit(set->def_str);
+	}
+}
+
+const struct setting *settings_find(const struct setting *table, struct str name)
+{
+	for (const struct setting *set = table; set->type != SETTING_END_T; set++)
+		if (str_eq(str_lit(set->name), name))
+			return set;
+	return NULL;
+}
+
+int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s,
+		 struct diag *reterr)
+{
+	bool wants_int = set->type == SETTING_INT_T || set->type == SETTING_FN_INT_T;
+
+	if (set->type == SETTING_END_T)
+		return diag_set(reterr, 0, "not a setting");
+	if (wants_int != is_int)
+		return diag_set(reterr, 0, "%s: %s expected", set->name, wants_int ? "a number" : "a string");
+	if (is_int && (i < set->min || i > set->max ||
+		       (set->type == SETTING_INT_T && (i < INT_MIN || i > INT_MAX))))
+		return diag_set(reterr, 0, "%s: %" PRId64 " is not from %" PRId64 " to %" PRId64, set->name,
+				i, set->min, set->max);
+	switch (set->type) {
+	case SETTING_INT_T:
+		*int_at(set, conf) = (int)i;
+		return 0;
+	case SETTING_STR_T:
+		*str_at(set, conf) = s;
+		return 0;
+	default:
+		return set->fn(conf, set, i, s, reterr);
+	}
+}
