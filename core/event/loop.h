@@ -17,24 +17,29 @@ struct loop_timer;
 
 enum loop_events { LOOP_READ = 1, LOOP_WRITE = 2 };
 
-/* events: what is ready (bits of loop_events), or a negative errno. */
+/*
+ * events: what is ready (bits of loop_events), or a negative errno. An error of the socket shows as readiness for
+ * all that is watched, as with epoll: the read, write or getsockopt(SO_ERROR) that follows tells it.
+ */
 typedef void loop_io_fn(void *arg, int fd, int events);
 typedef void loop_timer_fn(void *arg);
 typedef void loop_signal_fn(void *arg, int signum);
 typedef void loop_work_fn(void *arg);
 
 MUST_CHECK int loop_new(struct loop **ret_loop);
-void loop_free(struct loop *loop); /* closes what is still registered */
-/* Runs until loop_stop(). */
+/* Closes what is still registered (and with it, what _add() returned); waits for work that a thread has begun. */
+void loop_free(struct loop *loop);
+/* Runs until loop_stop(); what loop_on_turn() registered runs once more after the last event. */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* The loop of this process, set by loop_new(); NULL before. */
 struct loop *loop_self(void);
 
-/* Watches a descriptor; the caller keeps it and removes the watch before closing it. */
+/* Watches a descriptor (made nonblocking; one watch per descriptor, else -EEXIST); the caller keeps it and removes
+ * the watch before closing it. events may be 0: watch nothing for now. */
 MUST_CHECK int loop_io_add(struct loop *loop, int fd, int events, loop_io_fn *fn, void *arg, struct loop_io **ret_io);
 MUST_CHECK int loop_io_set(struct loop_io *io, int events);
-void loop_io_del(struct loop_io *io); /* NULL accepted */
+void loop_io_del(struct loop_io *io); /* NULL accepted; allowed inside its own callback */
 
 /* Private timers (not for shared objects: see shm/wheel.h). repeat_ms 0: once. The object stays valid until del. */
 MUST_CHECK int loop_timer_add(struct loop *loop, uint64_t after_ms, uint64_t repeat_ms, loop_timer_fn *fn, void *arg, struct loop_timer **ret_timer);
@@ -46,7 +51,21 @@ MUST_CHECK int loop_on_turn(struct loop *loop, loop_work_fn *fn, void *arg);
 /* Calls fn once, in the next turn. */
 MUST_CHECK int loop_defer(struct loop *loop, loop_work_fn *fn, void *arg);
 MUST_CHECK int loop_signal_add(struct loop *loop, int signum, loop_signal_fn *fn, void *arg);
-/* work runs in a thread of the pool, done in the loop. Returns 0 or -ENOMEM. */
+/* work runs in a thread of the pool, done in the loop (not any more once loop_free() began). Returns 0 or -ENOMEM. */
 MUST_CHECK int loop_work(struct loop *loop, loop_work_fn *work, loop_work_fn *done, void *arg);
+
+/*
+ * What stands between the loop and its sleep; for doorbell.c. Each turn: drain() at its start (true: more is waiting,
+ * do not sleep), then the functions of loop_on_turn(), then, only if the loop would sleep, may_sleep(); woke()
+ * follows before anything else runs.
+ */
+struct loop_gate {
+	bool (*drain)(void *arg);
+	bool (*may_sleep)(void *arg);
+	void (*woke)(void *arg);
+	void *arg;
+};
+/* One per loop, a second one replaces it. */
+void loop_gate_set(struct loop *loop, const struct loop_gate *gate);
 
 #endif
