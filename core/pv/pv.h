@@ -54,8 +54,8 @@ struct pv_spec {
 /* Table ends with name NULL; lives for ever. Returns 0 or -EEXIST naming in the log. Context: before forking. */
 MUST_CHECK int pv_register(const struct pv_def *table);
 const struct pv_def *pv_find(struct str name);
-/* Parses one reference that starts at text.s[0] == '$'; *ret_len: bytes it took. `in_string`: name characters include '.'.
- * Unknown name: -ENOENT with the nearest known name in the reason. */
+/* Parses one reference that starts at text.s[0] == '$'; *ret_len: bytes it took.
+ * (The script's lexer cuts its tokens itself; here names include '.'.) Unknown name: -ENOENT with the nearest known name in the reason. */
 MUST_CHECK int pv_parse(struct pool *pool, struct str text, struct pv_spec **ret_spec, size_t *ret_len, struct diag *reterr);
 /* With transformations applied. Returns 0, or < 0 (prints nothing, counts as undefined). */
 MUST_CHECK int pv_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret);
@@ -68,8 +68,22 @@ MUST_CHECK int pv_index(struct ctx *ctx, const struct pv_spec *spec, int *ret);
 
 /* $var slots: names are numbered once per process image. Returns the slot. */
 MUST_CHECK int pv_var_slot(struct str name);
-/* The slot's value in this run, made with int 0 on first use; NULL without memory. */
+/* As pv_var_slot() for $vn: a name space of its own, first value null. */
+MUST_CHECK int pv_vn_slot(struct str name);
+/* The slot's value in this run, made with int 0 ($vn: null; or what pv_var_default() said) on first use; NULL without memory. */
 struct value *pv_var_at(struct ctx *ctx, int slot);
+/* First value of a slot in each run (modparam varset); text is copied. Context: before forking. */
+MUST_CHECK int pv_var_default(int slot, const struct value *v);
+/* Walks the slots: true with the name; *ret_vn tells the name space. */
+bool pv_var_name(int slot, struct str *ret_name, bool *ret_vn);
+
+/* Core parameters that variables show. Filled before forking, then read only. */
+struct pv_conf {
+	int server_id;          /* $sid */
+	struct str instance_id; /* $iuid; n 0: unset */
+	int64_t start_s;        /* $Tb, seconds since the epoch; 0: when pv_core_register() was called */
+};
+extern struct pv_conf pv_conf;
 
 /* Providers of the core; called by boot. */
 MUST_CHECK int pv_core_register(void);   /* $null $? $rc $retcode $env $envn $def $defn $defv $defs $iuid */

@@ -31,15 +31,18 @@ struct trans_def {
 	trans_fn *fn;
 	uint8_t min_params, max_params;
 	bool null_ok;         /* takes null input */
+	bool comma_ok;        /* a parameter may be a lone ',' ({s.select,1,,}) */
 	bool raw;             /* params are not split: raw_params only ({re.subst,...}) */
 	int (*prepare)(struct pool *pool, struct pv_trans *t, struct diag *reterr); /* may be NULL */
 	intptr_t arg;
 };
 
 MUST_CHECK int trans_register(const struct trans_def *table); /* ends with cls NULL */
-/* Parses "{a.b,c}{...}" at the start of text. */
+/* Parses "{a.b,c}{...}" at the start of text, which lives as long as the pool. */
 MUST_CHECK int trans_parse(struct pool *pool, struct str text, struct pv_trans **ret_trans, size_t *ret_len, struct diag *reterr);
-/* Parameter values at run time. */
+/* Runs a chain over *v. Returns 0 or < 0: undefined. */
+MUST_CHECK int trans_apply(struct ctx *ctx, const struct pv_trans *t, struct value *v);
+/* Parameter values at run time. A variable that is null fails. */
 MUST_CHECK int trans_param_str(struct ctx *ctx, const struct trans_param *p, struct str *ret);
 MUST_CHECK int trans_param_int(struct ctx *ctx, const struct trans_param *p, int64_t *ret);
 

@@ -1,1 +1,5 @@
-# Unit tests of pv.
+check_PROGRAMS += tests/unit/pv/test_pv
+TESTS += tests/unit/pv/test_pv
+tests_unit_pv_test_pv_SOURCES = tests/unit/pv/test_pv.c
+tests_unit_pv_test_pv_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_pv_test_pv_LDADD = $(RF_TEST_LIBS)
