@@ -38,16 +38,18 @@ struct sip_msg {
 	uint16_t status;          /* reply */
 	struct str reason;
 	uint32_t headers_off;     /* start of the first header field */
+	uint32_t headers_end;     /* the empty line: where another field can be put in */
 	uint32_t body_off;        /* first byte behind the empty line */
 	struct sip_hdr *hdrs;
 	uint16_t n_hdrs;
 	uint16_t first[SIP_N_HEADERS], last[SIP_N_HEADERS]; /* index + 1; 0: none */
 	struct str body;          /* as long as Content-Length says, or the rest of the datagram */
+	bool bad_version;         /* a request with another version than SIP/2.0: answer 505 instead of 400 */
 	bool has_content_length;
 	uint32_t content_length;
 	uint32_t extra_bytes;     /* received behind the body (datagrams): to be ignored, RFC 3261, 18.3 */
 	struct pool *pool;
-	uint32_t parsed;          /* bits: which of the caches below hold a result */
+	uint32_t parsed;          /* bits: which of the caches below were tried, and which hold a result */
 	struct sip_uri ruri_c;
 	struct sip_via via1_c, via2_c;
 	struct sip_addr from_c, to_c;
@@ -57,15 +59,20 @@ struct sip_msg {
 /*
  * Parses start line and header fields of one complete message (datagram, or what sip_frame cut out).
  * pool: for the header table. ret_msg: the caller's memory (a context reuses it; need not be cleared).
- * Returns 0; -EBADMSG (not SIP, or a broken field line) with position and reason; -EMSGSIZE over
- * SIP_MSG_HEADERS_MAX fields or pool limits. Where as much as Via, From, To, Call-ID and CSeq could be found
- * behind a bad start line, ret_msg->n_hdrs is set so that a 400 or 505 can be answered: see sip_msg_answerable().
+ * CRLFs before the start line are skipped (buf starts behind them).
+ * Returns 0; -EBADMSG (not SIP, a broken start or field line, a bad Content-Length) with position and a reason that
+ * holds no bytes of the message and can stand in "400 <reason>"; -EMSGSIZE over SIP_MSG_HEADERS_MAX fields or pool limits.
+ * On failure ret_msg holds what was found up to there, enough for sip_msg_answerable() and sip_build_reply();
+ * bad_version then asks for 505.
  */
 MUST_CHECK int sip_msg_parse(struct pool *pool, struct str bytes, struct sip_msg *ret_msg, struct diag *reterr);
 /* Checks what every message needs before the script sees it: Via, Call-ID, CSeq (matching the method), From, To present,
- * single and parseable, Content-Length consistent. Returns 0, or -EBADMSG with the reason phrase for a 400 in reterr. */
+ * single and parseable, no more Content-Length than bytes; of requests also the Request-URI (any scheme will do: 416 is the
+ * script's), Max-Forwards in 0 to 255 when present, and the Contacts of a REGISTER.
+ * Returns 0, or -EBADMSG with the reason phrase for a 400 in reterr. */
 MUST_CHECK int sip_msg_check(struct sip_msg *msg, struct diag *reterr);
-/* A failed message that still is a request (not ACK) with the fields that a reply copies. */
+/* A failed message that still is a request (not ACK) with a top Via that tells where a reply goes. A reply copies
+ * From, To, Call-ID and CSeq as far as they are there (RFC 4475, 3.3.1). Safe after any result of sip_msg_parse(). */
 bool sip_msg_answerable(struct sip_msg *msg);
 
 /* First field of an id; NULL when absent. */

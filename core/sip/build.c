@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages out: a list of pieces (iovec) that point into the received bytes, into the edits' texts, and
+ * into constants; only numbers and merged Via parameters are written anew. The caller's edits and our own
+ * (top Via, Content-Length) become one sorted array, and one walk over it emits a region of the message.
+ * The body goes first, since its length decides about Content-Length.
+ */
+#include "core/sip/build.h"
+
+#include <errno.h>
+
+#include "core/base/num.h"
+#include "core/sip/sip_priv.h"
+
+#define MESSAGE_MAX 65535u
+#define VIA_PARAMS_MAX 8u
+#define OWN_PIECES 32u
+
+/* One change: at off drop some bytes and put text in. */
+struct change {
+	uint32_t off, drop;
+	struct str put;
+};
+
+struct changes {
+	struct change *list;
+	unsigned n, cap;
+};
+
+static const struct str crlf = STR_LIT("\r\n");
+
+/* --- pieces --- */
+
+static int out_init(struct sip_out *out, struct pool *pool, unsigned cap)
+{
+	*out = (struct sip_out){ .iov = pool_alloc(pool, cap * sizeof(*out->iov)), .cap = cap };
+	return out->iov ? 0 : -ENOMEM;
+}
+
+/* Room is made in advance; running out of it is our mistake and shows as EMSGSIZE in out_err(). */
+static void out_put(struct sip_out *out, struct str s)
+{
+	struct iovec *last = out->n_iov > 0 ? &out->iov[out->n_iov - 1] : NULL;
+
+	if (s.n == 0)
+		return;
+	out->bytes += s.n;
+	if (last && (const char *)last->iov_base + last->iov_len == s.s) {
+		last->iov_len += s.n;
+		return;
+	}
+	if (out->n_iov == out->cap) {
+		out->bytes = MESSAGE_MAX + 1;
+		return;
+	}
+	out->iov[out->n_iov].iov_base = (void *)(uintptr_t)s.s;
+	out->iov[out->n_iov++].iov_len = s.n;
+}
+
+static int out_err(const struct sip_out *out)
+{
+	return out->bytes > MESSAGE_MAX ? -EMSGSIZE : 0;
+}
+
+static void out_field(struct sip_out *out, struct str name, struct str value)
+{
+	out_put(out, name);
+	out_put(out, STR_LIT(": "));
+	out_put(out, value);
+	out_put(out, crlf);
+}
+
+void sip_out_copy(const struct sip_out *out, char *dst)
+{
+	for (unsigned i = 0; i < out->n_iov; i++) {
+		memcpy(dst, out->iov[i].iov_base, out->iov[i].iov_len);
+		dst += out->iov[i].iov_len;
+	}
+}
+
+/* --- changes --- */
+
+static int changes_init(struct changes *c, struct pool *pool, const struct sip_edits *edits, unsigned n_own)
+{
+	c->n = 0;
+	c->cap = n_own + (edits ? edits->n : 0u);
+	c->list = pool_alloc(pool, (c->cap ? c->cap : 1) * sizeof(*c->list));
+	if (!c->list)
+		return -ENOMEM;
+	for (const struct sip_edit *ed = edits ? edits->head : NULL; ed && c->n < c->cap; ed = ed->next)
+		c->list[c->n++] = (struct change){ ed->off, ed->drop, ed->put };
+	return 0;
+}
+
+/* Behind the others at its offset. */
+static int changes_add(struct changes *c, uint32_t off, uint32_t drop, struct str put)
+{
+	unsigned i = c->n;
+
+	if (c->n == c->cap)
+		return -ENOMEM;
+	for (; i > 0 && c->list[i - 1].off > off; i--)
+		c->list[i] = c->list[i - 1];
+	c->list[i] = (struct change){ off, drop, put };
+	c->n++;
+	return 0;
+}
+
+/*
+ * Emits [from, to) with the changes that start in it (those at `to` too when last). What begins inside
+ * bytes that are dropped already is not put in.
+ */
+static void emit(struct sip_out *out, struct str buf, uint32_t from, uint32_t to, const struct changes *c, bool last)
+{
+	uint32_t cur = from;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct change *ch = &c->list[i];
+		uint32_t end = ch->off + ch->drop;
+
+		if (ch->off > to || (ch->off == to && !last))
+			break;
+		if (ch->off >= cur && ch->off >= from) {
+			out_put(out, str_sub(buf, cur, ch->off - cur));
+			out_put(out, ch->put);
+			cur = ch->off;
+		}
+		if (end > cur)
+			cur = end;
+	}
+	if (cur < to)
+		out_put(out, str_sub(buf, cur, to - cur));
+}
+
+static bool touches(const struct changes *c, uint32_t from, uint32_t to)
+{
+	for (unsigned i = 0; i < c->n; i++)
+		if (c->list[i].off < to && c->list[i].off + c->list[i].drop >= from)
+			return true;
+	return false;
+}
+
+static uint32_t offset_in(const struct sip_msg *m, const char *p)
+{
+	return (uint32_t)(p - m->buf.s);
+}
+
+/*
+ * ";received=..;rport=.." into the top Via: a parameter that is there gets the new value, the others are
+ * put at the end of the value, in one text.
+ */
+static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, struct str params)
+{
+	const struct sip_via *via = sip_msg_via1(m);
+	struct str added = { NULL, 0 }, rest = params;
+	struct sip_param p, old;
+	char *text;
+	int more, err;
+
+	if (params.n == 0 || !via)
+		return 0;
+	text = pool_alloc(pool, params.n + VIA_PARAMS_MAX);
+	if (!text)
+		return -ENOMEM;
+	for (unsigned n = 0; (more = sip_param_next(&rest, &p)) > 0; n++) {
+		if (n == VIA_PARAMS_MAX)
+			return -EINVAL;
+		if (sip_param_find(via->params, p.name, &old)) {
+			err = changes_add(c, offset_in(m, old.raw.s), (uint32_t)old.raw.n, p.raw);
+			if (err < 0)
+				return err;
+			continue;
+		}
+		text[added.n++] = ';';
+		memcpy(text + added.n, p.raw.s, p.raw.n);
+		added.n += p.raw.n;
+	}
+	if (more < 0)
+		return -EINVAL;
+	added.s = text;
+	return added.n > 0 ? changes_add(c, offset_in(m, via->text.s + via->text.n), 0, added) : 0;
+}
+
+/* Takes the top Via value away: the whole field, or up to the next value of it. */
+static int change_drop_via1(struct changes *c, struct sip_msg *m)
+{
+	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
+	const struct sip_via *via = sip_msg_via1(m);
+	struct str rest, next;
+
+	if (!via)
+		return -EINVAL;
+	rest = sip_span(via->text.s + via->text.n, h->value.s + h->value.n);
+	if (sip_list_next(&rest, &next) <= 0)
+		return changes_add(c, h->off, h->len, STR_NULL);
+	return changes_add(c, offset_in(m, via->text.s), (uint32_t)(next.s - via->text.s), STR_NULL);
+}
+
+static struct str decimal(struct pool *pool, size_t v)
+{
+	char *p = pool_alloc(pool, NUM_DEC_MAX);
+
+	if (!p)
+		return STR_NULL;
+	return str_of(p, num_dec((int64_t)v, p));
+}
+
+static unsigned count(const struct sip_msg *m, enum sip_header id)
+{
+	unsigned n = 0;
+
+	for (const struct sip_hdr *h = sip_msg_hdr(m, id); h; h = sip_msg_hdr_next(m, h))
+		n++;
+	return n;
+}
+
+/* Makes Content-Length tell body_bytes; *ret_add: the text to put before the empty line (n 0: none). */
+static int change_content_length(struct changes *c, struct pool *pool, const struct sip_msg *m,
+				 const struct sip_edits *edits, size_t body_bytes, bool need_cl, struct str *ret_add)
+{
+	struct str text;
+	bool there = false;
+	int err = 0;
+
+	*ret_add = STR_NULL;
+	text = decimal(pool, body_bytes);
+	if (text.n == 0)
+		return -ENOMEM;
+	for (const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_CONTENT_LENGTH); h && err == 0;
+	     h = sip_msg_hdr_next(m, h)) {
+		if (edits && sip_edit_hdr_removed(edits, h))
+			continue;
+		there = true;
+		if (m->content_length != body_bytes)
+			err = changes_add(c, offset_in(m, h->value.s), (uint32_t)h->value.n, text);
+	}
+	if (err == 0 && !there && (need_cl || body_bytes != m->body.n))
+		*ret_add = text;
+	return err;
+}
+
+/* Header block (changes applied), Content-Length, empty line, body; behind what out holds already. */
+static int put_headers_and_body(struct sip_out *out, struct pool *pool, struct sip_msg *m,
+				const struct sip_edits *edits, struct changes *c, bool need_cl)
+{
+	struct str add_cl;
+	struct sip_out body;
+	int err = out_init(&body, pool, 2 * c->n + 4);
+
+	if (err < 0)
+		return err;
+	if (edits && edits->body_replaced)
+		out_put(&body, edits->new_body);
+	else
+		emit(&body, m->buf, m->body_off, m->body_off + (uint32_t)m->body.n, c, true);
+	err = change_content_length(c, pool, m, edits, body.bytes, need_cl, &add_cl);
+	if (err < 0)
+		return err;
+	emit(out, m->buf, m->headers_off, m->headers_end, c, true);
+	if (add_cl.n > 0)
+		out_field(out, STR_LIT("Content-Length"), add_cl);
+	out_put(out, str_sub(m->buf, m->headers_end, m->body_off - m->headers_end));
+	for (unsigned i = 0; i < body.n_iov; i++)
+		out_put(out, str_of(body.iov[i].iov_base, body.iov[i].iov_len));
+	return out_err(out);
+}
+
+/* --- received messages, changed --- */
+
+static int prepare(struct sip_out *out, struct changes *c, struct pool *pool, const struct sip_msg *m,
+		   const struct sip_edits *edits)
+{
+	unsigned own = VIA_PARAMS_MAX + 2 + count(m, SIP_H_CONTENT_LENGTH);
+	int err = changes_init(c, pool, edits, own);
+
+	return err < 0 ? err : out_init(out, pool, 4 * c->cap + OWN_PIECES);
+}
+
+/* With a new Request-URI the line is written anew; else edits may have touched it. */
+static void put_request_line(struct sip_out *out, const struct sip_msg *m, struct str ruri, const struct changes *c)
+{
+	if (ruri.n == 0 && touches(c, 0, m->headers_off - 1)) {
+		emit(out, m->buf, 0, m->headers_off, c, false);
+		return;
+	}
+	out_put(out, m->method_name);
+	out_put(out, STR_LIT(" "));
+	out_put(out, ruri.n > 0 ? ruri : m->ruri);
+	out_put(out, STR_LIT(" SIP/2.0\r\n"));
+}
+
+int sip_build_request(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits,
+		      const struct sip_forward *fwd, bool need_cl, struct sip_out *ret_out)
+{
+	struct sip_out out;
+	struct changes c;
+	int err = prepare(&out, &c, pool, msg, edits);
+
+	if (err == 0)
+		err = change_via1(&c, pool, msg, fwd->via1_params);
+	if (err < 0)
+		return err;
+	put_request_line(&out, msg, fwd->ruri, &c);
+	out_put(&out, fwd->via);
+	out_put(&out, fwd->extra);
+	err = put_headers_and_body(&out, pool, msg, edits, &c, need_cl);
+	if (err < 0)
+		return err;
+	*ret_out = out;
+	return 0;
+}
+
+static int put_status_line(struct sip_out *out, struct pool *pool, uint16_t status, struct str reason)
+{
+	struct str code = decimal(pool, status);
+
+	if (code.n == 0)
+		return -ENOMEM;
+	if (status < 100 || status > 699 || str_find_char(reason, '\r') >= 0 || str_find_char(reason, '\n') >= 0)
+		return -EINVAL;
+	out_put(out, STR_LIT("SIP/2.0 "));
+	out_put(out, code);
+	out_put(out, STR_LIT(" "));
+	out_put(out, reason);
+	out_put(out, crlf);
+	return 0;
+}
+
+int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits,
+			    uint16_t new_status, struct str new_reason, bool need_cl, struct sip_out *ret_out)
+{
+	struct sip_out out;
+	struct changes c;
+	int err = prepare(&out, &c, pool, msg, edits);
+
+	if (err == 0)
+		err = change_drop_via1(&c, msg);
+	if (err < 0)
+		return err;
+	if (new_status == 0 && new_reason.n == 0)
+		emit(&out, msg->buf, 0, msg->headers_off, &c, false);
+	else
+		err = put_status_line(&out, pool, new_status ? new_status : msg->status,
+				      new_reason.n > 0 ? new_reason : msg->reason);
+	if (err == 0)
+		err = put_headers_and_body(&out, pool, msg, edits, &c, need_cl);
+	if (err < 0)
+		return err;
+	*ret_out = out;
+	return 0;
+}
+
+/* --- messages of our own --- */
+
+/* A field as received, its line end made CRLF. */
+static void copy_field(struct sip_out *out, const struct sip_hdr *h)
+{
+	out_put(out, sip_span(h->name.s, h->value.s + h->value.n));
+	out_put(out, crlf);
+}
+
+static void copy_fields(struct sip_out *out, const struct sip_msg *m, enum sip_header id)
+{
+	for (const struct sip_hdr *h = sip_msg_hdr(m, id); h; h = sip_msg_hdr_next(m, h))
+		copy_field(out, h);
+}
+
+static void copy_first(struct sip_out *out, const struct sip_msg *m, enum sip_header id)
+{
+	const struct sip_hdr *h = sip_msg_hdr(m, id);
+
+	if (h)
+		copy_field(out, h);
+}
+
+static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m, struct str via1_params)
+{
+	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
+	struct changes c;
+	int err = changes_init(&c, pool, NULL, VIA_PARAMS_MAX + 1);
+
+	if (err == 0)
+		err = change_via1(&c, pool, m, via1_params);
+	if (err < 0 || !h)
+		return err;
+	emit(out, m->buf, h->off, offset_in(m, h->value.s + h->value.n), &c, true);
+	out_put(out, crlf);
+	while ((h = sip_msg_hdr_next(m, h)) != NULL)
+		copy_field(out, h);
+	return 0;
+}
+
+static bool has_to_tag(struct sip_msg *m, const struct sip_hdr *to)
+{
+	const struct sip_addr *addr = sip_msg_to(m);
+
+	if (addr)
+		return addr->tag.n > 0;
+	return str_ifind(to->value, STR_LIT(";tag=")) >= 0; /* a To that does not parse: being refused */
+}
+
+static void copy_to(struct sip_out *out, struct sip_msg *m, const struct sip_reply_opts *opts)
+{
+	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_TO);
+
+	if (!h)
+		return;
+	out_put(out, sip_span(h->name.s, h->value.s + h->value.n));
+	if (opts->status > 100 && opts->to_tag.n > 0 && !has_to_tag(m, h)) {
+		out_put(out, STR_LIT(";tag="));
+		out_put(out, opts->to_tag);
+	}
+	out_put(out, crlf);
+}
+
+int sip_build_reply(struct pool *pool, struct sip_msg *msg, const struct sip_reply_opts *opts,
+		    struct sip_out *ret_out)
+{
+	unsigned n_copied = count(msg, SIP_H_VIA) + count(msg, SIP_H_RECORD_ROUTE);
+	struct str length = decimal(pool, opts->body.n);
+	struct sip_out out;
+	int err = length.n > 0 ? out_init(&out, pool, 2 * n_copied + 2 * VIA_PARAMS_MAX + OWN_PIECES) : -ENOMEM;
+
+	if (err == 0)
+		err = put_status_line(&out, pool, opts->status, opts->reason);
+	if (err == 0)
+		err = copy_vias(&out, pool, msg, opts->via1_params);
+	if (err < 0)
+		return err;
+	if (opts->record_routes)
+		copy_fields(&out, msg, SIP_H_RECORD_ROUTE);
+	copy_first(&out, msg, SIP_H_FROM);
+	copy_to(&out, msg, opts);
+	copy_first(&out, msg, SIP_H_CALL_ID);
+	copy_first(&out, msg, SIP_H_CSEQ);
+	if (opts->status == 100)
+		copy_first(&out, msg, SIP_H_TIMESTAMP); /* RFC 3261, 8.2.6.1 */
+	out_put(&out, opts->extra);
+	if (opts->body.n > 0 && opts->content_type.n > 0)
+		out_field(&out, STR_LIT("Content-Type"), opts->content_type);
+	out_field(&out, STR_LIT("Content-Length"), length);
+	out_put(&out, crlf);
+	out_put(&out, opts->body);
+	err = out_err(&out);
+	if (err < 0)
+		return err;
+	*ret_out = out;
+	return 0;
+}
+
+int sip_build_local(struct pool *pool, struct str sent_invite, enum sip_method method, struct str to,
+		    struct str extra, struct sip_out *ret_out)
+{
+	struct sip_msg *m = pool_alloc(pool, sizeof(*m));
+	const char *name = sip_method_name(method);
+	const struct sip_via *via;
+	const struct sip_cseq *cseq;
+	struct sip_out out;
+	int err;
+
+	if (!m)
+		return -ENOMEM;
+	err = sip_msg_parse(pool, sent_invite, m, NULL);
+	if (err < 0)
+		return err;
+	via = sip_msg_via1(m);
+	cseq = sip_msg_cseq(m);
+	if (!name || m->kind != SIP_REQUEST || !via || !cseq)
+		return -EINVAL;
+	err = out_init(&out, pool, 2 * count(m, SIP_H_ROUTE) + OWN_PIECES);
+	if (err < 0)
+		return err;
+	out_put(&out, str_lit(name));
+	out_put(&out, STR_LIT(" "));
+	out_put(&out, m->ruri);
+	out_put(&out, STR_LIT(" SIP/2.0\r\n"));
+	out_field(&out, STR_LIT("Via"), via->text);
+	copy_fields(&out, m, SIP_H_ROUTE);
+	copy_first(&out, m, SIP_H_FROM);
+	if (to.n > 0)
+		out_field(&out, STR_LIT("To"), to);
+	else
+		copy_first(&out, m, SIP_H_TO);
+	copy_first(&out, m, SIP_H_CALL_ID);
+	out_put(&out, STR_LIT("CSeq: "));
+	out_put(&out, cseq->number_text);
+	out_put(&out, STR_LIT(" "));
+	out_put(&out, str_lit(name));
+	out_put(&out, STR_LIT("\r\nMax-Forwards: 70\r\n"));
+	out_put(&out, extra);
+	out_put(&out, STR_LIT("Content-Length: 0\r\n\r\n"));
+	err = out_err(&out);
+	if (err < 0)
+		return err;
+	*ret_out = out;
+	return 0;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What only core/sip shares: character classes, and the walk over the lines of a header block. */
+#ifndef RF_SIP_PRIV_H
+#define RF_SIP_PRIV_H
+
+#include "core/base/str.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+enum sip_char_class {
+	SIP_C_TOKEN = 1,   /* RFC 3261, 25.1 token */
+	SIP_C_WS = 2,      /* SP HTAB CR LF: what LWS is made of */
+	SIP_C_DIGIT = 4,
+	SIP_C_ALPHA = 8,
+	SIP_C_HEX = 16,
+	SIP_C_HOST = 32,   /* of a host name; '_' too, since people use it */
+	SIP_C_NOT_URI = 64 /* controls, SP, DEL, '<', '>', '"': never inside a URI */
+};
+
+extern const uint8_t sip_chars[256];
+
+static inline bool sip_char_is(char c, unsigned classes)
+{
+	return (sip_chars[(unsigned char)c] & classes) != 0;
+}
+
+/* Skips LWS: [p, end). */
+static inline const char *sip_skip_ws(const char *p, const char *end)
+{
+	while (p < end && sip_char_is(*p, SIP_C_WS))
+		p++;
+	return p;
+}
+
+static inline const char *sip_skip_class(const char *p, const char *end, unsigned classes)
+{
+	while (p < end && sip_char_is(*p, classes))
+		p++;
+	return p;
+}
+
+static inline struct str sip_span(const char *from, const char *to)
+{
+	return (struct str){ from, (size_t)(to - from) };
+}
+
+static inline struct str sip_trim(struct str s)
+{
+	while (s.n > 0 && sip_char_is(s.s[0], SIP_C_WS)) {
+		s.s++;
+		s.n--;
+	}
+	while (s.n > 0 && sip_char_is(s.s[s.n - 1], SIP_C_WS))
+		s.n--;
+	return s;
+}
+
+static inline char sip_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+/* Behind the closing quote of the quoted string that starts at p ('"'); NULL when it is not closed. */
+static inline const char *sip_skip_quoted(const char *p, const char *end)
+{
+	for (p++; p < end; p++) {
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\' && ++p == end)
+			break;
+	}
+	return NULL;
+}
+
+/* First a or b in [p, end), or end. Never reads at or behind end. */
+static inline const char *sip_find2(const char *p, const char *end, char a, char b)
+{
+#if defined(__SSE2__)
+	const __m128i va = _mm_set1_epi8(a), vb = _mm_set1_epi8(b);
+
+	while (end - p >= 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		unsigned hits = (unsigned)_mm_movemask_epi8(
+			_mm_or_si128(_mm_cmpeq_epi8(v, va), _mm_cmpeq_epi8(v, vb)));
+
+		if (hits)
+			return p + __builtin_ctz(hits);
+		p += 16;
+	}
+#endif
+	while (p < end && *p != a && *p != b)
+		p++;
+	return p;
+}
+
+/* One header field as the walk finds it; all pointers into the block. */
+struct sip_line {
+	const char *start, *name_end; /* the name, white space before the colon not counted */
+	const char *value, *value_end; /* trimmed */
+	const char *next;              /* behind the line end */
+};
+
+enum sip_line_kind {
+	SIP_LINE_FIELD = 1,
+	SIP_LINE_EMPTY = 0,    /* end of the header; next is behind it */
+	SIP_LINE_CUT = -1,     /* the block ends before the line does */
+	SIP_LINE_BROKEN = -2,  /* no colon, no name, or starts with white space */
+	SIP_LINE_STRAY_CR = -3 /* a CR that ends no line */
+};
+
+/*
+ * Takes the field at p, with its folded lines. Lines end in CRLF or a bare LF. For a broken line `next`
+ * is set too where the walk can go on.
+ */
+static inline enum sip_line_kind sip_line_take(const char *p, const char *end, struct sip_line *ret)
+{
+	const char *colon, *q;
+	bool stray = false, broken = false;
+
+	ret->start = ret->name_end = p;
+	ret->next = end;
+	if (p >= end)
+		return SIP_LINE_CUT;
+	if (*p == '\n') {
+		ret->next = p + 1;
+		return SIP_LINE_EMPTY;
+	}
+	if (*p == '\r' && end - p >= 2 && p[1] == '\n') {
+		ret->next = p + 2;
+		return SIP_LINE_EMPTY;
+	}
+	colon = sip_find2(p, end, ':', '\n');
+	if (colon == end)
+		return SIP_LINE_CUT;
+	q = colon;
+	if (*colon == ':') {
+		const char *e = colon;
+
+		while (e > p && (e[-1] == ' ' || e[-1] == '\t'))
+			e--;
+		ret->name_end = e;
+		broken = e == p || *p == ' ' || *p == '\t' ||
+			 memchr(p, '\r', (size_t)(e - p)) != NULL;
+		q++;
+	} else {
+		broken = true;
+	}
+	ret->value = q;
+	for (;;) {
+		q = sip_find2(q, end, '\r', '\n');
+		if (q == end)
+			return SIP_LINE_CUT;
+		if (*q == '\r') {
+			if (end - q < 2)
+				return SIP_LINE_CUT;
+			if (q[1] != '\n') {
+				stray = true;
+				q++;
+				continue;
+			}
+			q++;
+		}
+		q++;
+		if (q >= end || (*q != ' ' && *q != '\t'))
+			break;
+	}
+	ret->next = q;
+	if (broken)
+		return SIP_LINE_BROKEN;
+	ret->value = sip_skip_ws(ret->value, q);
+	ret->value_end = q;
+	while (ret->value_end > ret->value && sip_char_is(ret->value_end[-1], SIP_C_WS))
+		ret->value_end--;
+	return stray ? SIP_LINE_STRAY_CR : SIP_LINE_FIELD;
+}
+
+/* host[:port] of URIs and Via; white space around the colon is taken (Via has it, URIs hold none). */
+struct sip_hostport {
+	struct str host, port_text; /* IPv6 without brackets */
+	uint16_t port;
+	bool host_v6;
+};
+
+struct diag;
+bool sip_is_ipv4(struct str s);
+bool sip_is_ipv6(struct str s);
+/* Moves *pos behind it. base: where positions in reterr count from. Returns 0 or -EBADMSG. */
+MUST_CHECK int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *ret,
+				  struct diag *reterr, const char *base);
+
+#endif
