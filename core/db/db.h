@@ -55,6 +55,9 @@ typedef void db_done_fn(void *arg, int err, struct db_rows *rows, struct str err
  */
 MUST_CHECK int db_query(struct db *db, struct str sql, const struct db_val *params, unsigned n_params, unsigned deadline_ms, db_done_fn *done, void *arg);
 
+/* Worker's end: waiting queries get -ECANCELED, connections are closed. */
+void db_close_all(void);
+
 unsigned db_rows_n(const struct db_rows *rows);
 unsigned db_rows_cols(const struct db_rows *rows);
 /* Out of range: DB_NULL. The text lives as long as rows. */
@@ -62,6 +65,8 @@ struct db_val db_rows_at(const struct db_rows *rows, unsigned row, unsigned col)
 struct str db_rows_col_name(const struct db_rows *rows, unsigned col);
 int64_t db_rows_affected(const struct db_rows *rows);
 void db_rows_free(struct db_rows *rows);
+/* In a continuation: the caller keeps the result and frees it later. */
+struct db_rows *db_rows_take(struct db_rows *rows);
 /* Drivers build results with these. */
 MUST_CHECK struct db_rows *db_rows_new(unsigned n_cols);
 MUST_CHECK int db_rows_col(struct db_rows *rows, unsigned col, struct str name);

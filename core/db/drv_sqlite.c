@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SQLite without waiting: statements run in threads of libuv's pool, at most one per connection at a time, in the order they came.
+ *
+ * A handle has two connections, one for reading and one for changing, because in WAL mode a reader never waits for a
+ * writer: a registration being written, or another process that holds the write lock, delays no password look-up. A connection
+ * opens in its first job, so even a file system that hangs blocks no worker.
+ *
+ * Dates are Julian days (REAL), as Kamailio's driver reads and writes them.
+ */
+#include "core/db/drv_sqlite.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define FILES_MAX 16u
+#define STMTS_MAX 32u         /* prepared statements kept per connection */
+#define BUSY_DEFAULT_MS 10000 /* in a thread: nobody else waits for it */
+#define JULIAN_EPOCH 2440587.5
+
+struct file_opts {
+	char path[512];
+	bool readonly;
+	int busy_ms; /* -1: default */
+	char journal[16];
+};
+
+static struct {
+	struct file_opts file[FILES_MAX];
+	unsigned n_files;
+} g;
+
+struct stmt {
+	char *sql;
+	size_t n;
+	sqlite3_stmt *st;
+	uint64_t used; /* last use, to find the oldest */
+};
+
+struct job {
+	struct job *next;
+	char *sql;
+	size_t sql_n;
+	struct db_val *params;
+	unsigned n_params;
+	void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text);
+	void *arg;
+	int err;
+	struct db_rows *rows;
+	char err_text[200];
+};
+
+struct side { /* one connection and its queue */
+	struct conn *conn;
+	sqlite3 *db;
+	struct stmt stmt[STMTS_MAX];
+	uint64_t clock;
+	struct job *first, *last; /* waiting; touched by the loop only */
+	struct job *running;      /* batch that a thread works on */
+	bool busy;
+};
+
+struct conn {
+	struct loop *loop;
+	char path[512];
+	struct side read, write;
+	bool closing;
+};
+
+static struct file_opts *file_find(const char *path, bool make)
+{
+	struct file_opts *f;
+
+	for (unsigned i = 0; i < g.n_files; i++) {
+		if (strcmp(g.file[i].path, path) == 0)
+			return &g.file[i];
+	}
+	if (!make || g.n_files == FILES_MAX || strlen(path) >= sizeof(g.file[0].path))
+		return NULL;
+	f = &g.file[g.n_files++];
+	memcpy(f->path, path, strlen(path) + 1);
+	f->busy_ms = -1;
+	return f;
+}
+
+static struct file_opts *file_make(struct str path)
+{
+	char z[512];
+
+	if (path.n >= sizeof(z) || path.n == 0)
+		return NULL;
+	memcpy(z, path.s, path.n);
+	z[path.n] = '\0';
+	return file_find(z, true);
+}
+
+int drv_sqlite_set_readonly(struct str path)
+{
+	struct file_opts *f = file_make(path);
+
+	if (!f)
+		return -ENOSPC;
+	f->readonly = true;
+	return 0;
+}
+
+int drv_sqlite_set_busy_timeout(struct str path, unsigned ms)
+{
+	struct file_opts *f = file_make(path);
+
+	if (!f)
+		return -ENOSPC;
+	f->busy_ms = (int)ms;
+	return 0;
+}
+
+int drv_sqlite_set_journal_mode(struct str path, struct str mode, struct diag *reterr)
+{
+	static const char *const modes[] = { "WAL", "DELETE", "TRUNCATE", "PERSIST", "MEMORY", "OFF" };
+	struct file_opts *f;
+
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		if (!str_ieq(mode, str_lit(modes[i])))
+			continue;
+		f = file_make(path);
+		if (!f)
+			return diag_err(reterr, -ENOSPC, 0, "too many files or path too long");
+		memcpy(f->journal, modes[i], strlen(modes[i]) + 1);
+		return 0;
+	}
+	return diag_err(reterr, -EINVAL, 0, "journal mode \"%.*s\" is none of WAL DELETE TRUNCATE PERSIST MEMORY OFF",
+	                STR_FMT(mode));
+}
+
+/* sqlite:///abs/path and sqlite:////abs/path both name /abs/path. */
+static int path_of(struct str url, char out[512], struct diag *reterr)
+{
+	struct str p = url;
+
+	if (!str_starts(p, STR_LIT("sqlite://")))
+		return diag_err(reterr, -EINVAL, 0, "\"%.*s\" is no sqlite URL: sqlite:///absolute/path", STR_FMT(url));
+	p = str_sub(p, 9, p.n);
+	while (p.n > 1 && p.s[0] == '/' && p.s[1] == '/')
+		p = str_sub(p, 1, p.n);
+	if (p.n < 2 || p.s[0] != '/' || p.n >= 512 || memchr(p.s, '\0', p.n))
+		return diag_err(reterr, -EINVAL, 0, "\"%.*s\": the path must be absolute, 2 to 511 bytes", STR_FMT(url));
+	memcpy(out, p.s, p.n);
+	out[p.n] = '\0';
+	return 0;
+}
+
+static int open_file(const char *path, sqlite3 **ret_db, char *err_text, size_t size)
+{
+	const struct file_opts *f = file_find(path, false);
+	bool readonly = f && f->readonly;
+	sqlite3 *db = NULL;
+	char pragma[64];
+	int rc;
+
+	rc = sqlite3_open_v2(path, &db,
+	                     (readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+	                         SQLITE_OPEN_NOMUTEX,
+	                     NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_busy_timeout(db, f && f->busy_ms >= 0 ? f->busy_ms : BUSY_DEFAULT_MS);
+		rc = sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL);
+	}
+	if (rc == SQLITE_OK && !readonly) {
+		snprintf(pragma, sizeof(pragma), "PRAGMA journal_mode=%s", f && f->journal[0] ? f->journal : "WAL");
+		rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);
+		if (rc == SQLITE_OK)
+			rc = sqlite3_exec(db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
+	}
+	if (rc != SQLITE_OK) {
+		snprintf(err_text, size, "%s: %s", path, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
+		sqlite3_close(db);
+		return rc == SQLITE_BUSY ? -EBUSY : -EIO;
+	}
+	*ret_db = db;
+	return 0;
+}
+
+static void side_close(struct side *s)
+{
+	for (size_t i = 0; i < STMTS_MAX; i++) {
+		sqlite3_finalize(s->stmt[i].st);
+		free(s->stmt[i].sql);
+		s->stmt[i] = (struct stmt){ 0 };
+	}
+	sqlite3_close(s->db);
+	s->db = NULL;
+}
+
+static sqlite3_stmt *stmt_get(struct side *s, const char *sql, size_t n)
+{
+	struct stmt *oldest = &s->stmt[0];
+	sqlite3_stmt *st = NULL;
+	char *copy;
+
+	for (size_t i = 0; i < STMTS_MAX; i++) {
+		struct stmt *c = &s->stmt[i];
+
+		if (c->st && c->n == n && memcmp(c->sql, sql, n) == 0) {
+			c->used = ++s->clock;
+			return c->st;
+		}
+		if (c->used < oldest->used)
+			oldest = c;
+	}
+	if (sqlite3_prepare_v3(s->db, sql, (int)n, SQLITE_PREPARE_PERSISTENT, &st, NULL) != SQLITE_OK || !st)
+		return NULL;
+	copy = malloc(n);
+	if (!copy) {
+		sqlite3_finalize(st);
+		return NULL;
+	}
+	memcpy(copy, sql, n);
+	sqlite3_finalize(oldest->st);
+	free(oldest->sql);
+	*oldest = (struct stmt){ .sql = copy, .n = n, .st = st, .used = ++s->clock };
+	return st;
+}
+
+static int bind_all(sqlite3_stmt *st, const struct db_val *params, unsigned n_params)
+{
+	int rc = SQLITE_OK;
+
+	for (unsigned i = 0; i < n_params && rc == SQLITE_OK; i++) {
+		const struct db_val *v = &params[i];
+		int at = (int)i + 1;
+
+		switch (v->type) {
+		case DB_NULL:
+			rc = sqlite3_bind_null(st, at);
+			break;
+		case DB_INT:
+			rc = sqlite3_bind_int64(st, at, v->i);
+			break;
+		case DB_DOUBLE:
+			rc = sqlite3_bind_double(st, at, v->d);
+			break;
+		case DB_TIME:
+			rc = sqlite3_bind_double(st, at, ((double)v->i - 0.5) / 86400.0 + JULIAN_EPOCH);
+			break;
+		case DB_STR:
+			rc = sqlite3_bind_text64(st, at, v->s.s ? v->s.s : "", v->s.n, SQLITE_STATIC, SQLITE_UTF8);
+			break;
+		case DB_BLOB:
+			rc = sqlite3_bind_blob64(st, at, v->s.s ? v->s.s : "", v->s.n, SQLITE_STATIC);
+			break;
+		}
+	}
+	return rc;
+}
+
+static struct db_val column(sqlite3_stmt *st, int col)
+{
+	const char *decl = sqlite3_column_decltype(st, col);
+	bool is_time = decl && (strncasecmp(decl, "TIMESTAMP", 9) == 0 || strncasecmp(decl, "DATETIME", 8) == 0);
+	struct db_val v = { .type = DB_NULL };
+
+	switch (sqlite3_column_type(st, col)) {
+	case SQLITE_INTEGER:
+		v.type = DB_INT;
+		v.i = sqlite3_column_int64(st, col);
+		break;
+	case SQLITE_FLOAT:
+		v.d = sqlite3_column_double(st, col);
+		v.type = DB_DOUBLE;
+		if (is_time) {
+			v.type = DB_TIME;
+			v.i = (int64_t)((v.d - JULIAN_EPOCH) * 86400.0 + 0.5);
+		}
+		break;
+	case SQLITE_TEXT:
+		v.type = DB_STR;
+		v.s = str_of(sqlite3_column_text(st, col), (size_t)sqlite3_column_bytes(st, col));
+		break;
+	case SQLITE_BLOB:
+		v.type = DB_BLOB;
+		v.s = str_of(sqlite3_column_blob(st, col), (size_t)sqlite3_column_bytes(st, col));
+		break;
+	default:
+		break;
+	}
+	return v;
+}
+
+/* Runs one statement to its end. In a thread (or at start-up). */
+static int run(struct side *s, const char *sql, size_t n, const struct db_val *params, unsigned n_params,
+               struct db_rows **ret_rows, char *err_text, size_t size)
+{
+	struct db_val *vals = NULL;
+	struct db_rows *rows = NULL;
+	sqlite3_stmt *st = stmt_get(s, sql, n);
+	int cols, rc, err = -EIO;
+
+	if (!st)
+		goto fail;
+	if ((unsigned)sqlite3_bind_parameter_count(st) != n_params || bind_all(st, params, n_params) != SQLITE_OK) {
+		snprintf(err_text, size, "parameters do not fit the statement");
+		sqlite3_clear_bindings(st);
+		return -EINVAL;
+	}
+	cols = sqlite3_column_count(st);
+	rows = db_rows_new((unsigned)cols);
+	vals = calloc(cols ? (size_t)cols : 1, sizeof(*vals));
+	if (!rows || !vals) {
+		err = -ENOMEM;
+		goto fail;
+	}
+	for (int i = 0; i < cols; i++) {
+		if (db_rows_col(rows, (unsigned)i, str_lit(sqlite3_column_name(st, i))) < 0)
+			goto fail;
+	}
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		for (int i = 0; i < cols; i++)
+			vals[i] = column(st, i);
+		err = db_rows_add(rows, vals);
+		if (err < 0)
+			goto fail;
+	}
+	err = rc == SQLITE_BUSY ? -EBUSY : -EIO;
+	if (rc != SQLITE_DONE)
+		goto fail;
+	db_rows_set_affected(rows, sqlite3_changes(s->db));
+	sqlite3_reset(st);
+	sqlite3_clear_bindings(st);
+	free(vals);
+	*ret_rows = rows;
+	return 0;
+fail:
+	snprintf(err_text, size, "%s", sqlite3_errmsg(s->db));
+	if (st) {
+		sqlite3_reset(st);
+		sqlite3_clear_bindings(st);
+	}
+	free(vals);
+	db_rows_free(rows);
+	return err;
+}
+
+/* In a thread: the whole batch; changes share one transaction, so that a batch costs one sync. */
+static void side_work(void *arg)
+{
+	struct side *s = arg;
+	bool together = s == &s->conn->write && s->running->next;
+	char text[200] = "";
+	int err = 0;
+
+	if (!s->db)
+		err = open_file(s->conn->path, &s->db, text, sizeof(text));
+	if (err == 0 && together && sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+		together = false; /* busy: each statement says so for itself */
+	for (struct job *j = s->running; j; j = j->next) {
+		if (err < 0) {
+			j->err = err;
+			memcpy(j->err_text, text, sizeof(j->err_text));
+		} else {
+			j->err = run(s, j->sql, j->sql_n, j->params, j->n_params, &j->rows, j->err_text, sizeof(j->err_text));
+		}
+	}
+	if (err == 0 && together && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+		for (struct job *j = s->running; j; j = j->next) {
+			if (j->err == 0)
+				j->err = -EIO;
+			snprintf(j->err_text, sizeof(j->err_text), "commit: %s", sqlite3_errmsg(s->db));
+		}
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	}
+}
+
+static void job_free(struct job *j)
+{
+	free(j->params);
+	free(j->sql);
+	free(j);
+}
+
+static void conn_free(struct conn *c)
+{
+	side_close(&c->read);
+	side_close(&c->write);
+	free(c);
+}
+
+static void side_done(void *arg);
+
+static void side_start(struct side *s)
+{
+	if (s->busy || !s->first)
+		return;
+	s->running = s->first;
+	s->first = s->last = NULL;
+	s->busy = true;
+	if (loop_work(s->conn->loop, side_work, side_done, s) < 0) {
+		for (struct job *j = s->running; j; j = j->next)
+			j->err = -ENOMEM;
+		side_done(s);
+	}
+}
+
+static void side_done(void *arg)
+{
+	struct side *s = arg;
+	struct conn *c = s->conn;
+	struct job *j = s->running, *next;
+
+	s->running = NULL;
+	s->busy = false;
+	for (; j; j = next) {
+		next = j->next;
+		if (c->closing)
+			db_rows_free(j->rows);
+		else
+			j->done(j->arg, j->err, j->err < 0 ? NULL : j->rows, str_lit(j->err_text));
+		job_free(j);
+	}
+	if (!c->closing) {
+		side_start(s);
+	} else if (!c->read.busy && !c->write.busy) {
+		conn_free(c);
+	}
+}
+
+static int drv_open(struct loop *loop, struct str url, void **ret_conn, struct diag *reterr)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return diag_err(reterr, -ENOMEM, 0, "no memory for a database connection");
+	err = path_of(url, c->path, reterr);
+	if (err < 0) {
+		free(c);
+		return err;
+	}
+	c->loop = loop;
+	c->read.conn = c->write.conn = c;
+	*ret_conn = c;
+	return 0;
+}
+
+static void jobs_drop(struct side *s)
+{
+	while (s->first) {
+		struct job *j = s->first;
+
+		s->first = j->next;
+		job_free(j);
+	}
+	s->last = NULL;
+}
+
+static void drv_close(void *conn)
+{
+	struct conn *c = conn;
+
+	c->closing = true;
+	jobs_drop(&c->read);
+	jobs_drop(&c->write);
+	if (!c->read.busy && !c->write.busy)
+		conn_free(c);
+}
+
+/* Values are copied behind their array, texts and all. */
+static struct db_val *params_dup(const struct db_val *params, unsigned n)
+{
+	size_t bytes = 0;
+	struct db_val *copy;
+	char *p;
+
+	for (unsigned i = 0; i < n; i++)
+		bytes += params[i].type == DB_STR || params[i].type == DB_BLOB ? params[i].s.n : 0;
+	copy = malloc(sizeof(*copy) * (n ? n : 1) + bytes);
+	if (!copy)
+		return NULL;
+	p = (char *)(copy + (n ? n : 1));
+	for (unsigned i = 0; i < n; i++) {
+		copy[i] = params[i];
+		if ((params[i].type == DB_STR || params[i].type == DB_BLOB) && params[i].s.n) {
+			memcpy(p, params[i].s.s, params[i].s.n);
+			copy[i].s.s = p;
+			p += params[i].s.n;
+		}
+	}
+	return copy;
+}
+
+static int drv_query(void *conn, struct str sql, const struct db_val *params, unsigned n_params,
+                     void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text), void *arg)
+{
+	struct conn *c = conn;
+	struct str word = str_trim(sql);
+	struct side *s = str_istarts(word, STR_LIT("SELECT")) ? &c->read : &c->write;
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	j->sql = malloc(sql.n + 1);
+	j->params = params_dup(params, n_params);
+	if (!j->sql || !j->params) {
+		job_free(j);
+		return -ENOMEM;
+	}
+	memcpy(j->sql, sql.s, sql.n);
+	j->sql[sql.n] = '\0';
+	j->sql_n = sql.n;
+	j->n_params = n_params;
+	j->done = done;
+	j->arg = arg;
+	if (s->last)
+		s->last->next = j;
+	else
+		s->first = j;
+	s->last = j;
+	side_start(s);
+	return 0;
+}
+
+static int drv_query_sync(struct str url, struct str sql, const struct db_val *params, unsigned n_params,
+                          struct db_rows **ret_rows, struct diag *reterr)
+{
+	char path[512], text[200] = "";
+	struct side s = { 0 };
+	int err = path_of(url, path, reterr);
+
+	if (err < 0)
+		return err;
+	err = open_file(path, &s.db, text, sizeof(text));
+	if (err < 0)
+		return diag_err(reterr, err, 0, "database %s", text);
+	err = run(&s, sql.s, sql.n, params, n_params, ret_rows, text, sizeof(text));
+	if (err < 0)
+		diag_err(reterr, err, 0, "database %s: %s", path, text);
+	side_close(&s);
+	return err;
+}
+
+static int drv_probe(struct str url, struct diag *reterr)
+{
+	char path[512], text[200] = "";
+	sqlite3 *db;
+	int err = path_of(url, path, reterr);
+
+	if (err < 0)
+		return err;
+	err = open_file(path, &db, text, sizeof(text));
+	if (err < 0)
+		return diag_err(reterr, err, 0, "cannot open database %s", text);
+	sqlite3_close(db);
+	return 0;
+}
+
+const struct db_driver db_driver_sqlite = {
+	.scheme = "sqlite",
+	.probe = drv_probe,
+	.open = drv_open,
+	.close = drv_close,
+	.query = drv_query,
+	.query_sync = drv_query_sync,
+};
