@@ -27,6 +27,8 @@ static struct {
 static void on_rows(void *arg, int err, struct db_rows *rows, struct str err_text)
 {
 	(void)err_text;
+	if (!arg)
+		return; /* a query whose answer the test does not wait for */
 	got.err = err;
 	got.calls++;
 	got.n = db_rows_n(rows);
@@ -41,8 +43,7 @@ static void on_rows(void *arg, int err, struct db_rows *rows, struct str err_tex
 			memcpy(got.text[i], s.s, s.n);
 		got.text[i][s.n] = '\0';
 	}
-	if (arg)
-		loop_stop(loop);
+	loop_stop(loop);
 }
 
 static void give_up(void *arg)
