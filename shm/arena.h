@@ -17,7 +17,8 @@ struct shm_opts {
 
 struct shm_stats {
 	uint64_t ceiling_bytes, used_bytes, free_bytes, committed_bytes, max_used_bytes;
-	uint64_t n_objects, n_spans;
+	uint64_t n_objects, n_spans; /* objects of size classes, and the spans they are in */
+	uint64_t n_large_pages;      /* of 64 KiB, in objects over 32 KiB */
 };
 
 /*

@@ -41,9 +41,12 @@ struct shm_hnode *shm_hash_find_locked(const struct shm_hbucket *b, uint32_t has
 void shm_hash_insert_locked(struct shm_hash *h, struct shm_hbucket *b, struct shm_hnode *node);
 /* The object goes to the limbo of the caller. Absent nodes are ignored; returns whether it was there. */
 bool shm_hash_remove_locked(struct shm_hash *h, struct shm_hbucket *b, struct shm_hnode *node);
+/* As above, but the object stays live: for objects that others hold references to, whose last owner
+ * frees them. What is in limbo is freed when the process dies. */
+bool shm_hash_unlink_locked(struct shm_hash *h, struct shm_hbucket *b, struct shm_hnode *node);
 /* Puts new_node in the place of old_node with one store (same hash). old goes to limbo. */
 void shm_hash_replace_locked(struct shm_hash *h, struct shm_hbucket *b, struct shm_hnode *old_node, struct shm_hnode *new_node);
-/* Splits at most a few buckets when the table is too full. Call after inserting, with no bucket locked. */
+/* Looks at the load now and then, and splits a few buckets when the table is too full. Call after inserting, with no bucket locked. */
 void shm_hash_grow(struct shm_hash *h);
 
 uint64_t shm_hash_count(const struct shm_hash *h); /* summed over slots; approximate while in use */

@@ -1,2 +1,10 @@
 # Files of shm: one line each.
-libringfort_a_SOURCES +=
+libringfort_a_SOURCES += shm/arena.c shm/arena.h shm/shm_priv.h shm/defs.h shm/ref.h
+libringfort_a_SOURCES += shm/pages.c shm/slab.c shm/slab.h
+libringfort_a_SOURCES += shm/slot.c shm/slot.h
+libringfort_a_SOURCES += shm/lock.c shm/lock.h
+libringfort_a_SOURCES += shm/intent.c shm/intent.h
+libringfort_a_SOURCES += shm/counter.c shm/counter.h
+libringfort_a_SOURCES += shm/hash.c shm/hash.h
+libringfort_a_SOURCES += shm/ring.c shm/ring.h
+libringfort_a_SOURCES += shm/crash.c shm/crash.h

@@ -32,6 +32,9 @@ void shm_free(void *obj);
 /* Bytes usable at obj: the size of its class. */
 size_t shm_size_of(const void *obj);
 bool shm_is_live(const void *obj);
+/* Slot in whose limbo the object around this address is, or -1: recovery steps of modules drop what
+ * they find linked and in the limbo of the dead, since it is freed next. */
+int shm_limbo_owner(const void *obj);
 
 /* Verifies every span and free list. Returns 0 or -EUCLEAN. Context: janitor or tests, arena at rest. */
 MUST_CHECK int shm_slab_check(void);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lock word names its owner. A taker first writes the lock's place into its slot, then takes it:
+ * so whatever a dead process may have owned is listed, and the word tells whether it did.
+ *
+ * Sleeping is the well-known three-state futex scheme. The sleep has a time limit, for a waiter may
+ * be killed after it swallowed the one wake-up and before it took the lock.
+ *
+ * A janitor meets locks of dead owners. Inside shm_recover_slot() it passes through them: the word
+ * keeps naming the dead, so that nobody else gets in and a second janitor finds the same picture;
+ * recovery frees them at its end.
+ */
+#include "shm/lock.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shm/shm_priv.h"
+
+#define SPINS 100u
+#define WAIT_MS 50
+
+bool shm_recovering;
+
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static void futex_wait(struct shm_lock *lock, uint32_t word)
+{
+	static const struct timespec limit = { .tv_nsec = WAIT_MS * 1000000L };
+
+	(void)syscall(SYS_futex, &lock->word, FUTEX_WAIT, word, &limit, NULL, 0);
+}
+
+void shm_futex_wake(struct shm_lock *lock, int n)
+{
+	(void)syscall(SYS_futex, &lock->word, FUTEX_WAKE, n, NULL, NULL, 0);
+}
+
+/* Whether the owner named in word is dead and this process is the one that mends after the dead. */
+static bool inherited(uint32_t word)
+{
+	uint32_t slot = (word & 255u) - 1u;
+	uint32_t state;
+
+	if (!shm_recovering || slot >= SHM_SLOTS_MAX)
+		return false;
+	state = atomic_load(&SHM_ARENA->slot[slot].state);
+	return state == SHM_SLOT_DEAD || state == SHM_SLOT_RECOVERING;
+}
+
+void shm_lock_rank_check(const struct shm_lock *lock, enum shm_rank rank, const struct shm_slot *self)
+{
+	if (self->n_held == 0)
+		return;
+	for (uint32_t i = 0; i < self->n_held; i++) {
+		if (self->held_rank[i] < rank || (self->held_rank[i] == rank && self->held[i] < shm_off(lock)))
+			continue;
+		dprintf(STDERR_FILENO, "shm: lock 0x%llx of rank %u taken while holding 0x%llx of rank %u\n",
+			(unsigned long long)shm_off(lock), (unsigned)rank, (unsigned long long)self->held[i],
+			self->held_rank[i]);
+		abort();
+	}
+}
+
+/* Forgets lock in the list of held ones; every other one stays listed at each moment. */
+static void unnote(struct shm_slot *self, const struct shm_lock *lock)
+{
+	uint32_t n = self->n_held, i = n;
+
+	while (i > 0 && self->held[i - 1] != shm_off(lock))
+		i--;
+	assert(i > 0);
+	for (; i < n; i++) {
+		self->held[i - 1] = self->held[i];
+		self->held_rank[i - 1] = self->held_rank[i];
+	}
+	SHM_STORE_ORDER();
+	self->n_held = n - 1;
+}
+
+void shm_lock_take_slow(struct shm_lock *lock, struct shm_slot *self)
+{
+	uint32_t word, mine = self->word;
+	unsigned spins = 0;
+
+	for (;;) {
+		word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+		if (word == 0) {
+			if (atomic_compare_exchange_weak_explicit(&lock->word, &word, mine, memory_order_acquire,
+								  memory_order_relaxed))
+				return;
+			continue;
+		}
+		assert(SHM_LOCK_OWNER(word) != self->word); /* not recursive */
+		if (UNLIKELY(inherited(word)))
+			return;
+		if (spins++ < SPINS) {
+			cpu_relax();
+			continue;
+		}
+		if (!(word & SHM_LOCK_WAITERS) &&
+		    !atomic_compare_exchange_weak_explicit(&lock->word, &word, word | SHM_LOCK_WAITERS,
+							   memory_order_relaxed, memory_order_relaxed))
+			continue;
+		atomic_store_explicit(&self->n_lock_waits,
+				      atomic_load_explicit(&self->n_lock_waits, memory_order_relaxed) + 1u,
+				      memory_order_relaxed);
+		futex_wait(lock, word | SHM_LOCK_WAITERS);
+		mine = self->word | SHM_LOCK_WAITERS; /* others may sleep still */
+	}
+}
+
+void shm_lock_drop_slow(struct shm_lock *lock, struct shm_slot *self)
+{
+	uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+
+	if (SHM_LOCK_OWNER(word) == self->word) {
+		word = atomic_exchange_explicit(&lock->word, 0, memory_order_release);
+		if (word & SHM_LOCK_WAITERS)
+			shm_futex_wake(lock, 1);
+	} else {
+		assert(shm_recovering);
+	}
+	SHM_STORE_ORDER();
+	unnote(self, lock);
+}
+
+void shm_lock_init(struct shm_lock *lock)
+{
+	atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
+}
+
+HOT void shm_lock_take(struct shm_lock *lock, enum shm_rank rank)
+{
+	shm_lock_acquire(lock, rank);
+}
+
+bool shm_lock_try(struct shm_lock *lock, enum shm_rank rank)
+{
+	struct shm_slot *self = shm_self;
+	uint32_t expected = 0;
+
+	assert(self);
+	shm_lock_note(self, lock, rank);
+	if (atomic_compare_exchange_strong_explicit(&lock->word, &expected, self->word, memory_order_acquire,
+						    memory_order_relaxed) ||
+	    inherited(expected))
+		return true;
+	self->n_held--;
+	return false;
+}
+
+HOT void shm_lock_drop(struct shm_lock *lock)
+{
+	shm_lock_release(lock);
+}
+
+int shm_lock_owner(const struct shm_lock *lock)
+{
+	return (int)(atomic_load_explicit(&lock->word, memory_order_relaxed) & 255u) - 1;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One ring of bytes per writer and reader, so each end has one process and no lock is needed. Both
+ * positions share one 64-bit word: a message is shown by one compare-and-swap after its bytes were
+ * copied, and a ring found empty starts again at its beginning, so that a quiet ring touches one page
+ * and not all of its 64.
+ *
+ * A reader takes a message off after its handler returned. If it dies in the handler, its
+ * replacement gets that message once more, and after a second death it is dropped: a message that
+ * kills must not kill for ever.
+ *
+ * Per reader a bitmap says which rings may hold something. The bit is cleared before the ring is
+ * looked at and set after a message is shown, so it is never missing for long; recovery and a
+ * replacement taking its slot set it where the writer died in between.
+ */
+#include "shm/ring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "shm/shm_priv.h"
+
+#define CAP (SHM_RING_BYTES - 64u) /* bytes of the ring; positions are 0 to CAP - 1 */
+#define TRIES_MAX 2u
+
+struct shm_ring {
+	_Alignas(64) _Atomic uint64_t word; /* head (writer's end) 0-31, tail (reader's end) 32-63 */
+	uint8_t data[CAP] __attribute__((aligned(16)));
+};
+
+struct record { /* before each message; a multiple of 8 in all, so it never wraps in its middle */
+	uint32_t len;
+	uint16_t type;
+	_Atomic uint16_t n_tries; /* written: the reader */
+};
+
+_Static_assert(sizeof(struct shm_ring) == SHM_RING_BYTES, "a ring is a whole number of pages");
+_Static_assert(sizeof(struct record) == 8 && CAP % 8 == 0, "records do not wrap");
+
+static inline uint32_t head_of(uint64_t w)
+{
+	return (uint32_t)w;
+}
+static inline uint32_t tail_of(uint64_t w)
+{
+	return (uint32_t)(w >> 32);
+}
+static inline uint64_t word_of(uint32_t head, uint32_t tail)
+{
+	return (uint64_t)head | (uint64_t)tail << 32;
+}
+static inline uint32_t room_needed(uint32_t len)
+{
+	return (uint32_t)sizeof(struct record) + ((len + 7u) & ~7u);
+}
+static inline uint32_t wrap(uint32_t pos)
+{
+	return pos < CAP ? pos : pos - CAP;
+}
+
+static struct shm_ring *ring_get(unsigned reader, unsigned writer)
+{
+	return shm_ptr(atomic_load_explicit(&SHM_ARENA->ring[reader][writer], memory_order_acquire));
+}
+
+/* Only the writer makes its ring. */
+static struct shm_ring *ring_make(unsigned reader, unsigned writer)
+{
+	struct shm_ring *ring = shm_alloc(sizeof(*ring));
+
+	if (!ring)
+		return NULL;
+	atomic_store_explicit(&ring->word, 0, memory_order_relaxed);
+	shm_adopt(&SHM_ARENA->ring[reader][writer], ring);
+	return ring;
+}
+
+static uint32_t copy_in(struct shm_ring *ring, uint32_t pos, const void *data, size_t len)
+{
+	uint32_t n = (uint32_t)len, first = CAP - pos < n ? CAP - pos : n;
+
+	if (n == 0)
+		return pos;
+	memcpy(ring->data + pos, data, first);
+	memcpy(ring->data, (const uint8_t *)data + first, n - first);
+	return wrap(pos + n);
+}
+
+static void pending_set(struct shm_slot *reader, unsigned writer)
+{
+	uint64_t bit = (uint64_t)1 << writer % 64;
+
+	if (!(atomic_load(&reader->ring_pending[writer / 64]) & bit))
+		atomic_fetch_or(&reader->ring_pending[writer / 64], bit);
+}
+
+int shm_ring_put(unsigned to, uint16_t type, const struct iovec *parts, unsigned n_parts)
+{
+	unsigned from;
+	struct shm_slot *reader;
+	struct shm_ring *ring;
+	struct record rec = { .type = type };
+	size_t len = 0;
+	uint32_t start, pos, need;
+	uint64_t w, shown;
+
+	assert(shm_self);
+	from = shm_self->index;
+	for (unsigned i = 0; i < n_parts; i++) {
+		if (parts[i].iov_len > SHM_RING_MSG_MAX)
+			return -EMSGSIZE;
+		len += parts[i].iov_len;
+		if (len > SHM_RING_MSG_MAX)
+			return -EMSGSIZE;
+	}
+	if (to >= SHM_SLOTS_MAX || to >= atomic_load(&SHM_ARENA->n_slots_seen))
+		return -ESRCH;
+	reader = &SHM_ARENA->slot[to];
+	if (atomic_load(&reader->state) == SHM_SLOT_FREE)
+		return -ESRCH;
+	ring = ring_get(to, from);
+	if (!ring)
+		ring = ring_make(to, from);
+	if (!ring)
+		return -ENOSPC;
+
+	rec.len = (uint32_t)len;
+	need = room_needed(rec.len);
+	w = atomic_load_explicit(&ring->word, memory_order_acquire);
+	start = head_of(w) == tail_of(w) ? 0 : head_of(w);
+	if (head_of(w) != tail_of(w) && wrap(tail_of(w) + CAP - head_of(w)) <= need)
+		return -EAGAIN; /* head never catches up with tail: that would mean empty */
+	pos = copy_in(ring, start, &rec, sizeof(rec));
+	for (unsigned i = 0; i < n_parts; i++)
+		pos = copy_in(ring, pos, parts[i].iov_base, parts[i].iov_len);
+	CRASH_POINT("ring.put.copied");
+	/*
+	 * Only the reader's tail can change meanwhile. If it drained the ring the message stays where
+	 * it is; if the ring was empty it is still, and restarts at 0.
+	 */
+	do
+		shown = word_of(wrap(start + need), head_of(w) == tail_of(w) && start == 0 ? 0 : tail_of(w));
+	while (!atomic_compare_exchange_weak(&ring->word, &w, shown));
+	CRASH_POINT("ring.put.shown");
+	pending_set(reader, from);
+	return atomic_load(&reader->sleeping) != 0;
+}
+
+/* Where a message of len bytes at pos can be read in one piece. */
+static const uint8_t *in_one_piece(const struct shm_ring *ring, uint32_t pos, uint32_t len)
+{
+	static uint8_t bounce[SHM_RING_MSG_MAX]; /* a process drains its rings from one thread */
+	uint32_t first = CAP - pos;
+
+	if (len <= first)
+		return ring->data + pos;
+	memcpy(bounce, ring->data + pos, first);
+	memcpy(bounce + first, ring->data, len - first);
+	return bounce;
+}
+
+/* Takes one message off; false when there is none. Fn is not called for one that killed before. */
+static bool take_one(struct shm_ring *ring, unsigned from, shm_ring_fn *fn, void *arg, unsigned *n)
+{
+	uint64_t w = atomic_load_explicit(&ring->word, memory_order_acquire);
+	uint32_t tail = tail_of(w);
+	struct record *rec = (struct record *)(void *)(ring->data + tail);
+	uint16_t n_tries;
+
+	if (head_of(w) == tail)
+		return false;
+	n_tries = atomic_load_explicit(&rec->n_tries, memory_order_relaxed);
+	atomic_store_explicit(&rec->n_tries, (uint16_t)(n_tries + 1u), memory_order_relaxed);
+	if (n_tries < TRIES_MAX) {
+		fn(arg, from, rec->type, in_one_piece(ring, wrap(tail + (uint32_t)sizeof(*rec)), rec->len), rec->len);
+		++*n;
+	}
+	CRASH_POINT("ring.drain.called");
+	tail = wrap(tail + room_needed(rec->len));
+	while (!atomic_compare_exchange_weak(&ring->word, &w, word_of(head_of(w), tail)))
+		;
+	return true;
+}
+
+unsigned shm_ring_drain(unsigned budget, shm_ring_fn *fn, void *arg)
+{
+	struct shm_slot *self = shm_self;
+	unsigned n = 0;
+
+	assert(self);
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t bits = atomic_load(&self->ring_pending[i]);
+
+		while (bits && n < budget) {
+			unsigned from = i * 64u + (unsigned)__builtin_ctzll(bits);
+			struct shm_ring *ring = ring_get(self->index, from);
+
+			bits &= bits - 1;
+			atomic_fetch_and(&self->ring_pending[i], ~((uint64_t)1 << from % 64));
+			if (!ring)
+				continue;
+			while (n < budget && take_one(ring, from, fn, arg, &n))
+				;
+			if (n == budget)
+				pending_set(self, from);
+		}
+	}
+	return n;
+}
+
+void shm_ring_sleep(bool sleeping)
+{
+	assert(shm_self);
+	/* Sequentially consistent, as all on this path: either the writer sees that we sleep, or we see
+	 * its bit when we look once more. */
+	atomic_store(&shm_self->sleeping, sleeping);
+}
+
+bool shm_ring_pending(void)
+{
+	assert(shm_self);
+	return atomic_load(&shm_self->ring_pending[0]) != 0 || atomic_load(&shm_self->ring_pending[1]) != 0;
+}
+
+static void rescan_one(unsigned reader, unsigned writer)
+{
+	const struct shm_ring *ring = ring_get(reader, writer);
+	uint64_t w = ring ? atomic_load(&ring->word) : 0;
+
+	if (head_of(w) != tail_of(w))
+		pending_set(&SHM_ARENA->slot[reader], writer);
+}
+
+void shm_ring_rescan(unsigned slot)
+{
+	uint32_t n = atomic_load(&SHM_ARENA->n_slots_seen);
+
+	for (unsigned i = 0; i < n; i++) {
+		rescan_one(slot, i);
+		rescan_one(i, slot);
+	}
+}
