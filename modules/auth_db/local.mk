@@ -1,1 +1,3 @@
-# modules/auth_db: see modules/README.md for the pattern.
+module_PROGRAMS += modules/auth_db.so
+modules_auth_db_so_SOURCES = modules/auth_db/auth_db.c
+modules_auth_db_so_LDFLAGS = $(RF_MODULE_LINK)
