@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lists of named values. Lists are short (a handful of AVPs per call), so they are walked; there is no
- * index. Packing turns a set into one run of bytes that a transaction keeps in shared memory:
+ * Lists of named values. Lists are short (a handful of AVPs per call), so they are walked; there is
+ * no index. Packing turns a set into one run of bytes that a transaction keeps in shared memory:
  *
  *     set:  version (1 byte), then one list per class
  *     list: count (u32), then the values, newest first
- *     avp:  bits (1 byte: kind in 0-1, has an integer side 2, has fields 3), flags (u32), name (text),
- *           integer (i64, when it has one), text (when it is a string), list of fields (when it has them)
+ *     avp:  bits (1 byte: kind in 0-1, has an integer side 2, has fields 3), flags (u32),
+ *           name (text), integer (i64, when it has one), text (when it is a string),
+ *           list of fields (when it has them)
  *     text: length (u32), bytes
  *
- * All integers are little-endian. Unpacking trusts nothing: lengths are checked against what is left,
- * depth is bounded, unknown bits and bytes left over are refused.
+ * All integers are little-endian. Unpacking trusts nothing: lengths are checked against what is
+ * left, depth is bounded, unknown bits and bytes left over are refused.
  */
 #include "core/base/avp.h"
 
@@ -126,12 +127,14 @@ static void pack_list(const struct avp *list, struct strbuf *out, unsigned depth
 		n++;
 	put_int(out, n, 4);
 	for (const struct avp *a = list; a && !out->failed; a = a->next) {
-		bool has_int = a->value.kind == VALUE_INT ||
-			       (a->value.kind == VALUE_STR && a->value.has_int);
+		bool has_int =
+		    a->value.kind == VALUE_INT || (a->value.kind == VALUE_STR && a->value.has_int);
 		bool has_fields = a->has_fields || a->fields;
 
-		put_int(out, (unsigned)a->value.kind | (has_int ? BIT_INT : 0u) | (has_fields ? BIT_FIELDS : 0u),
-			1);
+		put_int(out,
+		        (unsigned)a->value.kind | (has_int ? BIT_INT : 0u) |
+		            (has_fields ? BIT_FIELDS : 0u),
+		        1);
 		put_int(out, a->flags, 4);
 		put_text(out, a->name);
 		if (has_int)

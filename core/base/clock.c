@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time of this process. A message asks for the time many times and a millisecond is exact enough, so
- * the loop reads both clocks once per wake-up. The first question reads them when nobody has yet.
+ * Time of this process. A message asks for the time many times and a millisecond is exact enough,
+ * so the loop reads both clocks once per wake-up. The first question reads them when nobody has
+ * yet.
  */
 #include "core/base/clock.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keeps where and why something was refused, for the one who reports it. Formatting is done only when
- * somebody asked (reterr not NULL), so that refusing hostile input on the fast path costs nothing.
+ * Keeps where and why something was refused, for the one who reports it. Formatting is done only
+ * when somebody asked (reterr not NULL), so that refusing hostile input on the fast path costs
+ * nothing.
  */
 #include "core/base/diag.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Keyed hashing. XXH3 with a seed alone mixes 64 bits of key into a published secret, so the 16 bytes
- * of key are stretched to a whole private secret instead, and a chained seed is mixed in by hashing
- * it together with the digest. Whoever never calls hashfn_key() gets a random key, made on first use:
- * fine inside one process, useless between processes that did not fork after it.
+ * Keyed hashing. XXH3 with a seed alone mixes 64 bits of key into a published secret, so the 16
+ * bytes of key are stretched to a whole private secret instead, and a chained seed is mixed in by
+ * hashing it together with the digest. Whoever never calls hashfn_key() gets a random key, made on
+ * first use: fine inside one process, useless between processes that did not fork after it.
  */
 #include "core/base/hashfn.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Name tables. The index searches for a seed under which no two names share a slot (the names are known
- * before the first message, so the search is paid once) and doubles the slots when there is none: a
- * look-up is then one hash over the name and one comparison, whether the name is known or not.
+ * Name tables. The index searches for a seed under which no two names share a slot (the names are
+ * known before the first message, so the search is paid once) and doubles the slots when there is
+ * none: a look-up is then one hash over the name and one comparison, whether the name is known or
+ * not.
  */
 #include "core/base/keyword.h"
 
@@ -78,7 +79,8 @@ static const char *row_name(const struct keyword_index *ix, size_t row)
 	return name;
 }
 
-/* FNV-1a with a seed and a final mix. Folding with 0x20 joins some other characters too: same slot, no more. */
+/* FNV-1a with a seed and a final mix. Folding with 0x20 joins some other characters too: same slot,
+ * no more. */
 static uint32_t slot_of(const struct keyword_index *ix, struct str name)
 {
 	unsigned fold = ix->icase ? 0x20u : 0u;
@@ -117,7 +119,7 @@ static int fill(struct keyword_index *ix)
 }
 
 int keyword_index_init(struct keyword_index *ix, const void *table, size_t n, size_t stride,
-		       size_t name_off, bool icase)
+                       size_t name_off, bool icase)
 {
 	uint32_t n_slots = 8;
 	int err = -EAGAIN;

@@ -12,3 +12,4 @@ libringfort_a_SOURCES += core/base/strbuf.c core/base/strbuf.h
 libringfort_a_SOURCES += core/base/value.c core/base/value.h
 libringfort_a_SOURCES += core/base/keyword.c core/base/keyword.h
 libringfort_a_SOURCES += core/base/scan.c core/base/scan.h
+libringfort_a_SOURCES += core/base/regex.c core/base/regex.h core/base/regex_ere.c core/base/regex_priv.h core/base/regex_subst.c

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The log of one process. A worker must never wait for whoever reads the log, so a line that cannot be
- * written at once is dropped and counted.
+ * The log of one process. A worker must never wait for whoever reads the log, so a line that cannot
+ * be written at once is dropped and counted.
  *
- * stderr is shared with other processes, perhaps with the operator's shell, and O_NONBLOCK belongs to
- * what is shared: so a pipe or terminal is opened anew through /proc, which gives us an open file of
- * our own to make nonblocking; a socket (systemd's journal) is sent to with MSG_DONTWAIT; a plain file
- * is just written, it has no reader to wait for. Where /proc cannot be used we ask poll(2) first.
+ * stderr is shared with other processes, perhaps with the operator's shell, and O_NONBLOCK belongs
+ * to what is shared: so a pipe or terminal is opened anew through /proc, which gives us an open
+ * file of our own to make nonblocking; a socket (systemd's journal) is sent to with MSG_DONTWAIT; a
+ * plain file is just written, it has no reader to wait for. Where /proc cannot be used we ask
+ * poll(2) first.
  *
- * syslog is a datagram socket of our own instead of syslog(3), which blocks when the daemon lags. The
- * daemon may go away and come back: we connect again, at most once per second.
+ * syslog is a datagram socket of our own instead of syslog(3), which blocks when the daemon lags.
+ * The daemon may go away and come back: we connect again, at most once per second.
  */
 #include "core/base/log.h"
 
@@ -38,10 +39,10 @@ enum sink { SINK_UNKNOWN, SINK_WRITE, SINK_NONBLOCK, SINK_SOCKET, SINK_POLL };
 static struct {
 	struct log_opts opts;
 	enum sink sink;
-	int err_fd;         /* where stderr lines go: 2, or our own opening of it */
-	int syslog_fd;      /* -1: not connected */
-	uint64_t retry_ms;  /* no connect before this */
-	_Atomic bool torn;  /* the last line went out only in part */
+	int err_fd;        /* where stderr lines go: 2, or our own opening of it */
+	int syslog_fd;     /* -1: not connected */
+	uint64_t retry_ms; /* no connect before this */
+	_Atomic bool torn; /* the last line went out only in part */
 	_Atomic uint64_t n_dropped;
 	_Atomic int own_level;
 	const _Atomic int *level;
@@ -98,7 +99,8 @@ void log_level_set(int level)
 
 int log_level(void)
 {
-	return atomic_load_explicit(self.level ? self.level : &self.own_level, memory_order_relaxed);
+	return atomic_load_explicit(self.level ? self.level : &self.own_level,
+	                            memory_order_relaxed);
 }
 
 void log_prefix_set(struct str p)
@@ -153,6 +155,12 @@ void log_open(const struct log_opts *opts)
 	stderr_open();
 }
 
+/* iovec knows no const, though what is written is only read. */
+static struct iovec part(const void *p, size_t n)
+{
+	return (struct iovec){ (void *)(uintptr_t)p, n };
+}
+
 static void stderr_put(struct iovec *parts, int n_parts)
 {
 	size_t want = 0;
@@ -188,20 +196,20 @@ static void stderr_line(const struct level_info *info, struct str text)
 	if (self.sink == SINK_UNKNOWN)
 		stderr_open();
 	len = snprintf(head, sizeof(head), "%d %s%s: ", (int)getpid(),
-		       self.opts.color ? info->color : "", info->name);
+	               self.opts.color ? info->color : "", info->name);
 	if (len < 0 || (size_t)len >= sizeof(head))
 		return;
 	if (self.torn)
-		parts[n++] = (struct iovec){ (char *)(uintptr_t)"\n", 1 };
-	parts[n++] = (struct iovec){ head, (size_t)len };
+		parts[n++] = part("\n", 1);
+	parts[n++] = part(head, (size_t)len);
 	if (pre.n)
-		parts[n++] = (struct iovec){ (char *)(uintptr_t)pre.s, pre.n };
+		parts[n++] = part(pre.s, pre.n);
 	if (text.n)
-		parts[n++] = (struct iovec){ (char *)(uintptr_t)text.s, text.n };
+		parts[n++] = part(text.s, text.n);
 	if (self.opts.color)
-		parts[n++] = (struct iovec){ (char *)(uintptr_t)"\033[0m\n", 5 };
+		parts[n++] = part("\033[0m\n", 5);
 	else
-		parts[n++] = (struct iovec){ (char *)(uintptr_t)"\n", 1 };
+		parts[n++] = part("\n", 1);
 	assert(n <= N_PARTS_MAX);
 	stderr_put(parts, n);
 }
@@ -242,25 +250,28 @@ static void syslog_line(const struct level_info *info, int facility, struct str 
 	struct tm tm;
 	int len;
 
-	if (!localtime_r(&now.tv_sec, &tm) || strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm) == 0)
+	if (!localtime_r(&now.tv_sec, &tm) ||
+	    strftime(date, sizeof(date), "%b %e %H:%M:%S", &tm) == 0)
 		date[0] = '\0';
-	len = snprintf(head, sizeof(head), "<%d>%s %.64s[%d]: %s: ", facility | info->priority, date,
-		       self.opts.ident, (int)getpid(), info->name);
+	len = snprintf(head, sizeof(head), "<%d>%s %.64s[%d]: %s: ", facility | info->priority,
+	               date, self.opts.ident, (int)getpid(), info->name);
 	if (len < 0 || (size_t)len >= sizeof(head))
 		return;
-	parts[mh.msg_iovlen++] = (struct iovec){ head, (size_t)len };
+	parts[mh.msg_iovlen++] = part(head, (size_t)len);
 	if (pre.n)
-		parts[mh.msg_iovlen++] = (struct iovec){ (char *)(uintptr_t)pre.s, pre.n };
+		parts[mh.msg_iovlen++] = part(pre.s, pre.n);
 	if (text.n)
-		parts[mh.msg_iovlen++] = (struct iovec){ (char *)(uintptr_t)text.s, text.n };
+		parts[mh.msg_iovlen++] = part(text.s, text.n);
 	for (int try = 0; try < 2; try++) {
 		if (!syslog_connect())
 			break;
 		if (sendmsg(self.syslog_fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 			return;
-		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EMSGSIZE || errno == ENOBUFS)
+		if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EMSGSIZE ||
+		    errno == ENOBUFS)
 			break; /* the daemon lags, or the line is too long: ours to lose */
-		(void)close(self.syslog_fd); /* it went away: connect anew, unless tried a moment ago */
+		/* It went away: connect anew, unless that was tried a moment ago. */
+		(void)close(self.syslog_fd);
 		self.syslog_fd = -1;
 	}
 	drop();

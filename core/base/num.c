@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Numbers out of text and back. strtoul(3) and friends skip blanks, stop at rubbish and need a NUL; a
- * protocol wants the whole token to be the number or a refusal. Overflow is told apart from nonsense.
+ * Numbers out of text and back. strtoul(3) and friends skip blanks, stop at rubbish and need a NUL;
+ * a protocol wants the whole token to be the number or a refusal. Overflow is told apart from
+ * nonsense.
  */
 #include "core/base/num.h"
 

@@ -2,10 +2,12 @@
 /*
  * Memory of one message. Allocation moves a pointer in the current chunk; when it is full the next
  * kept chunk is taken, or a new one twice as large made. A reset goes back to the first chunk and
- * keeps 64 KiB of them, which is what nearly every message needs: so the steady state makes no malloc.
+ * keeps 64 KiB of them, which is what nearly every message needs: so the steady state makes no
+ * malloc.
  *
- * Built with the address sanitizer, what is not allocated is poisoned and a gap is left behind every
- * object, so that an over-read of a parsed piece is caught although it comes from one big chunk.
+ * Built with the address sanitizer, what is not allocated is poisoned and a gap is left behind
+ * every object, so that an over-read of a parsed piece is caught although it comes from one big
+ * chunk.
  */
 #include "core/base/pool.h"
 
@@ -121,8 +123,11 @@ static bool more(struct pool *pool, size_t need)
 	}
 	if (need > pool->limit)
 		return false;
-	if (pool->limit - pool->held < need)
-		drop_chunks(pool, link); /* kept, but too small for this */
+	if (pool->limit - pool->held < need) { /* what was kept is too small for this */
+		if (pool->used == 0)
+			link = &pool->first;
+		drop_chunks(pool, link);
+	}
 	if (pool->limit - pool->held < need)
 		return false;
 	size = pool->held < CHUNK_MIN ? CHUNK_MIN : pool->held;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Random bytes from the kernel, a block at a time: branch parameters and tags take a few bytes per
- * message and a system call for each would show. Bytes are erased as they are handed out. A child must
- * never repeat its parent's, so fork(2) empties the block; threads have one each.
+ * message and a system call for each would show. Bytes are erased as they are handed out. A child
+ * must never repeat its parent's, so fork(2) empties the block; threads have one each.
  */
 #include "core/base/rng.h"
 

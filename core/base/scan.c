@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The class table and the longer steps of the cursor. The table is computed by the compiler from one
- * expression per class, so that it can be compared with the RFC by reading.
+ * The class table and the longer steps of the cursor. The table is computed by the compiler from
+ * one expression per class, so that it can be compared with the RFC by reading.
  */
 #include "core/base/scan.h"
 
@@ -103,10 +103,9 @@ size_t scan_lws(struct scan *s)
 		(void)scan_while(s, CHARS_BLANK);
 		at = s->pos;
 		(void)scan_char(s, '\r');
-		if (!scan_char(s, '\n') && s->pos == at)
-			break;
-		if (scan_at_end(s) || !char_is(s->in.s[s->pos], CHARS_BLANK)) {
-			s->pos = at; /* the end of the header field, not a fold */
+		if (!scan_char(s, '\n') || scan_at_end(s) ||
+		    !char_is(s->in.s[s->pos], CHARS_BLANK)) {
+			s->pos = at; /* no line end, or that of the header field: not a fold */
 			break;
 		}
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Builds bytes up to a maximum. Callers add without looking and ask once at the end whether all of it
- * fitted: after the first piece that does not fit nothing more is written, so the result is never one
- * with a hole. Three places to build in: the heap, a message's pool, or memory of the caller.
+ * Builds bytes up to a maximum. Callers add without looking and ask once at the end whether all of
+ * it fitted: after the first piece that does not fit nothing more is written, so the result is
+ * never one with a hole. Three places to build in: the heap, a message's pool, or memory of the
+ * caller.
  */
 #include "core/base/strbuf.h"
 

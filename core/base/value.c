@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The conversions that the script language makes between integers and text. A text that is no number
- * is an error and not 0, because a script must not take a phone number it mistyped for zero.
+ * The conversions that the script language makes between integers and text. A text that is no
+ * number is an error and not 0, because a script must not take a phone number it mistyped for zero.
  */
 #include "core/base/value.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waking other processes. The eventfds are made before the fork, so every process holds all of them and
- * a replacement finds the bell of its slot as its predecessor left it. Messages travel on the rings of
- * shm/; the bell only ends the sleep of a reader that said it sleeps, so a busy worker is never rung.
+ * Waking other processes. The eventfds are made before the fork, so every process holds all of them
+ * and a replacement finds the bell of its slot as its predecessor left it. Messages travel on the
+ * rings of shm/; the bell only ends the sleep of a reader that said it sleeps, so a busy worker is
+ * never rung.
  */
 #include "core/event/doorbell.h"
 
@@ -111,7 +112,9 @@ static void on_bell(void *arg UNUSED, int fd, int events UNUSED)
 
 int doorbell_listen(struct loop *loop)
 {
-	static const struct loop_gate gate = { .drain = drain, .may_sleep = may_sleep, .woke = woke };
+	static const struct loop_gate gate = { .drain = drain,
+		                               .may_sleep = may_sleep,
+		                               .woke = woke };
 	struct loop_io *io;
 	int slot = shm_slot_self();
 	int err;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event loop of one process, over libuv. libuv gives epoll, timers, signals and the thread pool; what
- * is added is the order of one turn:
+ * The event loop of one process, over libuv. libuv gives epoll, timers, signals and the thread
+ * pool; what is added is the order of one turn:
  *
  *     due timers; rings drained; deferred calls; on_turn functions (batches flushed);
  *     may we sleep? ; epoll ; callbacks of descriptors, signals and finished work
  *
- * The clock is read once per wake-up, before the first callback. libuv stops watching a descriptor on
- * EPOLLERR and says EBADF; for us an error is readiness, as the read that follows tells more than
- * that, so the watch is taken up again. Handles are freed by libuv's close callback, which runs
- * after everything else of the turn: that is what makes deleting inside a callback safe.
+ * The clock is read once per wake-up, before the first callback. libuv stops watching a descriptor
+ * on EPOLLERR and says EBADF; for us an error is readiness, as the read that follows tells more
+ * than that, so the watch is taken up again. Handles are freed by libuv's close callback, which
+ * runs after everything else of the turn: that is what makes deleting inside a callback safe.
  */
 #include "core/event/loop.h"
 
@@ -75,6 +75,7 @@ struct loop {
 	struct loop_gate gate;
 	bool fresh;    /* the clock was read since the wake-up */
 	bool sleeping; /* the gate was told that we sleep */
+	bool stopped;  /* in the last turn, after epoll's end */
 };
 
 static struct loop *loop_of_process;
@@ -204,7 +205,9 @@ void loop_free(struct loop *loop)
 		(void)uv_cancel((uv_req_t *)&w->uv);
 	}
 	uv_walk(&loop->uv, close_any, loop);
-	(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* close callbacks, and threads that are at work */
+	while (uv_run(&loop->uv, UV_RUN_DEFAULT) !=
+	       0) /* close callbacks, and threads that are at work */
+		; /* ended by a stop that came before */
 	err = uv_loop_close(&loop->uv);
 	assert(err == 0);
 	(void)err;
@@ -221,12 +224,15 @@ void loop_run(struct loop *loop)
 {
 	(void)uv_run(&loop->uv, UV_RUN_DEFAULT);
 	wake(loop);
+	loop->stopped = true;
 	run_turn(loop);
+	loop->stopped = false;
 }
 
 void loop_stop(struct loop *loop)
 {
-	uv_stop(&loop->uv);
+	if (!loop->stopped) /* else the next loop_run() would end at once */
+		uv_stop(&loop->uv);
 }
 
 static int uv_events(int events)
@@ -237,7 +243,8 @@ static int uv_events(int events)
 static void on_poll(uv_poll_t *uv, int status, int events)
 {
 	struct loop_io *io = uv->data;
-	int ready = (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
+	int ready =
+	    (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
 
 	wake(io->loop);
 	if (status < 0) {
@@ -249,7 +256,8 @@ static void on_poll(uv_poll_t *uv, int status, int events)
 	io->fn(io->arg, io->fd, ready);
 }
 
-int loop_io_add(struct loop *loop, int fd, int events, loop_io_fn *fn, void *arg, struct loop_io **ret_io)
+int loop_io_add(struct loop *loop, int fd, int events, loop_io_fn *fn, void *arg,
+                struct loop_io **ret_io)
 {
 	struct loop_io *io = calloc(1, sizeof(*io));
 	int err;
@@ -291,7 +299,8 @@ void loop_io_del(struct loop_io *io)
 {
 	if (!io)
 		return;
-	(void)uv_poll_stop(&io->uv); /* out of epoll at once: the caller closes the descriptor next */
+	(void)uv_poll_stop(
+	    &io->uv); /* out of epoll at once: the caller closes the descriptor next */
 	uv_close((uv_handle_t *)&io->uv, free_data);
 }
 
@@ -303,8 +312,8 @@ static void on_timer(uv_timer_t *uv)
 	t->fn(t->arg);
 }
 
-int loop_timer_add(struct loop *loop, uint64_t after_ms, uint64_t repeat_ms, loop_timer_fn *fn, void *arg,
-		   struct loop_timer **ret_timer)
+int loop_timer_add(struct loop *loop, uint64_t after_ms, uint64_t repeat_ms, loop_timer_fn *fn,
+                   void *arg, struct loop_timer **ret_timer)
 {
 	struct loop_timer *t = calloc(1, sizeof(*t));
 	int err;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Typed option tables. The table says which type a value has and where it goes; a value of the other type
- * is refused and never converted, because a script that gives "5" for 5 means something else.
+ * Typed option tables. The table says which type a value has and where it goes; a value of the
+ * other type is refused and never converted, because a script that gives "5" for 5 means something
+ * else.
  */
 #include "core/settings/schema.h"
 
@@ -36,18 +37,19 @@ const struct setting *settings_find(const struct setting *table, struct str name
 }
 
 int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s,
-		 struct diag *reterr)
+                 struct diag *reterr)
 {
 	bool wants_int = set->type == SETTING_INT_T || set->type == SETTING_FN_INT_T;
 
 	if (set->type == SETTING_END_T)
 		return diag_set(reterr, 0, "not a setting");
 	if (wants_int != is_int)
-		return diag_set(reterr, 0, "%s: %s expected", set->name, wants_int ? "a number" : "a string");
+		return diag_set(reterr, 0, "%s: %s expected", set->name,
+		                wants_int ? "a number" : "a string");
 	if (is_int && (i < set->min || i > set->max ||
-		       (set->type == SETTING_INT_T && (i < INT_MIN || i > INT_MAX))))
-		return diag_set(reterr, 0, "%s: %" PRId64 " is not from %" PRId64 " to %" PRId64, set->name,
-				i, set->min, set->max);
+	               (set->type == SETTING_INT_T && (i < INT_MIN || i > INT_MAX))))
+		return diag_set(reterr, 0, "%s: %" PRId64 " is not from %" PRId64 " to %" PRId64,
+		                set->name, i, set->min, set->max);
 	switch (set->type) {
 	case SETTING_INT_T:
 		*int_at(set, conf) = (int)i;

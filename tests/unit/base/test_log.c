@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log: shape of lines, levels, and that a reader who does not read costs lines and no time. */
+#include "core/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "tests/lib/test_main.h"
+
+enum kind { PIPE, SOCKET, FILE_, N_KINDS };
+
+static int reader;
+static char dir[64], path[100];
+
+/* Puts something readable in the place of stderr. */
+static void redirect(int kind)
+{
+	int fds[2];
+
+	if (kind == PIPE) {
+		ck_assert_int_eq(pipe(fds), 0);
+	} else if (kind == SOCKET) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	} else {
+		char name[] = "/tmp/rf-test-log-XXXXXX";
+
+		fds[1] = mkstemp(name);
+		ck_assert_int_ge(fds[1], 0);
+		fds[0] = open(name, O_RDONLY);
+		(void)unlink(name);
+	}
+	ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	(void)close(fds[1]);
+	reader = fds[0];
+}
+
+static const char *take(void)
+{
+	static char buf[8192];
+	ssize_t n = read(reader, buf, sizeof(buf) - 1);
+
+	ck_assert_int_ge(n, 0);
+	buf[n] = '\0';
+	return buf;
+}
+
+static void expect(const char *text)
+{
+	char want[256];
+
+	(void)snprintf(want, sizeof(want), "%d %s", (int)getpid(), text);
+	ck_assert_str_eq(take(), want);
+}
+
+START_TEST(lines_on_stderr)
+{
+	struct log_opts opts = { .to_stderr = true };
+	struct str text = STR_LIT("two\nlines\n");
+
+	redirect(_i);
+	log_open(&opts);
+	log_level_set(L_WARN);
+	log_write(L_ERR, "cannot %s", "do");
+	expect("ERROR: cannot do\n");
+	log_write(L_ALERT, "x\n");
+	expect("ALERT: x\n");
+	log_prefix_set(STR_LIT("{1 INVITE} "));
+	log_warn("forged\r\n1 ERROR: line\033[2J");
+	expect("WARNING: {1 INVITE} forged  1 ERROR: line [2J\n");
+	log_prefix_set(STR_NULL);
+	log_text(L_CRIT, -1, text);
+	expect("CRITICAL: two\nlines\n");
+	ck_assert_int_eq(log_fail(-ENOENT, "open %s", "x"), -ENOENT);
+	expect("ERROR: open x: No such file or directory\n");
+	opts.color = true;
+	log_open(&opts);
+	log_error("red");
+	expect("\033[31mERROR: red\033[0m\n");
+	ck_assert_uint_eq(log_dropped(), 0);
+}
+END_TEST
+
+START_TEST(levels)
+{
+	struct log_opts opts = { .to_stderr = true };
+	_Atomic int shared = L_DBG;
+
+	redirect(FILE_);
+	log_open(&opts);
+	log_level_set(L_ERR);
+	log_notice("no");
+	log_write(L_WARN, "no");
+	log_text(L_INFO, -1, STR_LIT("no"));
+	ck_assert_str_eq(take(), "");
+	ck_assert(log_on(L_ERR) && !log_on(L_WARN));
+	log_level_at(&shared);
+	log_debug("yes");
+	expect("DEBUG: yes\n");
+	shared = L_BUG;
+	log_error("no");
+	log_write(L_BUG, "yes");
+	expect("BUG: yes\n");
+	log_level_at(NULL);
+	ck_assert_int_eq(log_level(), L_ERR);
+	ck_assert_str_eq(log_level_name(-100), "ALERT");
+	ck_assert_str_eq(log_level_name(L_CRIT2), "CRITICAL");
+	ck_assert_str_eq(log_level_name(100), "DEBUG");
+}
+END_TEST
+
+START_TEST(full_pipe_drops_and_never_waits)
+{
+	struct log_opts opts = { .to_stderr = true };
+	uint64_t before_us = clock_now_us();
+	uint64_t dropped;
+
+	redirect(_i);
+	log_open(&opts);
+	ck_assert_int_eq(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0);
+	for (int i = 0; i < 5000; i++)
+		log_error("%0200d", i);
+	dropped = log_dropped();
+	ck_assert_uint_gt(dropped, 0);
+	ck_assert_uint_lt(dropped, 5000);
+	ck_assert_uint_lt(clock_now_us() - before_us, 20u * 1000000u);
+	ck_assert_int_eq(fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0); /* not ours to change */
+	for (int i = 0; i < 1000 && recv(reader, dir, 0, MSG_DONTWAIT) != -2; i++) /* read some */
+		if (read(reader, (char[4096]){ 0 }, 4096) < 4096)
+			break;
+	log_error("after");
+	ck_assert_uint_eq(log_dropped(), dropped);
+}
+END_TEST
+
+static int daemon_socket(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval tv = { .tv_sec = 5 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	(void)unlink(path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)), 0);
+	return fd;
+}
+
+static void setup_syslog(void)
+{
+	(void)snprintf(dir, sizeof(dir), "/tmp/rf-test-log-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof(path), "%s/log", dir);
+}
+
+static void teardown_syslog(void)
+{
+	clock_fake(0, 0);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+START_TEST(syslog_lines)
+{
+	struct log_opts opts = { .facility = LOG_LOCAL3, .ident = "sip", .syslog_path = path };
+	char want[100];
+	const char *got;
+	int n;
+
+	reader = daemon_socket();
+	log_open(&opts);
+	log_level_set(L_INFO);
+	log_error("broken");
+	got = take();
+	ck_assert_int_eq(strncmp(got, "<155>", 5), 0); /* 19 * 8 + 3 */
+	n = snprintf(want, sizeof(want), " sip[%d]: ERROR: broken", (int)getpid());
+	ck_assert_int_eq((int)strlen(got), 5 + 15 + n); /* date: "Nov 22 10:00:00" */
+	ck_assert_str_eq(got + 20, want);
+	log_text(L_INFO, LOG_LOCAL7, STR_LIT("own facility"));
+	got = take();
+	ck_assert_int_eq(strncmp(got, "<190>", 5), 0);
+	ck_assert_ptr_nonnull(strstr(got, "INFO: own facility"));
+}
+END_TEST
+
+START_TEST(syslog_comes_and_goes)
+{
+	struct log_opts opts = { .facility = LOG_DAEMON, .syslog_path = path };
+
+	clock_fake(10000, 1000);
+	log_open(&opts);
+	log_error("nobody listens");
+	ck_assert_uint_eq(log_dropped(), 1);
+	reader = daemon_socket();
+	log_error("tried a moment ago");
+	ck_assert_uint_eq(log_dropped(), 2);
+	clock_fake(11001, 1001);
+	log_error("first");
+	ck_assert_ptr_nonnull(strstr(take(), "ERROR: first"));
+	(void)close(reader);
+	reader = daemon_socket();
+	clock_fake(13000, 1003);
+	log_error("second");
+	ck_assert_ptr_nonnull(strstr(take(), "ERROR: second"));
+	for (int i = 0; i < 5000; i++) /* it lags */
+		log_error("%0200d", i);
+	ck_assert_uint_gt(log_dropped(), 100);
+	(void)close(reader);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	Suite *s = suite_create("log");
+	TCase *err = tcase_create("stderr"), *sys = tcase_create("syslog");
+
+	tcase_add_loop_test(err, lines_on_stderr, 0, N_KINDS);
+	tcase_add_test(err, levels);
+	tcase_add_loop_test(err, full_pipe_drops_and_never_waits, 0, 2);
+	suite_add_tcase(s, err);
+	tcase_add_checked_fixture(sys, setup_syslog, teardown_syslog);
+	tcase_add_test(sys, syslog_lines);
+	tcase_add_test(sys, syslog_comes_and_goes);
+	suite_add_tcase(s, sys);
+	return s;
+}
