@@ -18,15 +18,14 @@
 
 #define ROOTS 512u /* first bytes: IPv4 0-255, IPv6 256-511 */
 #define DEPTH_MAX 16u
-#define HITS_MAX 0xffffu
+#define HITS_MAX 0xffffffffu
 
 struct node {
 	_Atomic shm_ref child;   /* first of its list; written: holder of the root's lock */
 	_Atomic shm_ref sibling;
 	uint32_t unit;           /* in which the counts were made */
 	uint32_t last_s;         /* last hit */
-	uint16_t hits[2];        /* inner: previous and current unit */
-	uint16_t leaf_hits[2];   /* full address */
+	uint32_t hits[2];        /* previous and current unit; on a full address they count against the limit */
 	uint8_t byte, depth;     /* depth 0: first byte */
 	uint8_t blocked, pad;
 };
@@ -142,19 +141,18 @@ static void roll(struct node *n, uint32_t unit)
 	if (n->unit == unit)
 		return;
 	n->hits[0] = n->unit + 1 == unit ? n->hits[1] : 0;
-	n->leaf_hits[0] = n->unit + 1 == unit ? n->leaf_hits[1] : 0;
-	n->hits[1] = n->leaf_hits[1] = 0;
+	n->hits[1] = 0;
 	n->unit = unit;
 }
 
-static bool reached(const uint16_t hits[2], unsigned limit)
+static bool reached(const uint32_t hits[2], unsigned limit)
 {
-	return hits[0] >= limit || hits[1] >= limit || ((unsigned)hits[0] + hits[1]) / 2 >= limit;
+	return hits[0] >= limit || hits[1] >= limit || ((uint64_t)hits[0] + hits[1]) / 2 >= limit;
 }
 
 static bool is_hot(const struct node *n)
 {
-	return reached(n->leaf_hits, g.tree->limits.limit);
+	return reached(n->hits, g.tree->limits.limit);
 }
 
 static unsigned addr_len(const struct net_addr *a)
@@ -230,20 +228,17 @@ enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm
 	roll(n, unit_of(now_s));
 	n->last_s = (uint32_t)now_s;
 	*ret_node = shm_ref_of(n);
+	if (n->hits[1] < HITS_MAX)
+		n->hits[1]++;
 	if (depth + 1 == len) {
-		if (n->leaf_hits[1] < HITS_MAX)
-			n->leaf_hits[1]++;
 		if (is_hot(n)) {
 			verdict = n->blocked ? PIKE_BLOCKED : PIKE_NEWLY_BLOCKED;
 			n->blocked = 1;
 		} else {
 			n->blocked = 0;
 		}
-	} else {
-		if (n->hits[1] < HITS_MAX)
-			n->hits[1]++;
-		if (reached(n->hits, g.tree->limits.limit / 4 ? g.tree->limits.limit / 4 : 1))
-			grow(root, n, addr->ip[depth + 1], depth + 1, now_s);
+	} else if (reached(n->hits, g.tree->limits.limit / 4 ? g.tree->limits.limit / 4 : 1)) {
+		grow(root, n, addr->ip[depth + 1], depth + 1, now_s);
 	}
 out:
 	shm_lock_drop(&r->lock);
@@ -324,8 +319,8 @@ static void walk_list(struct walk *w, const _Atomic shm_ref *head)
 			continue;
 		w->rows[w->n++] = (struct pike_row){
 			.addr = w->addr,
-			.hits_prev = n->leaf_hits[0],
-			.hits_curr = n->leaf_hits[1],
+			.hits_prev = n->hits[0],
+			.hits_curr = n->hits[1],
 			.expires_s = (int64_t)n->last_s + g.tree->limits.latency_s - (int64_t)w->now_s,
 			.hot = is_hot(n),
 		};
