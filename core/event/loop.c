@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -162,6 +163,7 @@ int loop_new(struct loop **ret_loop)
 	if (!loop)
 		return -ENOMEM;
 	(void)setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
+	(void)signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error of one write */
 	err = uv_loop_init(&loop->uv);
 	if (err < 0) {
 		free(loop);

@@ -26,6 +26,7 @@ typedef void loop_timer_fn(void *arg);
 typedef void loop_signal_fn(void *arg, int signum);
 typedef void loop_work_fn(void *arg);
 
+/* Ignores SIGPIPE in this process. Returns 0; -ENOMEM, -EMFILE ... */
 MUST_CHECK int loop_new(struct loop **ret_loop);
 /* Closes what is still registered (and with it, what _add() returned); waits for work that a thread has begun. */
 void loop_free(struct loop *loop);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "tests/lib/fail_alloc.h"
 #include "tests/lib/test_main.h"
 
 static const struct keyword sorted[] = {
@@ -94,6 +95,27 @@ START_TEST(equal_names_are_refused)
 }
 END_TEST
 
+START_TEST(no_memory_is_told)
+{
+	struct keyword_index ix;
+
+	for (unsigned n = 1; n < 100; n++) {
+		bool failed;
+		int err;
+
+		fail_alloc_at(n);
+		err =
+		    keyword_index_init(&ix, sorted, ARRAY_LEN(sorted), sizeof(sorted[0]), 0, true);
+		keyword_index_done(&ix);
+		failed = fail_alloc_end();
+		ck_assert_int_eq(err, failed ? -ENOMEM : 0);
+		ck_assert_int_eq(fail_alloc_held(), 0);
+		if (err == 0)
+			break;
+	}
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("keyword");
@@ -104,6 +126,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, index_finds, 0, 2);
 	tcase_add_test(tc, index_of_many);
 	tcase_add_test(tc, equal_names_are_refused);
+	tcase_add_test(tc, no_memory_is_told);
 	suite_add_tcase(s, tc);
 	return s;
 }

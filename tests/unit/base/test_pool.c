@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "tests/lib/fail_alloc.h"
 #include "tests/lib/test_main.h"
 
 static struct pool *pool;
@@ -123,6 +124,46 @@ START_TEST(no_room_is_told)
 }
 END_TEST
 
+START_TEST(failing_malloc)
+{
+	for (unsigned n = 1; n < 100; n++) {
+		struct pool *p;
+		unsigned n_got = 0;
+		bool failed;
+
+		fail_alloc_at(n);
+		p = pool_new(1024 * 1024);
+		for (int i = 0; p && i < 300; i++)
+			n_got += pool_alloc(p, 1000) != NULL;
+		pool_free(p);
+		failed = fail_alloc_end();
+		ck_assert_int_eq(fail_alloc_held(), 0);
+		if (!failed) {
+			ck_assert_uint_eq(n_got, 300);
+			break;
+		}
+		ck_assert_uint_eq(n_got, n == 1 ? 0 : 299); /* the next one is tried anew */
+	}
+}
+END_TEST
+
+START_TEST(steady_state_makes_no_malloc)
+{
+	for (int round = 0; round < 3; round++) {
+		unsigned n_got = 0;
+		bool failed;
+
+		fail_alloc_at(round ? 1 : 0);
+		for (int i = 0; i < 50; i++)
+			n_got += pool_alloc(pool, 1000) != NULL;
+		failed = fail_alloc_end();
+		ck_assert(!failed);
+		ck_assert_uint_eq(n_got, 50);
+		pool_reset(pool);
+	}
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("pool");
@@ -136,6 +177,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, grows_in_place_or_copies);
 	tcase_add_test(tc, copies_text);
 	tcase_add_test(tc, no_room_is_told);
+	tcase_add_test(tc, failing_malloc);
+	tcase_add_test(tc, steady_state_makes_no_malloc);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "core/base/strbuf.h"
+#include "tests/lib/fail_alloc.h"
 #include "tests/lib/test_main.h"
 
 /* clang-format off */
@@ -304,6 +305,39 @@ START_TEST(substitution_without_variables)
 }
 END_TEST
 
+START_TEST(no_memory_is_told)
+{
+	char base[8];
+	const struct regex *cached;
+	struct regex_subst *sub;
+	struct regex *re;
+	unsigned n;
+	int err;
+
+	ck_assert_int_eq(regex_compile(STR_LIT("x"), 0, &re, NULL), 0); /* what a process keeps */
+	regex_free(re);
+	for (n = 1; n < 1000; n++) {
+		fail_alloc_at(n);
+		err = regex_subst_parse(STR_LIT("/(a|b)[x]+/$ru/"), parse_var, base, &sub, NULL);
+		if (err == 0)
+			regex_subst_free(sub);
+		if (!fail_alloc_end())
+			break;
+		ck_assert_int_eq(fail_alloc_held(), 0);
+		ck_assert(err == -ENOMEM || err == -EBADMSG || err == 0); /* PCRE may do without */
+	}
+	ck_assert_int_eq(err, 0);
+	for (n = 1; n < 1000; n++) {
+		fail_alloc_at(n);
+		err = regex_cached(STR_LIT("^never seen$"), 0, &cached, NULL);
+		if (!fail_alloc_end() || err == 0)
+			break;
+	}
+	ck_assert_int_eq(err, 0);
+	ck_assert_int_eq(regex_match(cached, STR_LIT("never seen"), 0, NULL), 1);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("regex");
@@ -321,6 +355,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(sc, substitutes, 0, ARRAY_LEN(substs));
 	tcase_add_loop_test(sc, bad_substitutions, 0, ARRAY_LEN(bad_substs));
 	tcase_add_test(sc, substitution_without_variables);
+	tcase_add_test(sc, no_memory_is_told);
 	suite_add_tcase(s, sc);
 	return s;
 }

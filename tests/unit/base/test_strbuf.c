@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/pool.h"
+#include "tests/lib/fail_alloc.h"
 #include "tests/lib/test_main.h"
 
 enum place { HEAP, POOL, FIXED, N_PLACES };
@@ -134,6 +135,30 @@ START_TEST(other_objects_between)
 }
 END_TEST
 
+START_TEST(failing_malloc)
+{
+	for (unsigned n = 1; n < 100; n++) {
+		struct strbuf sb;
+		bool failed;
+		char *p;
+
+		fail_alloc_at(n);
+		strbuf_init(&sb, 5000);
+		for (int i = 0; i < 100; i++)
+			strbuf_add_lit(&sb, "0123456789");
+		p = strbuf_take(&sb);
+		failed = fail_alloc_end();
+		ck_assert(failed == (p == NULL));
+		ck_assert_int_eq(fail_alloc_held(), p != NULL);
+		if (p) {
+			ck_assert_uint_eq(strlen(p), 1000);
+			free(p);
+			break;
+		}
+	}
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("strbuf");
@@ -146,6 +171,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, take_gives_the_bytes);
 	tcase_add_test(tc, pool_may_run_dry);
 	tcase_add_test(tc, other_objects_between);
+	tcase_add_test(tc, failing_malloc);
 	suite_add_tcase(s, tc);
 	return s;
 }
