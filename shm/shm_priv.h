@@ -125,7 +125,7 @@ enum shm_core_op { /* changes inside shm/; kept apart from the intents of module
 	SHM_OP_HASH_REPLACE, /* hash, bucket offset, old node, new node */
 	SHM_OP_HASH_SPLIT,   /* hash, n */
 	SHM_OP_HASH_FREE,    /* hash */
-	SHM_OP_WHEEL_LINK,   /* wheel, timer: it belongs on the wheel */
+	SHM_OP_WHEEL_LINK,   /* wheel, timer, tick, kind: it belongs on the wheel */
 	SHM_OP_WHEEL_UNLINK, /* wheel, timer: it does not */
 };
 
@@ -155,7 +155,7 @@ struct shm_slot { /* written: the process that has it; after its death the janit
 
 /* --- wheels --- */
 #define SHM_WHEEL_LEVELS 4u
-#define SHM_WHEEL_HEADS (256u + 3u * 64u)
+#define SHM_WHEEL_HEADS (256u + 3u * 64u + 1u) /* the last: parked until the wheel first runs */
 
 struct shm_whead { /* begins like struct shm_timer, so that a list's first node has a predecessor */
 	_Atomic shm_ref next;
@@ -164,10 +164,10 @@ struct shm_whead { /* begins like struct shm_timer, so that a list's first node 
 
 struct shm_wheel {
 	_Alignas(64) struct shm_lock lock; /* rank SHM_RANK_WHEEL; guards all below and the timers' links */
-	uint32_t cursor;                   /* the next tick to look at */
+	uint32_t started;                  /* the owner has run it, so the cursor means something */
+	uint64_t cursor;                   /* the next tick to look at */
 	uint32_t n_timers;                 /* derived */
-	uint32_t pad;
-	uint64_t bits[4 + 3]; /* which heads are not empty; derived */
+	uint64_t bits[(SHM_WHEEL_HEADS + 63u) / 64u]; /* which heads are not empty; derived */
 	_Alignas(16) struct shm_whead head[SHM_WHEEL_HEADS];
 };
 
