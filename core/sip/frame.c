@@ -32,17 +32,11 @@ static int line_end(const char *p, const char *end)
 
 static int64_t keepalive(struct sip_frame *f, struct str buf, int first, enum sip_frame_kind *ret_kind)
 {
-	const char *p = buf.s + first, *end = buf.s + buf.n;
-	int second = line_end(p, end);
+	int second = f->half_ping ? 0 : line_end(buf.s + first, buf.s + buf.n);
 
-	if (second > 0) {
-		f->half_ping = false;
-		*ret_kind = SIP_FRAME_PING;
-		return first + second;
-	}
-	*ret_kind = f->half_ping ? SIP_FRAME_PING : SIP_FRAME_PONG;
-	f->half_ping = !f->half_ping;
-	return first;
+	*ret_kind = f->half_ping || second > 0 ? SIP_FRAME_PING : SIP_FRAME_PONG;
+	f->half_ping = *ret_kind == SIP_FRAME_PONG;
+	return second > 0 ? first + second : first;
 }
 
 /* Looks for the empty line; sets body_off. */

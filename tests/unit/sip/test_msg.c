@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/sip/sip_test.h"
+
+static struct pool *pool;
+static struct sip_msg msg;
+
+static void setup(void)
+{
+	pool = pool_new(1 << 20);
+	memset(&msg, 0xa5, sizeof(msg));
+}
+
+static void teardown(void)
+{
+	pool_free(pool);
+}
+
+START_TEST(request_parts)
+{
+	struct str in = exact(sip_samples[1]);
+	const struct sip_hdr *h;
+	struct sip_addr_iter it = { 0 };
+	struct sip_addr addr;
+
+	ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+	ck_assert_int_eq(sip_msg_check(&msg, NULL), 0);
+	ck_assert_int_eq((int)msg.kind, SIP_REQUEST);
+	ck_assert_int_eq((int)msg.method, SIP_M_INVITE);
+	ck_str(msg.method_name, "INVITE");
+	ck_str(msg.ruri, "sip:b@example.net;user=phone");
+	ck_str(msg.version, "SIP/2.0");
+	ck_str(msg.first_line, "INVITE sip:b@example.net;user=phone SIP/2.0");
+	ck_str(msg.body, "v=0\r\n");
+	ck_assert(msg.has_content_length && msg.content_length == 5 && msg.extra_bytes == 0);
+	ck_assert_uint_eq(msg.n_hdrs, 12);
+	ck_assert_ptr_eq(msg.body.s, in.s + msg.body_off);
+	ck_assert_uint_eq(msg.body_off, msg.headers_end + 2);
+
+	h = sip_msg_hdr(&msg, SIP_H_VIA);
+	ck_str(h->name, "v");
+	h = sip_msg_hdr_next(&msg, h);
+	ck_str(h->name, "Via");
+	ck_assert_ptr_null(sip_msg_hdr_next(&msg, h));
+	ck_assert_uint_eq(sip_msg_hdr_count(&msg, STR_LIT("V")), 2);
+	ck_assert_uint_eq(sip_msg_hdr_count(&msg, STR_LIT("x-odd")), 1);
+	ck_assert_uint_eq(sip_msg_hdr_count(&msg, STR_LIT("x-odder")), 0);
+	ck_assert_ptr_eq(sip_msg_hdr_named(&msg, STR_LIT("via"), -1), h);
+	ck_assert_ptr_eq(sip_msg_hdr_named(&msg, STR_LIT("via"), 1), h);
+	ck_assert_ptr_null(sip_msg_hdr_named(&msg, STR_LIT("via"), 2));
+	ck_assert_ptr_null(sip_msg_hdr_named(&msg, STR_LIT("via"), -3));
+	ck_str(sip_msg_hdr_named(&msg, STR_LIT("X-ODD"), 0)->value, "\x01\xff;;,,");
+	ck_assert_ptr_null(sip_msg_hdr(&msg, SIP_H_EXPIRES));
+	h = sip_msg_hdr(&msg, SIP_H_CSEQ);
+	ck_str(str_sub(in, h->off, h->len), "CSeq: 7\r\n  INVITE\r\n");
+
+	ck_str(sip_msg_via1(&msg)->host, "2001:db8::1");
+	ck_str(sip_msg_via2(&msg)->host, "192.0.2.9");
+	ck_str(sip_msg_ruri(&msg)->user, "b");
+	ck_str(sip_msg_from(&msg)->display, "\"A \\\"quoted\\\" name\"");
+	ck_str(sip_msg_from(&msg)->tag, "99");
+	ck_str(sip_msg_to(&msg)->uri, "sip:b@example.net");
+	ck_assert_uint_eq(sip_msg_cseq(&msg)->number, 7);
+	ck_str(sip_msg_call_id(&msg), "x");
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_ROUTE, &it, &addr), 1);
+	ck_str(addr.uri, "sip:p1.example.net;lr");
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_ROUTE, &it, &addr), 1);
+	ck_str(addr.uri, "sip:p2.example.net;lr");
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_ROUTE, &it, &addr), 0);
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_ROUTE, &it, &addr), 0);
+	exact_free(in);
+}
+END_TEST
+
+START_TEST(reply_parts)
+{
+	struct str in = exact(sip_samples[2]);
+
+	ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+	ck_assert_int_eq(sip_msg_check(&msg, NULL), 0);
+	ck_assert_int_eq((int)msg.kind, SIP_REPLY);
+	ck_assert_uint_eq(msg.status, 180);
+	ck_str(msg.reason, "Ringing");
+	ck_assert_int_eq((int)msg.method, 0);
+	ck_str(sip_msg_via2(&msg)->host, "10.0.0.2");
+	ck_assert_ptr_null(sip_msg_ruri(&msg));
+	ck_assert(!sip_msg_answerable(&msg));
+	exact_free(in);
+}
+END_TEST
+
+START_TEST(values_over_several_fields)
+{
+	struct str in = exact("REGISTER sip:x SIP/2.0\r\nm: <sip:1@x>, <sip:2@x>\r\nX: y\r\nContact:\r\nContact: *\r\nm: <sip:3\r\n\r\n");
+	struct sip_addr_iter it = { 0 };
+	struct sip_addr addr;
+
+	ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_CONTACT, &it, &addr), 1);
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_CONTACT, &it, &addr), 1);
+	ck_str(addr.uri, "sip:2@x");
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_CONTACT, &it, &addr), 1);
+	ck_assert(addr.star);
+	ck_assert_int_eq(sip_msg_addr_next(&msg, SIP_H_CONTACT, &it, &addr), -EBADMSG);
+	ck_assert_ptr_null(sip_msg_via1(&msg));
+	ck_assert_ptr_null(sip_msg_via2(&msg));
+	ck_assert_ptr_null(sip_msg_from(&msg));
+	ck_assert_ptr_null(sip_msg_cseq(&msg));
+	ck_assert_uint_eq(sip_msg_call_id(&msg).n, 0);
+	exact_free(in);
+}
+END_TEST
+
+START_TEST(extra_bytes)
+{
+	struct str in = exact("OPTIONS sip:x SIP/2.0\r\nContent-Length: 2\r\n\r\nabcdef");
+
+	ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+	ck_str(msg.body, "ab");
+	ck_assert_uint_eq(msg.extra_bytes, 4);
+	exact_free(in);
+}
+END_TEST
+
+START_TEST(many_headers)
+{
+	char *text = malloc(64 + 6 * (SIP_MSG_HEADERS_MAX + 1));
+	struct diag diag = { 0 };
+	size_t n;
+
+	for (unsigned extra = 0; extra < 2; extra++) {
+		struct str in;
+
+		memcpy(text, "OPTIONS sip:x SIP/2.0\r\n", 23);
+		n = 23;
+		for (unsigned i = 0; i < SIP_MSG_HEADERS_MAX + extra; i++) {
+			memcpy(text + n, "X: y\r\n", 6);
+			n += 6;
+		}
+		memcpy(text + n, "\r\n", 2);
+		in = exact_n(text, n + 2);
+		ck_assert_int_eq(sip_msg_parse(pool, in, &msg, &diag), extra ? -EMSGSIZE : 0);
+		ck_assert_uint_eq(msg.n_hdrs, SIP_MSG_HEADERS_MAX);
+		exact_free(in);
+	}
+	free(text);
+}
+END_TEST
+
+/* The budget of the header table: what a message of 20 fields takes from its pool. */
+START_TEST(pool_budget)
+{
+	struct str in = exact(sip_samples[1]);
+	size_t before = pool_used(pool);
+
+	ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+	ck_assert_int_eq(sip_msg_check(&msg, NULL), 0);
+	ck_assert_uint_le(pool_used(pool) - before, 2048);
+	exact_free(in);
+}
+END_TEST
+
+START_TEST(no_memory)
+{
+	struct str in = exact(sip_samples[0]);
+	struct pool *tiny = pool_new(64);
+	struct diag diag = { 0 };
+
+	ck_assert_int_eq(sip_msg_parse(tiny, in, &msg, &diag), -EMSGSIZE);
+	ck_assert(!sip_msg_answerable(&msg));
+	pool_free(tiny);
+	exact_free(in);
+}
+END_TEST
+
+/* Bytes flipped, taken out and doubled at random: no crash, no byte read too far, no view out of the buffer. */
+START_TEST(random_damage)
+{
+	static const char odd[] = "\r\n\t :;,\"<>@=\\%[]?&*/0\xff";
+	uint64_t seed = 77 + (uint64_t)_i;
+
+	for (unsigned round = 0; round < 600; round++) {
+		struct str in = exact(sip_samples[_i]);
+		char *p = (char *)(uintptr_t)in.s;
+		unsigned n = 1 + next_random(&seed) % 4;
+
+		while (n-- > 0) {
+			size_t at = next_random(&seed) % in.n;
+
+			switch (next_random(&seed) % 3) {
+			case 0:
+				p[at] = odd[next_random(&seed) % sizeof(odd)];
+				break;
+			case 1:
+				p[at] = (char)next_random(&seed);
+				break;
+			default:
+				memmove(p + at, p + at + 1, in.n - at - 1);
+				break;
+			}
+		}
+		if (sip_msg_parse(pool, in, &msg, NULL) == 0) {
+			(void)!sip_msg_check(&msg, NULL);
+			(void)sip_msg_via2(&msg);
+			ck_assert(msg.body.n == 0 ||
+				  (msg.body.s >= in.s && msg.body.s + msg.body.n <= in.s + in.n));
+			for (unsigned i = 0; i < msg.n_hdrs; i++)
+				ck_assert(msg.hdrs[i].off + msg.hdrs[i].len <= msg.buf.n);
+		}
+		(void)sip_msg_answerable(&msg);
+		pool_reset(pool);
+		exact_free(in);
+	}
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	TCase *t = tcase_create("msg");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, request_parts);
+	tcase_add_test(t, reply_parts);
+	tcase_add_test(t, values_over_several_fields);
+	tcase_add_test(t, extra_bytes);
+	tcase_add_test(t, many_headers);
+	tcase_add_test(t, pool_budget);
+	tcase_add_test(t, no_memory);
+	tcase_add_loop_test(t, random_damage, 0, ARRAY_LEN(sip_samples));
+	return suite_of("sip/msg", t);
+}
