@@ -42,6 +42,8 @@ struct net_listen_spec {
 	bool is_virtual;
 };
 MUST_CHECK int net_listener_add(const struct net_listen_spec *spec, struct diag *reterr);
+/* disable_tcp: stream sockets are neither added by entries without a protocol nor opened nor found. */
+void net_tcp_disable(void);
 unsigned net_listener_count(void);
 const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */
 /* "[proto:]ip[:port]"; NULL when nothing listens there. */

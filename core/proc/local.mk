@@ -1,2 +1,3 @@
 # Files of core/proc: one line each.
-libringfort_a_SOURCES +=
+libringfort_a_SOURCES += core/proc/proc.c core/proc/proc.h core/proc/proc_priv.h
+libringfort_a_SOURCES += core/proc/work.c

@@ -62,12 +62,13 @@ struct ctx {
 	struct sip_edits edits;
 	struct rx_info rx;
 	char *rx_mem;              /* buffer that msg.buf lies in, owned by rx.c; NULL when in pool */
+	bool bytes_kept;           /* holds a reference to that buffer: ctx_keep_bytes() */
 	enum ctx_kind kind;
 	uint32_t msg_no;           /* $mi */
 
 	/* routing state */
 	struct ctx_target main;
-	struct ctx_target branch[CTX_BRANCHES_MAX];
+	struct ctx_target branch[CTX_BRANCHES_MAX]; /* filled from the front, each with a uri: that is how far a reset clears */
 	uint8_t n_branches;        /* extra ones */
 	uint32_t flags, sflags;    /* setflag, setsflag */
 	uint64_t xflags;
@@ -102,6 +103,7 @@ struct ctx {
 	uint32_t id, gen;          /* ticket = gen << 32 | id */
 	bool parked;
 	int park_rc;               /* result when the deadline passes */
+	uint64_t park_until_ms;
 	struct loop_timer *park_timer;
 	void (*resume)(struct ctx *ctx, int rc); /* set by route: continue the script */
 	void (*finished)(struct ctx *ctx, int rc); /* called once when the run is over, before the ctx is freed */
@@ -122,7 +124,7 @@ unsigned ctx_parked(void);
 MUST_CHECK int ctx_keep_bytes(struct ctx *ctx);
 /*
  * Starts a wait of at most deadline_ms (1 to 3600000); after it the run continues with rc_timeout.
- * Returns the ticket. The function that parks then returns SCRIPT_SUSPEND.
+ * Returns the ticket; 0 without memory (nothing waits then). The function that parks then returns SCRIPT_SUSPEND.
  */
 uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout);
 /* The context of a ticket while it still waits; NULL when it was woken, timed out or freed. */
@@ -133,6 +135,7 @@ void ctx_wake(uint64_t ticket, int rc);
 
 /* Slot in ctx->modstate. Context: before forking. Returns the index or -ENOSPC. */
 MUST_CHECK int ctx_modstate_register(const char *name);
+const char *ctx_modstate_name(unsigned index); /* NULL past the end */
 /* Called for each context before it is reset (release references). Up to 8. */
 MUST_CHECK int ctx_on_free(void (*fn)(struct ctx *ctx));
 

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Network addresses as values: 20 bytes, compared byte by byte, so an IPv4 address keeps its twelve unused bytes zero;
+ * both ways in, from text and from a socket, see to that. A socket's IPv4-mapped IPv6 address is taken as the IPv4
+ * address that it is.
+ */
+#include "core/net/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+
+#include "core/base/num.h"
+
+static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+static size_t ip_bytes(const struct net_addr *a)
+{
+	return a->family == AF_INET ? 4 : a->family == AF_INET6 ? 16 : 0;
+}
+
+int net_addr_parse(struct str text, uint16_t port, struct net_addr *ret_addr)
+{
+	struct net_addr a = { .port = port };
+	char z[INET6_ADDRSTRLEN + 1];
+	bool bracketed = false;
+
+	if (text.n >= 2 && text.s[0] == '[' && text.s[text.n - 1] == ']') {
+		text = str_sub(text, 1, text.n - 2);
+		bracketed = true;
+	}
+	if (text.n == 0 || text.n >= sizeof(z) || memchr(text.s, 0, text.n))
+		return -EBADMSG;
+	memcpy(z, text.s, text.n);
+	z[text.n] = 0;
+	if (!bracketed && inet_pton(AF_INET, z, a.ip) == 1)
+		a.family = AF_INET;
+	else if (inet_pton(AF_INET6, z, a.ip) == 1)
+		a.family = AF_INET6;
+	else
+		return -EBADMSG;
+	*ret_addr = a;
+	return 0;
+}
+
+void net_addr_from_sockaddr(const struct sockaddr *sa, struct net_addr *ret_addr)
+{
+	struct net_addr a = { 0 };
+
+	if (sa->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const void *)sa;
+
+		memcpy(a.ip, &in->sin_addr, 4);
+		a.port = ntohs(in->sin_port);
+		a.family = AF_INET;
+	} else if (sa->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const void *)sa;
+
+		a.port = ntohs(in6->sin6_port);
+		if (memcmp(&in6->sin6_addr, mapped_prefix, sizeof(mapped_prefix)) == 0) {
+			memcpy(a.ip, in6->sin6_addr.s6_addr + 12, 4);
+			a.family = AF_INET;
+		} else {
+			memcpy(a.ip, &in6->sin6_addr, 16);
+			a.family = AF_INET6;
+		}
+	}
+	*ret_addr = a;
+}
+
+socklen_t net_addr_to_sockaddr(const struct net_addr *a, struct sockaddr_storage *ret_sa)
+{
+	if (a->family == AF_INET) {
+		struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(a->port) };
+
+		memcpy(&in.sin_addr, a->ip, 4);
+		memcpy(ret_sa, &in, sizeof(in));
+		return sizeof(in);
+	}
+	if (a->family == AF_INET6) {
+		struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
+
+		memcpy(&in6.sin6_addr, a->ip, 16);
+		memcpy(ret_sa, &in6, sizeof(in6));
+		return sizeof(in6);
+	}
+	memset(ret_sa, 0, sizeof(*ret_sa));
+	return 0;
+}
+
+size_t net_addr_ip_text(const struct net_addr *a, bool brackets, char out[NET_ADDR_TEXT_MAX])
+{
+	size_t n = 0;
+
+	out[0] = 0;
+	if (a->family == AF_INET) {
+		for (unsigned i = 0; i < 4; i++) { /* on the path of every message: no printf here */
+			if (i)
+				out[n++] = '.';
+			n += num_dec(a->ip[i], out + n);
+		}
+		out[n] = 0;
+		return n;
+	}
+	if (a->family != AF_INET6)
+		return 0;
+	if (brackets)
+		out[n++] = '[';
+	if (!inet_ntop(AF_INET6, a->ip, out + n, INET6_ADDRSTRLEN))
+		return 0;
+	n += strlen(out + n);
+	if (brackets)
+		out[n++] = ']';
+	out[n] = 0;
+	return n;
+}
+
+size_t net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT_MAX])
+{
+	size_t n = net_addr_ip_text(a, true, out);
+
+	if (n == 0)
+		return 0;
+	out[n++] = ':';
+	n += num_dec(a->port, out + n);
+	out[n] = 0;
+	return n;
+}
+
+bool net_addr_ip_equal(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->family == b->family && memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+bool net_addr_equal(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->port == b->port && net_addr_ip_equal(a, b);
+}
+
+bool net_addr_is_any(const struct net_addr *a)
+{
+	static const uint8_t zero[16];
+
+	return a->family != 0 && memcmp(a->ip, zero, sizeof(zero)) == 0;
+}
+
+bool net_addr_is_loopback(const struct net_addr *a)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	if (a->family == AF_INET)
+		return a->ip[0] == 127;
+	return a->family == AF_INET6 && memcmp(a->ip, one, sizeof(one)) == 0;
+}
+
+bool net_addr_in(const struct net_addr *a, const struct net_addr *net, unsigned bits)
+{
+	size_t whole = bits / 8;
+	unsigned rest = bits % 8;
+	uint8_t mask;
+
+	if (a->family != net->family || bits > ip_bytes(a) * 8)
+		return false;
+	if (memcmp(a->ip, net->ip, whole) != 0)
+		return false;
+	if (rest == 0)
+		return true;
+	mask = (uint8_t)(0xffu << (8 - rest));
+	return ((a->ip[whole] ^ net->ip[whole]) & mask) == 0;
+}

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Shared index of the connections of all workers, three tables: by id (the facts), by peer address and alias (an id),
+ * and by address without port (how many, for the limit per address). Written by the owners, read by everybody under the
+ * bucket locks. What the third table and the queue counters say is derived, and rebuilt when a worker died.
+ *
+ * An alias may be added by any worker. It is noted in the entry by id first, so that the owner removes it at the end;
+ * whoever adds one looks again afterwards, in case the connection ended in between.
+ */
+#include "core/transport/conn_index.h"
+
+#include <errno.h>
+
+#include "core/base/hashfn.h"
+#include "core/transport/transport_priv.h"
+#include "shm/arena.h"
+#include "shm/hash.h"
+#include "shm/recover.h"
+#include "shm/slab.h"
+#include "shm/slot.h"
+
+#define SWEEP 128u
+
+struct by_id {
+	struct shm_hnode node;
+	uint32_t id;
+	uint64_t expires_ms;    /* written: owner, under the bucket lock as all fields */
+	struct net_addr peer, local;
+	uint16_t listener;
+	uint8_t proto, state, owner, n_aliases;
+	uint16_t alias[CONN_ALIASES_MAX];
+};
+
+struct by_peer {
+	struct shm_hnode node;
+	struct net_addr peer;
+	uint32_t id;
+	uint8_t proto, owner;
+};
+
+struct by_ip {
+	struct shm_hnode node;
+	struct net_addr ip; /* port 0 */
+	uint32_t n;         /* written: holder of the bucket lock */
+};
+
+struct root {
+	struct shm_hash *ids, *peers, *ips; /* in the arena: the same address in every process */
+	_Atomic uint32_t last_id;
+	_Atomic int64_t queued[SHM_SLOTS_MAX]; /* written: that slot */
+};
+
+static struct root *root;
+
+static uint32_t hash_id(uint32_t id)
+{
+	return (uint32_t)hashfn64(&id, sizeof(id));
+}
+
+static uint32_t hash_addr(const struct net_addr *a, unsigned proto)
+{
+	struct net_addr key = *a;
+
+	key.pad = (uint8_t)proto;
+	return (uint32_t)hashfn64(&key, sizeof(key));
+}
+
+static bool eq_id(const struct shm_hnode *node, const void *key)
+{
+	return ((const struct by_id *)(const void *)node)->id == *(const uint32_t *)key;
+}
+
+static bool eq_peer(const struct shm_hnode *node, const void *key)
+{
+	const struct by_peer *have = (const void *)node, *want = key;
+
+	return have->proto == want->proto && net_addr_equal(&have->peer, &want->peer);
+}
+
+static bool eq_ip(const struct shm_hnode *node, const void *key)
+{
+	return net_addr_ip_equal(&((const struct by_ip *)(const void *)node)->ip, key);
+}
+
+static void *find(struct shm_hash *h, uint32_t hash, shm_hash_eq_fn *eq, const void *key, struct shm_hbucket **ret_b)
+{
+	*ret_b = shm_hash_lock(h, hash);
+	return (void *)shm_hash_find_locked(*ret_b, hash, eq, key);
+}
+
+/* ---- by address: counts ---- */
+
+static struct net_addr ip_of(const struct net_addr *a)
+{
+	struct net_addr ip = *a;
+
+	ip.port = 0;
+	return ip;
+}
+
+/* One more from there, unless that were more than limit. */
+static int ip_count(const struct net_addr *peer, unsigned limit)
+{
+	struct net_addr ip = ip_of(peer);
+	uint32_t hash = hash_addr(&ip, 0);
+	struct by_ip *fresh = shm_zalloc(sizeof(*fresh)), *have;
+	struct shm_hbucket *b;
+	int err = 0;
+
+	if (!fresh)
+		return -ENOSPC;
+	fresh->node.hash = hash;
+	fresh->ip = ip;
+	fresh->n = 1;
+	have = find(root->ips, hash, eq_ip, &ip, &b);
+	if (!have) {
+		shm_hash_insert_locked(root->ips, b, &fresh->node);
+		fresh = NULL;
+	} else if (limit && have->n >= limit) {
+		err = -EUSERS;
+	} else {
+		have->n++;
+	}
+	shm_hash_unlock(b);
+	shm_free(fresh);
+	shm_hash_grow(root->ips);
+	return err;
+}
+
+static void ip_uncount(const struct net_addr *peer)
+{
+	struct net_addr ip = ip_of(peer);
+	uint32_t hash = hash_addr(&ip, 0);
+	struct shm_hbucket *b;
+	struct by_ip *have = find(root->ips, hash, eq_ip, &ip, &b), *gone = NULL;
+
+	if (have && have->n > 0) /* 0: a rebuild is under way */
+		have->n--;
+	if (have && have->n == 0 && shm_hash_remove_locked(root->ips, b, &have->node))
+		gone = have;
+	shm_hash_unlock(b);
+	shm_free(gone);
+}
+
+/* ---- by peer ---- */
+
+static int peer_add(unsigned proto, const struct net_addr *peer, uint32_t id, unsigned owner)
+{
+	struct by_peer *p = shm_zalloc(sizeof(*p)), *have;
+	struct shm_hbucket *b;
+	int err = 0;
+
+	if (!p)
+		return -ENOSPC;
+	p->peer = *peer;
+	p->peer.pad = 0;
+	p->proto = (uint8_t)proto;
+	p->owner = (uint8_t)owner;
+	p->id = id;
+	p->node.hash = hash_addr(&p->peer, proto);
+	have = find(root->peers, p->node.hash, eq_peer, p, &b);
+	if (have)
+		err = have->id == id ? 0 : -EEXIST;
+	else
+		shm_hash_insert_locked(root->peers, b, &p->node);
+	shm_hash_unlock(b);
+	if (have)
+		shm_free(p);
+	else
+		shm_hash_grow(root->peers);
+	return err;
+}
+
+static void peer_remove(unsigned proto, const struct net_addr *peer, uint32_t id)
+{
+	struct by_peer key = { .peer = *peer, .proto = (uint8_t)proto }, *have;
+	struct shm_hbucket *b;
+	uint32_t hash;
+
+	key.peer.pad = 0;
+	hash = hash_addr(&key.peer, proto);
+	have = find(root->peers, hash, eq_peer, &key, &b);
+	if (have && (have->id != id || !shm_hash_remove_locked(root->peers, b, &have->node)))
+		have = NULL;
+	shm_hash_unlock(b);
+	shm_free(have);
+}
+
+/* Nothing leads to this connection by address any more. */
+static void peers_remove(const struct by_id *e)
+{
+	struct net_addr a = e->peer;
+
+	peer_remove(e->proto, &a, e->id);
+	for (unsigned i = 0; i < e->n_aliases; i++) {
+		a.port = e->alias[i];
+		peer_remove(e->proto, &a, e->id);
+	}
+}
+
+/* ---- by id ---- */
+
+int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
+{
+	struct by_id *e;
+	struct shm_hbucket *b;
+	int err;
+
+	if (max && shm_hash_count(root->ids) >= max)
+		return -EMFILE;
+	err = ip_count(&info->peer, per_ip_limit);
+	if (err < 0)
+		return err;
+	e = shm_zalloc(sizeof(*e));
+	if (!e) {
+		ip_uncount(&info->peer);
+		return -ENOSPC;
+	}
+	do {
+		e->id = atomic_fetch_add(&root->last_id, 1) + 1;
+	} while (e->id == 0);
+	info->id = e->id;
+	info->owner_slot = (unsigned)shm_slot_self();
+	e->node.hash = hash_id(e->id);
+	e->expires_ms = info->expires_ms;
+	e->peer = info->peer;
+	e->local = info->local;
+	e->listener = info->listener;
+	e->proto = (uint8_t)info->proto;
+	e->state = (uint8_t)info->state;
+	e->owner = (uint8_t)info->owner_slot;
+	b = shm_hash_lock(root->ids, e->node.hash);
+	shm_hash_insert_locked(root->ids, b, &e->node);
+	shm_hash_unlock(b);
+	shm_hash_grow(root->ids);
+	/* when another connection to this peer is there already, that one stays the one to be found */
+	err = peer_add(e->proto, &info->peer, info->id, info->owner_slot);
+	if (err < 0 && err != -EEXIST) {
+		conn_index_remove(info->id);
+		return err;
+	}
+	return 0;
+}
+
+void conn_index_remove(uint32_t id)
+{
+	struct shm_hbucket *b;
+	struct by_id *e = find(root->ids, hash_id(id), eq_id, &id, &b);
+
+	if (e && !shm_hash_remove_locked(root->ids, b, &e->node))
+		e = NULL;
+	shm_hash_unlock(b);
+	if (!e)
+		return;
+	peers_remove(e);
+	ip_uncount(&e->peer);
+	shm_free(e);
+}
+
+void conn_index_state(uint32_t id, enum conn_state state, const struct net_addr *local)
+{
+	struct shm_hbucket *b;
+	struct by_id *e = find(root->ids, hash_id(id), eq_id, &id, &b);
+
+	struct by_id was = { 0 };
+
+	if (e) {
+		e->state = (uint8_t)state;
+		if (local)
+			e->local = *local;
+		was = *e;
+	}
+	shm_hash_unlock(b);
+	if (e && state == CONN_CLOSING)
+		peers_remove(&was);
+}
+
+void conn_index_expires(uint32_t id, uint64_t expires_ms)
+{
+	struct shm_hbucket *b;
+	struct by_id *e = find(root->ids, hash_id(id), eq_id, &id, &b);
+
+	if (e)
+		e->expires_ms = expires_ms;
+	shm_hash_unlock(b);
+}
+
+static void tell(const struct by_id *e, struct conn_info *out)
+{
+	*out = (struct conn_info){
+		.id = e->id, .proto = e->proto, .state = e->state, .listener = e->listener, .owner_slot = e->owner,
+		.peer = e->peer, .local = e->local, .expires_ms = e->expires_ms,
+	};
+}
+
+int conn_find(uint32_t id, struct conn_info *ret_info)
+{
+	struct shm_hbucket *b;
+	struct by_id *e;
+
+	if (!root || id == 0)
+		return -ENOENT;
+	e = find(root->ids, hash_id(id), eq_id, &id, &b);
+	if (e)
+		tell(e, ret_info);
+	shm_hash_unlock(b);
+	return e ? 0 : -ENOENT;
+}
+
+int conn_find_peer(enum sip_proto proto, const struct net_addr *peer, struct conn_info *ret_info)
+{
+	struct by_peer key = { .peer = *peer, .proto = (uint8_t)proto }, *have;
+	struct shm_hbucket *b;
+	uint32_t hash, id;
+
+	if (!root)
+		return -ENOENT;
+	key.peer.pad = 0;
+	hash = hash_addr(&key.peer, (unsigned)proto);
+	have = find(root->peers, hash, eq_peer, &key, &b);
+	id = have ? have->id : 0;
+	shm_hash_unlock(b);
+	return id ? conn_find(id, ret_info) : -ENOENT;
+}
+
+int conn_alias_add(uint32_t id, uint16_t port)
+{
+	struct conn_info info;
+	struct shm_hbucket *b;
+	struct by_id *e;
+	int err = -ENOENT;
+
+	if (!root)
+		return -ENOENT;
+	e = find(root->ids, hash_id(id), eq_id, &id, &b);
+	if (e) {
+		tell(e, &info);
+		err = 0;
+		if (e->peer.port == port)
+			err = 1;
+		for (unsigned i = 0; i < e->n_aliases && err == 0; i++)
+			err = e->alias[i] == port;
+		if (err == 0 && e->n_aliases == CONN_ALIASES_MAX)
+			err = -ENOSPC;
+		if (err == 0)
+			e->alias[e->n_aliases++] = port;
+	}
+	shm_hash_unlock(b);
+	if (err != 0)
+		return err > 0 ? 0 : err;
+	info.peer.port = port;
+	err = peer_add(info.proto, &info.peer, id, info.owner_slot);
+	if (err == 0 && conn_find(id, &info) < 0) { /* it ended meanwhile, and may have missed the new entry */
+		peer_remove(info.proto, &info.peer, id);
+		err = -ENOENT;
+	}
+	return err;
+}
+
+struct walk {
+	conn_walk_fn *fn;
+	void *arg;
+	struct conn_info info[SWEEP];
+	unsigned n;
+};
+
+static int walk_one(struct shm_hnode *node, void *arg)
+{
+	struct walk *w = arg;
+
+	if (w->n == SWEEP)
+		return 1;
+	tell((const struct by_id *)(const void *)node, &w->info[w->n++]);
+	return 0;
+}
+
+int conn_walk(conn_walk_fn *fn, void *arg)
+{
+	struct walk w = { .fn = fn, .arg = arg };
+
+	if (!root)
+		return 0;
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ids); i++) {
+		w.n = 0;
+		(void)shm_hash_walk(root->ids, i, walk_one, &w); /* a bucket of more than SWEEP is cut short */
+		for (unsigned k = 0; k < w.n; k++) {
+			int stop = fn(&w.info[k], arg);
+
+			if (stop)
+				return stop;
+		}
+	}
+	return 0;
+}
+
+uint32_t conn_count(void)
+{
+	return root ? (uint32_t)shm_hash_count(root->ids) : 0;
+}
+
+int64_t conn_queued_bytes(void)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; root && i < SHM_SLOTS_MAX; i++)
+		sum += atomic_load_explicit(&root->queued[i], memory_order_relaxed);
+	return sum;
+}
+
+void conn_index_queued(int64_t delta)
+{
+	int self = shm_slot_self();
+
+	if (self >= 0)
+		atomic_fetch_add_explicit(&root->queued[self], delta, memory_order_relaxed);
+}
+
+/* ---- recovery: in the janitor ---- */
+
+struct sweep {
+	unsigned owner;
+	uint32_t id[SWEEP];
+	struct by_peer peer[SWEEP];
+	unsigned n;
+};
+
+static int sweep_id(struct shm_hnode *node, void *arg)
+{
+	const struct by_id *e = (const void *)node;
+	struct sweep *s = arg;
+
+	if (e->owner != s->owner)
+		return 0;
+	s->id[s->n++] = e->id;
+	return s->n == SWEEP;
+}
+
+static int sweep_peer(struct shm_hnode *node, void *arg)
+{
+	const struct by_peer *e = (const void *)node;
+	struct sweep *s = arg;
+
+	if (e->owner != s->owner)
+		return 0;
+	s->peer[s->n++] = *e;
+	return s->n == SWEEP;
+}
+
+static int zero_ip(struct shm_hnode *node, void *arg)
+{
+	(void)arg;
+	((struct by_ip *)(void *)node)->n = 0;
+	return 0;
+}
+
+static int empty_ip(struct shm_hnode *node, void *arg)
+{
+	struct net_addr *list = arg; /* list[0].port counts, the rest are addresses */
+	const struct by_ip *e = (const void *)node;
+
+	if (e->n == 0)
+		list[++list[0].port] = e->ip;
+	return list[0].port == SWEEP;
+}
+
+static int recount(const struct conn_info *info, void *arg)
+{
+	struct net_addr ip = ip_of(&info->peer);
+	struct shm_hbucket *b;
+	struct by_ip *have = find(root->ips, hash_addr(&ip, 0), eq_ip, &ip, &b);
+
+	(void)arg;
+	if (have)
+		have->n++;
+	shm_hash_unlock(b);
+	return 0;
+}
+
+/*
+ * Counts again how many connections each address has. A worker that opens or closes one at this moment may leave a count
+ * wrong by one: it is a limit against abuse, not an account, and empty entries are dropped here again.
+ */
+static void rebuild_ips(void)
+{
+	static struct net_addr list[SWEEP + 1];
+
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ips); i++)
+		(void)shm_hash_walk(root->ips, i, zero_ip, NULL);
+	(void)conn_walk(recount, NULL);
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ips); i++) {
+		list[0].port = 0;
+		(void)shm_hash_walk(root->ips, i, empty_ip, list);
+		for (unsigned k = 1; k <= list[0].port; k++) {
+			struct shm_hbucket *b;
+			struct by_ip *e = find(root->ips, hash_addr(&list[k], 0), eq_ip, &list[k], &b);
+
+			if (e && (e->n > 0 || !shm_hash_remove_locked(root->ips, b, &e->node)))
+				e = NULL;
+			shm_hash_unlock(b);
+			shm_free(e);
+		}
+	}
+}
+
+/* The connections of a dead worker died with its descriptors. */
+static int recover(unsigned slot)
+{
+	static struct sweep s;
+
+	if (!root)
+		return 0;
+	s.owner = slot;
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ids); i++) {
+		do {
+			s.n = 0;
+			(void)shm_hash_walk(root->ids, i, sweep_id, &s);
+			for (unsigned k = 0; k < s.n; k++)
+				conn_index_remove(s.id[k]);
+		} while (s.n == SWEEP);
+	}
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->peers); i++) { /* whatever has no entry by id any more */
+		do {
+			s.n = 0;
+			(void)shm_hash_walk(root->peers, i, sweep_peer, &s);
+			for (unsigned k = 0; k < s.n; k++)
+				peer_remove(s.peer[k].proto, &s.peer[k].peer, s.peer[k].id);
+		} while (s.n == SWEEP);
+	}
+	rebuild_ips();
+	atomic_store(&root->queued[slot], 0);
+	return 0;
+}
+
+static int check(void)
+{
+	int err;
+
+	if (!root)
+		return 0;
+	err = shm_hash_check(root->ids);
+	if (err == 0)
+		err = shm_hash_check(root->peers);
+	if (err == 0)
+		err = shm_hash_check(root->ips);
+	return err;
+}
+
+int conn_index_init(void)
+{
+	struct root *r = shm_zalloc(sizeof(*r));
+	int err = -ENOSPC;
+
+	if (!r)
+		return err;
+	err = shm_hash_new(64, &r->ids);
+	if (err == 0)
+		err = shm_hash_new(64, &r->peers);
+	if (err == 0)
+		err = shm_hash_new(64, &r->ips);
+	if (err == 0)
+		err = shm_root_set("transport.conns", shm_ref_of(r));
+	if (err < 0) {
+		shm_free(r);
+		return err;
+	}
+	shm_publish(r);
+	root = r;
+	err = shm_recover_register("transport.conns", recover);
+	if (err == 0)
+		err = shm_check_register("transport.conns", check);
+	return err;
+}

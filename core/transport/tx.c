@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sending. Datagrams are copied once, into one piece of memory that is filled from the front each turn, and leave in
+ * one sendmmsg(2) per socket at the end of the turn, or earlier when the batch is full. What the kernel has no room for
+ * waits in a bounded queue of its socket until the socket is writable, in order; beyond the bound it is dropped and
+ * counted, as the network would.
+ *
+ * Streams are conn.c's business.
+ */
+#include "core/transport/tx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "core/transport/transport_priv.h"
+#include "shm/counter.h"
+
+#define BATCH_MAX 64u
+#define AREA_BYTES (512u * 1024u)
+#define DATAGRAM_MAX 65507u
+#define WAITING_BYTES_MAX (1024u * 1024u) /* per socket */
+#define FAIL_FNS_MAX 4u
+
+struct out {
+	struct tx_dest dest;
+	struct iovec iov;
+	struct sockaddr_storage to;
+};
+
+struct waiting { /* a datagram the kernel had no room for */
+	struct waiting *next;
+	struct tx_dest dest;
+	size_t n;
+	char bytes[];
+};
+
+struct queue {
+	struct waiting *head, **tail;
+	size_t bytes;
+};
+
+static struct {
+	char *area;
+	size_t used;
+	struct out out[BATCH_MAX];
+	struct mmsghdr hdr[BATCH_MAX];
+	unsigned n;
+	struct queue *queues[NET_LISTENERS_MAX]; /* made when first needed */
+	tx_fail_fn *fail[FAIL_FNS_MAX];
+	unsigned n_fail;
+	tx_hook_fn *hook;
+	bool in_hook, flushing;
+} tx;
+
+void tx_on_fail(tx_fail_fn *fn)
+{
+	if (tx.n_fail < FAIL_FNS_MAX)
+		tx.fail[tx.n_fail++] = fn;
+}
+
+void tx_set_hook(tx_hook_fn *fn)
+{
+	tx.hook = fn;
+}
+
+void tx_failed(const struct tx_dest *dest, struct str bytes, int err)
+{
+	for (unsigned i = 0; i < tx.n_fail; i++)
+		tx.fail[i](dest, bytes, err);
+}
+
+static int own_fd(uint16_t listener)
+{
+	const struct net_listener *l = net_listener_at(listener);
+
+	if (!l || l->n_fds == 0)
+		return -1;
+	return l->udp_fds[rx_worker() < l->n_fds ? rx_worker() : 0];
+}
+
+/* ---- the queue of a socket that is full ---- */
+
+static bool is_waiting(uint16_t listener)
+{
+	return tx.queues[listener] && tx.queues[listener]->head;
+}
+
+static void wait_push(const struct tx_dest *dest, const void *p, size_t n)
+{
+	struct queue *q = tx.queues[dest->listener];
+	struct waiting *w = NULL;
+
+	if (!q) {
+		q = calloc(1, sizeof(*q));
+		if (q)
+			q->tail = &q->head;
+		tx.queues[dest->listener] = q;
+	}
+	if (q && q->bytes + n <= WAITING_BYTES_MAX)
+		w = malloc(sizeof(*w) + n);
+	if (!w || (!q->head && rx_want_write(dest->listener, true) < 0)) {
+		free(w);
+		shm_counter_add(tcnt.tx_dropped, 1);
+		return;
+	}
+	w->next = NULL;
+	w->dest = *dest;
+	w->n = n;
+	memcpy(w->bytes, p, n);
+	*q->tail = w;
+	q->tail = &w->next;
+	q->bytes += n;
+	shm_counter_add(tcnt.tx_retried, 1);
+}
+
+void tx_writable(uint16_t listener)
+{
+	struct queue *q = tx.queues[listener];
+	int fd = own_fd(listener);
+
+	while (q && q->head) {
+		struct waiting *w = q->head;
+		struct sockaddr_storage sa;
+		socklen_t sa_len = net_addr_to_sockaddr(&w->dest.to, &sa);
+		int err = sendto(fd, w->bytes, w->n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&sa, sa_len) < 0 ? -errno : 0;
+
+		if (err == -EAGAIN)
+			return;
+		q->head = w->next;
+		if (!q->head)
+			q->tail = &q->head;
+		q->bytes -= w->n;
+		shm_counter_add(err < 0 ? tcnt.tx_errors : tcnt.tx_datagrams, 1);
+		if (err < 0)
+			tx_failed(&w->dest, str_of(w->bytes, w->n), err);
+		free(w);
+	}
+	if (rx_want_write(listener, false) < 0)
+		return; /* it will be called again, and find nothing */
+}
+
+/* ---- the batch ---- */
+
+/* Sends out[from..to), which share a socket. */
+static void send_run(unsigned from, unsigned to)
+{
+	uint16_t listener = tx.out[from].dest.listener;
+	int fd = own_fd(listener);
+	bool again = false; /* the first one was tried twice */
+
+	while (from < to) {
+		int n = sendmmsg(fd, tx.hdr + from, to - from, MSG_DONTWAIT | MSG_NOSIGNAL);
+		int err = errno;
+
+		if (n > 0) {
+			shm_counter_add(tcnt.tx_datagrams, n);
+			from += (unsigned)n;
+			again = false;
+			continue;
+		}
+		if (err == EAGAIN || err == ENOBUFS)
+			break;
+		/* what an earlier datagram met is told to the next one that is sent: try this one again */
+		if (!again && (err == ECONNREFUSED || err == EINTR || err == EHOSTUNREACH)) {
+			again = true;
+			continue;
+		}
+		shm_counter_add(tcnt.tx_errors, 1);
+		tx_failed(&tx.out[from].dest, str_of(tx.out[from].iov.iov_base, tx.out[from].iov.iov_len), -err);
+		from++;
+		again = false;
+	}
+	for (; from < to; from++)
+		wait_push(&tx.out[from].dest, tx.out[from].iov.iov_base, tx.out[from].iov.iov_len);
+}
+
+void tx_flush(void)
+{
+	if (tx.n == 0 || tx.flushing)
+		return;
+	tx.flushing = true;
+	/* a failure handler may send, too: that is added behind, and bounded by the batch */
+	for (unsigned from = 0; from < tx.n;) {
+		unsigned to = from + 1;
+
+		while (to < tx.n && tx.out[to].dest.listener == tx.out[from].dest.listener)
+			to++;
+		send_run(from, to);
+		from = to;
+	}
+	tx.n = 0;
+	tx.used = 0;
+	tx.flushing = false;
+}
+
+static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+{
+	const struct net_listener *l = net_listener_at(dest->listener);
+	struct tx_dest d = *dest;
+	struct out *o;
+	struct msghdr *h;
+	size_t n = 0;
+	char *p;
+
+	if (!l || l->proto != SIP_PROTO_UDP || l->addr.family != dest->to.family)
+		l = net_listener_for(SIP_PROTO_UDP, &dest->to, dest->listener);
+	if (!l || l->n_fds == 0)
+		return -EAFNOSUPPORT;
+	d.listener = l->index;
+	for (unsigned i = 0; i < n_iov; i++)
+		n += iov[i].iov_len;
+	if (n > DATAGRAM_MAX)
+		return -EMSGSIZE;
+	if (UNLIKELY(!tx.area)) {
+		tx.area = malloc(AREA_BYTES);
+		if (!tx.area)
+			return -ENOBUFS;
+	}
+	if (tx.n == BATCH_MAX || tx.used + n > AREA_BYTES) {
+		if (tx.flushing)
+			return -ENOBUFS;
+		tx_flush();
+	}
+	p = tx.area + tx.used;
+	o = &tx.out[tx.n];
+	o->dest = d;
+	o->iov = (struct iovec){ p, n };
+	for (unsigned i = 0; i < n_iov; i++) {
+		memcpy(p, iov[i].iov_base, iov[i].iov_len);
+		p += iov[i].iov_len;
+	}
+	if (UNLIKELY(is_waiting(d.listener))) { /* behind those that wait already */
+		wait_push(&d, o->iov.iov_base, n);
+		return 0;
+	}
+	h = &tx.hdr[tx.n].msg_hdr;
+	memset(h, 0, sizeof(*h));
+	h->msg_name = &o->to;
+	h->msg_namelen = net_addr_to_sockaddr(&d.to, &o->to);
+	h->msg_iov = &o->iov;
+	h->msg_iovlen = 1;
+	tx.used += n;
+	tx.n++;
+	return 0;
+}
+
+int tx_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+{
+	if (tx.hook && !tx.in_hook) {
+		int refused;
+
+		tx.in_hook = true; /* what the hook itself sends is not asked about again */
+		refused = tx.hook(dest, iov, n_iov);
+		tx.in_hook = false;
+		if (refused)
+			return -ECANCELED;
+	}
+	switch (dest->proto) {
+	case SIP_PROTO_UDP:
+		return send_datagram(dest, iov, n_iov);
+	case SIP_PROTO_TCP:
+		return conn_send(dest, iov, n_iov);
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
+int tx_send_bytes(const struct tx_dest *dest, const void *p, size_t n)
+{
+	struct iovec iov = { (void *)(uintptr_t)p, n };
+
+	return tx_send(dest, &iov, 1);
+}
