@@ -1,1 +1,7 @@
 # Unit tests of modules.
+
+check_PROGRAMS += tests/unit/modules/test_usrloc
+TESTS += tests/unit/modules/test_usrloc
+tests_unit_modules_test_usrloc_SOURCES = tests/unit/modules/test_usrloc.c modules/usrloc/ul_store.c modules/usrloc/ul_timer.c modules/usrloc/ul_db.c
+tests_unit_modules_test_usrloc_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_usrloc_LDADD = $(RF_TEST_LIBS)

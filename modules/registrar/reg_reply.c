@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The answers to a REGISTER: the list of contacts (RFC 3261, 10.3 step 8; GRUUs of RFC 5627), or why it was refused. */
+#include <errno.h>
+
+#include "core/base/clock.h"
+#include "core/base/strbuf.h"
+#include "modules/registrar/reg_priv.h"
+
+#define REPLY_MAX 60000u
+
+/* clang-format off */
+static const struct { uint16_t code; const char *reason; const char *text; } errors[REG_N_ERRORS] = {
+	[REG_OK]             = { 200, "OK", NULL },
+	[REG_E_CSEQ]         = { 400, "Bad Request", "Invalid CSeq number" },
+	[REG_E_AOR]          = { 400, "Bad Request", "Error while parsing AOR" },
+	[REG_E_EXPIRES_PARAM] = { 400, "Bad Request", "Invalid expires param in contact" },
+	[REG_E_Q]            = { 400, "Bad Request", "Invalid q param in contact" },
+	[REG_E_PARSE]        = { 400, "Bad Request", "Message parse error" },
+	[REG_E_TO]           = { 400, "Bad Request", "To header not found" },
+	[REG_E_CALLID]       = { 400, "Bad Request", "Call-ID header not found" },
+	[REG_E_NO_CSEQ]      = { 400, "Bad Request", "CSeq header not found" },
+	[REG_E_EXPIRES]      = { 400, "Bad Request", "Expires parse error" },
+	[REG_E_CONTACT]      = { 400, "Bad Request", "Contact parse error" },
+	[REG_E_STAR_EXPIRES] = { 400, "Bad Request", "* used in contact and expires is not zero" },
+	[REG_E_STAR_COUNT]   = { 400, "Bad Request", "* used in contact and more than 1 contact" },
+	[REG_E_UNESCAPE]     = { 400, "Bad Request", "Error while unescaping username" },
+	[REG_E_TOO_LONG]     = { 400, "Bad Request", "Contact/received too long" },
+	[REG_E_CALLID_LONG]  = { 400, "Bad Request", "Callid too long" },
+	[REG_E_PATH]         = { 400, "Bad Request", "Path parse error" },
+	[REG_E_PATH_UNSUP]   = { 420, "Bad Extension", "No support for found Path indicated" },
+	[REG_E_REG_ID]       = { 400, "Bad Request", "Invalid Reg-Id number" },
+	[REG_E_INTERVAL]     = { 423, "Interval Too Brief", "Invalid expires param in contact" },
+	[REG_E_USRLOC]       = { 500, "Server Internal Error", "usrloc failure" },
+	[REG_E_AOR_LONG]     = { 500, "Server Internal Error", "Address of record too long" },
+	[REG_E_TOO_MANY]     = { 503, "Service Unavailable", "Too many registered contacts" },
+	[REG_E_DB]           = { 503, "Service Unavailable", "Location database not available" },
+};
+/* clang-format on */
+
+static void add_q(struct strbuf *sb, int q)
+{
+	char d[4] = { '.', (char)('0' + q / 100 % 10), (char)('0' + q / 10 % 10), (char)('0' + q % 10) };
+	size_t n = sizeof(d);
+
+	strbuf_add_lit(sb, ";q=");
+	if (q == 1000) {
+		strbuf_add_char(sb, '1');
+		return;
+	}
+	strbuf_add_char(sb, '0');
+	while (n > 1 && d[n - 1] == '0')
+		n--;
+	if (n > 1)
+		strbuf_add(sb, str_of(d, n));
+}
+
+/* RFC 5627: public from AoR and instance, temporary from ruid and the AoR's hash. */
+static void add_gruu(struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash)
+{
+	struct str inst = c->instance;
+	bool has_domain = str_find_char(r->aor, '@') >= 0;
+
+	if (inst.n > 2 && inst.s[0] == '<' && inst.s[inst.n - 1] == '>')
+		inst = str_sub(inst, 1, inst.n - 2);
+	strbuf_add_lit(sb, ";pub-gruu=\"sip:");
+	strbuf_add(sb, r->aor);
+	if (!has_domain) {
+		strbuf_add_char(sb, '@');
+		strbuf_add(sb, r->aor_host);
+	}
+	strbuf_add_lit(sb, ";gr=");
+	strbuf_add(sb, inst);
+	strbuf_add_lit(sb, "\";temp-gruu=\"sip:");
+	strbuf_add(sb, c->ruid);
+	strbuf_printf(sb, "-%x@", aor_hash);
+	strbuf_add(sb, has_domain ? str_sub(r->aor, (size_t)str_find_char(r->aor, '@') + 1, r->aor.n) : r->aor_host);
+	strbuf_add_lit(sb, ";gr\"");
+}
+
+static void add_contact(struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash, int64_t now)
+{
+	strbuf_add_char(sb, '<');
+	strbuf_add(sb, c->uri);
+	strbuf_add_char(sb, '>');
+	if (c->q >= 0)
+		add_q(sb, c->q);
+	strbuf_add_lit(sb, ";expires=");
+	strbuf_add_u64(sb, c->expires > now ? (uint64_t)(c->expires - now) : 0);
+	if (c->received.n && reg_conf.received_param.n) {
+		strbuf_add_char(sb, ';');
+		strbuf_add(sb, reg_conf.received_param);
+		strbuf_add_lit(sb, "=\"");
+		strbuf_add(sb, c->received);
+		strbuf_add_char(sb, '"');
+	}
+	if (c->instance.n) {
+		if (r->gruu)
+			add_gruu(sb, r, c, aor_hash);
+		strbuf_add_lit(sb, ";+sip.instance=\"");
+		strbuf_add(sb, c->instance);
+		strbuf_add_char(sb, '"');
+		if (c->reg_id) {
+			strbuf_add_lit(sb, ";reg-id=");
+			strbuf_add_u64(sb, c->reg_id);
+		}
+	}
+}
+
+static void add_error(struct strbuf *sb, const struct reg_reply *r)
+{
+	uint16_t code = errors[r->error].code;
+	int retry = reg_conf.retry_after;
+
+	strbuf_add_lit(sb, "P-Registrar-Error: ");
+	strbuf_add_lit(sb, errors[r->error].text);
+	strbuf_add_lit(sb, "\r\n");
+	if (r->error == REG_E_DB && retry <= 0)
+		retry = 10;
+	if (code >= 500 && retry > 0)
+		strbuf_printf(sb, "Retry-After: %d\r\n", retry);
+	if (r->error == REG_E_INTERVAL)
+		strbuf_printf(sb, "Min-Expires: %u\r\n", r->min_expires);
+	if (r->error == REG_E_PATH_UNSUP)
+		strbuf_add_lit(sb, "Unsupported: path\r\n");
+}
+
+int reg_reply_fields(struct ctx *ctx, const struct reg_reply *r, const struct ul_list *list, struct str *ret_fields)
+{
+	int64_t now = clock_wall_s();
+	struct strbuf sb;
+
+	strbuf_init_pool(&sb, ctx->pool, REPLY_MAX);
+	if (r->error) {
+		add_error(&sb, r);
+	} else {
+		for (unsigned i = 0; i < list->n; i++) {
+			strbuf_add_lit(&sb, i ? ", " : "Contact: ");
+			add_contact(&sb, r, &list->c[i], list->aor_hash, now);
+		}
+		if (list->n)
+			strbuf_add_lit(&sb, "\r\n");
+		if (r->path.n) {
+			strbuf_add_lit(&sb, "Path: ");
+			strbuf_add(&sb, r->path);
+			strbuf_add_lit(&sb, "\r\n");
+		}
+	}
+	if (strbuf_err(&sb) < 0)
+		return -EMSGSIZE;
+	*ret_fields = strbuf_str(&sb);
+	return 0;
+}
+
+int reg_reply_send(struct ctx *ctx, enum reg_error error, struct str fields)
+{
+	if (fields.n && route_reply_add(ctx, fields) < 0)
+		return -1;
+	return route_reply(ctx, errors[error].code, str_lit(errors[error].reason));
+}

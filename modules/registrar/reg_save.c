@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * save(): a REGISTER becomes changes of one AoR (RFC 3261, 10.3; RFC 3327; RFC 5626 for instance and reg-id). First everything
+ * is read from the message, then usrloc is asked to do all changes or none, then the answer lists what is registered now.
+ * Where the database must have it first (db_mode 1 and 3), the script waits; without an answer in time the client gets 503
+ * and a Retry-After, and registers again.
+ */
+#include <errno.h>
+
+#include "core/base/clock.h"
+#include "core/base/num.h"
+#include "core/base/rng.h"
+#include "core/base/strbuf.h"
+#include "modules/registrar/reg_priv.h"
+#include "shm/counter.h"
+
+#define EXPIRES_LIMIT 315360000u /* ten years: nobody means more */
+#define DB_COLUMN_MAX 512u
+#define CALLID_MAX 255u
+#define INSTANCE_MAX 255u
+#define XAVPS_MAX 8192u
+
+struct save_run {
+	struct ul_domain *domain;
+	unsigned flags;
+	struct str aor;
+	struct ul_save save;
+	struct ul_change changes[UL_CHANGES_MAX];
+	struct reg_reply reply;
+	bool star, query;
+};
+
+/* ---- reading the message ---- */
+
+static int parse_q(struct str s, int16_t *ret_q)
+{
+	unsigned v = 0, scale = 1000;
+
+	if (s.n == 0 || s.s[0] < '0' || s.s[0] > '1')
+		return -EBADMSG;
+	v = (unsigned)(s.s[0] - '0') * 1000;
+	if (s.n > 1 && s.s[1] != '.')
+		return -EBADMSG;
+	for (size_t i = 2; i < s.n; i++) {
+		if (s.s[i] < '0' || s.s[i] > '9')
+			return -EBADMSG;
+		scale /= 10;
+		v += (unsigned)(s.s[i] - '0') * scale;
+	}
+	if (v > 1000)
+		return -EBADMSG;
+	*ret_q = (int16_t)v;
+	return 0;
+}
+
+static uint32_t method_bits(struct str list)
+{
+	uint32_t bits = 0;
+	struct str item;
+
+	while (sip_list_next(&list, &item) == 1) {
+		enum sip_method m = sip_method_lookup(str_trim(item));
+
+		if (m != SIP_M_OTHER)
+			bits |= (uint32_t)m;
+	}
+	return bits;
+}
+
+static uint32_t allow_bits(const struct sip_msg *msg)
+{
+	const struct sip_hdr *h = sip_msg_hdr(msg, SIP_H_ALLOW);
+	uint32_t bits = 0;
+
+	if (!h)
+		return UL_METHODS_ALL;
+	for (; h; h = sip_msg_hdr_next(msg, h))
+		bits |= method_bits(h->value);
+	return bits;
+}
+
+static uint32_t less_random(uint32_t v, int percent)
+{
+	uint32_t range = percent > 0 ? (uint32_t)((uint64_t)v * (unsigned)percent / 100) : 0;
+
+	return range ? v - rng_below(range + 1) : v;
+}
+
+/* Seconds that the contact asked for, with our limits; 0: remove. */
+static enum reg_error contact_expires(struct ctx *ctx, struct save_run *run, const struct sip_addr *addr, uint32_t *ret_s)
+{
+	const struct sip_hdr *h;
+	struct sip_param param;
+	bool random = !(run->flags & REG_NO_RANDOM);
+	int range = reg_conf.expires_range;
+	uint32_t v = 0;
+	int64_t cfg;
+	int err;
+
+	if (reg_cfg_int(ctx, "expires", &cfg) && cfg >= 0) {
+		v = cfg > (int64_t)EXPIRES_LIMIT ? EXPIRES_LIMIT : (uint32_t)cfg;
+	} else if (sip_param_find(addr->params, STR_LIT("expires"), &param)) {
+		err = num_u32(param.value, &v);
+		if (err == -ERANGE)
+			v = EXPIRES_LIMIT;
+		else if (err < 0)
+			return REG_E_EXPIRES_PARAM;
+	} else if ((h = sip_msg_hdr(&ctx->msg, SIP_H_EXPIRES))) {
+		err = num_u32(h->value, &v);
+		if (err == -ERANGE)
+			v = EXPIRES_LIMIT;
+		else if (err < 0)
+			return REG_E_EXPIRES;
+	} else {
+		v = (uint32_t)reg_conf.default_expires;
+		range = reg_conf.default_expires_range;
+	}
+	if (v == 0) {
+		*ret_s = 0;
+		return REG_OK;
+	}
+	if (v < (uint32_t)reg_conf.min_expires) {
+		if (reg_conf.min_expires_mode)
+			return REG_E_INTERVAL;
+		v = (uint32_t)reg_conf.min_expires;
+	}
+	if (random)
+		v = less_random(v, range);
+	if (reg_conf.max_expires && v > (uint32_t)reg_conf.max_expires)
+		v = (uint32_t)reg_conf.max_expires;
+	*ret_s = v > EXPIRES_LIMIT ? EXPIRES_LIMIT : v ? v : 1;
+	return REG_OK;
+}
+
+/* Path: all values, in order (RFC 3327, 5.3). */
+static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct reg_reply *reply)
+{
+	struct sip_msg *msg = &ctx->msg;
+	bool supported = reg_list_has(msg, SIP_H_SUPPORTED, STR_LIT("path"));
+	struct strbuf sb;
+	struct sip_addr first;
+	struct sip_uri uri;
+	struct sip_param param;
+	char *mem;
+	int n;
+
+	if (!reg_conf.use_path || !sip_msg_hdr(msg, SIP_H_PATH))
+		return REG_OK;
+	if (reg_conf.path_mode == 2 && !supported)
+		return REG_E_PATH_UNSUP;
+	strbuf_init_pool(&sb, ctx->pool, DB_COLUMN_MAX);
+	for (const struct sip_hdr *h = sip_msg_hdr(msg, SIP_H_PATH); h; h = sip_msg_hdr_next(msg, h)) {
+		if (sb.n)
+			strbuf_add_char(&sb, ',');
+		strbuf_add(&sb, h->value);
+	}
+	if (strbuf_err(&sb) < 0)
+		return REG_E_PATH;
+	base->path = strbuf_str(&sb);
+	base->flags |= UL_F_PATH;
+	if (reg_conf.path_mode == 2 || (reg_conf.path_mode == 1 && supported))
+		reply->path = base->path;
+	struct str rest = base->path;
+	if (sip_addr_next(&rest, &first, NULL) != 1 || sip_uri_parse(first.uri, &uri, NULL) < 0)
+		return REG_E_PATH;
+	if (!reg_conf.path_use_received || !sip_param_find(uri.params, STR_LIT("received"), &param))
+		return REG_OK;
+	mem = pool_alloc(ctx->pool, param.value.n + 1);
+	n = mem ? sip_unescape(param.value, mem) : -ENOMEM;
+	if (n < 0 || n > 128)
+		return REG_E_PATH;
+	base->received = str_of(mem, (size_t)n);
+	if (reg.ul->nat_bflag() >= 0)
+		base->cflags |= (uint32_t)1 << reg.ul->nat_bflag();
+	return REG_OK;
+}
+
+/* XAVPs named xavp_contact go with the contact. */
+static struct str pack_xavps(struct ctx *ctx)
+{
+	struct str name = reg.ul->xavp_contact();
+	struct avp_set set = { 0 };
+	struct avp *one, copy;
+	struct strbuf sb;
+
+	one = name.n ? avp_find(ctx->avps.head[AVP_XAVP], name, 0, false) : NULL;
+	if (!one)
+		return STR_NULL;
+	copy = *one;
+	copy.next = NULL;
+	set.head[AVP_XAVP] = &copy;
+	strbuf_init_pool(&sb, ctx->pool, XAVPS_MAX);
+	if (avp_set_pack(&set, &sb) < 0 || strbuf_err(&sb) < 0)
+		return STR_NULL;
+	return strbuf_str(&sb);
+}
+
+static uint16_t save_listener(struct ctx *ctx)
+{
+	const struct net_listener *l = NULL;
+	const struct sip_hdr *h;
+	struct str text;
+
+	if (reg_cfg_str(ctx, "socket", &text))
+		l = net_listener_find(text);
+	else if (reg_conf.sock_flag >= 0 && ctx->flags >> reg_conf.sock_flag & 1 && reg_conf.sock_hdr_name.n &&
+		 (h = sip_msg_hdr_named(&ctx->msg, reg_conf.sock_hdr_name, 0)))
+		l = net_listener_find(h->value);
+	return l ? l->index : ctx->rx.listener;
+}
+
+/* What all contacts of the message have in common. */
+static enum reg_error read_common(struct ctx *ctx, struct save_run *run, struct ul_contact *base)
+{
+	struct sip_msg *msg = &ctx->msg;
+	const struct sip_cseq *cseq = sip_msg_cseq(msg);
+	const struct sip_hdr *ua = sip_msg_hdr(msg, SIP_H_USER_AGENT);
+	struct value v;
+	int64_t n;
+
+	base->callid = sip_msg_call_id(msg);
+	if (base->callid.n == 0)
+		return REG_E_CALLID;
+	if (base->callid.n > CALLID_MAX)
+		return REG_E_CALLID_LONG;
+	if (!cseq)
+		return REG_E_NO_CSEQ;
+	base->cseq = cseq->number;
+	base->user_agent = ua && ua->value.n ? ua->value : STR_LIT("n/a");
+	base->methods = allow_bits(msg);
+	base->cflags = ctx->main.bflags;
+	base->q = UL_Q_UNSET;
+	base->listener = save_listener(ctx);
+	base->conn_id = ctx->rx.conn_id;
+	if (reg_cfg_int(ctx, "tcpconn_id", &n) && n > 0 && n <= UINT32_MAX)
+		base->conn_id = (uint32_t)n;
+	base->xavps = pack_xavps(ctx);
+	if (reg.received_avp && pv_get(ctx, reg.received_avp, &v) == 0 && v.kind == VALUE_STR)
+		base->received = v.s;
+	if (base->received.n > DB_COLUMN_MAX)
+		return REG_E_TOO_LONG;
+	run->reply.gruu = reg_conf.gruu_enabled && reg_list_has(msg, SIP_H_SUPPORTED, STR_LIT("gruu"));
+	return read_path(ctx, base, &run->reply);
+}
+
+static enum reg_error read_contact(struct ctx *ctx, struct save_run *run, const struct ul_contact *base, const struct sip_addr *addr)
+{
+	struct ul_change *ch = &run->changes[run->save.n_changes];
+	struct sip_uri uri;
+	struct sip_param p;
+	enum reg_error err;
+	uint32_t s, reg_id;
+	int64_t q;
+
+	if (addr->uri.n > (size_t)reg_conf.contact_max_size)
+		return REG_E_TOO_LONG;
+	if (sip_uri_parse(addr->uri, &uri, NULL) < 0)
+		return REG_E_CONTACT;
+	*ch = (struct ul_change){ .c = *base };
+	ch->c.uri = addr->uri;
+	err = contact_expires(ctx, run, addr, &s);
+	if (err)
+		return err;
+	ch->remove = s == 0;
+	ch->c.expires = s ? clock_wall_s() + s : 0;
+	if (reg_cfg_int(ctx, "q", &q) && q >= 0 && q <= 1000) {
+		ch->c.q = (int16_t)q;
+	} else if (sip_param_find(addr->params, STR_LIT("q"), &p)) {
+		if (parse_q(p.value, &ch->c.q) < 0)
+			return REG_E_Q;
+	} else {
+		ch->c.q = (int16_t)reg_conf.default_q;
+	}
+	if (sip_param_find(addr->params, STR_LIT("methods"), &p) && p.value.n)
+		ch->c.methods = method_bits(p.value);
+	if (sip_param_find(addr->params, STR_LIT("received"), &p) && p.value.n) {
+		if (p.value.n > DB_COLUMN_MAX)
+			return REG_E_TOO_LONG;
+		ch->c.received = p.value;
+	}
+	if (sip_param_find(addr->params, STR_LIT("+sip.instance"), &p) && p.value.n) {
+		if (p.value.n > INSTANCE_MAX)
+			return REG_E_TOO_LONG;
+		ch->c.instance = p.value;
+		if (sip_param_find(addr->params, STR_LIT("reg-id"), &p)) {
+			if (num_u32(p.value, &reg_id) < 0 || reg_id == 0 || reg_id > INT32_MAX)
+				return REG_E_REG_ID;
+			if (reg_conf.regid_mode)
+				ch->c.reg_id = reg_id;
+		}
+	}
+	run->save.n_changes++;
+	return REG_OK;
+}
+
+static enum reg_error star_check(struct ctx *ctx)
+{
+	const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_EXPIRES);
+	uint32_t v;
+
+	return h && num_u32(h->value, &v) == 0 && v == 0 ? REG_OK : REG_E_STAR_EXPIRES;
+}
+
+static enum reg_error read_message(struct ctx *ctx, struct save_run *run, struct str uri)
+{
+	const struct sip_addr *to = sip_msg_to(&ctx->msg);
+	struct ul_contact base = { 0 };
+	struct sip_addr_iter it = { 0 };
+	struct sip_addr addr;
+	struct sip_uri to_uri;
+	enum reg_error err = REG_OK;
+	unsigned n = 0;
+	int more;
+
+	if (!to)
+		return REG_E_TO;
+	if (uri.n == 0)
+		uri = to->uri;
+	if (reg_aor(ctx, uri, &run->aor, &err) < 0)
+		return err;
+	run->reply.aor = run->aor;
+	if (sip_uri_parse(uri, &to_uri, NULL) == 0)
+		run->reply.aor_host = to_uri.host;
+	err = read_common(ctx, run, &base);
+	if (err)
+		return err;
+	while ((more = sip_msg_addr_next(&ctx->msg, SIP_H_CONTACT, &it, &addr)) == 1) {
+		n++;
+		if (addr.star) {
+			run->star = true;
+			continue;
+		}
+		if (run->star)
+			break;
+		if (run->save.n_changes == UL_CHANGES_MAX)
+			return REG_E_TOO_MANY;
+		err = read_contact(ctx, run, &base, &addr);
+		if (err)
+			return err;
+	}
+	if (more < 0)
+		return REG_E_CONTACT;
+	if (run->star)
+		return n > 1 ? REG_E_STAR_COUNT : star_check(ctx);
+	run->query = n == 0;
+	return REG_OK;
+}
+
+/* ---- changing and answering ---- */
+
+static int outcome_code(const struct save_run *run)
+{
+	if (run->star)
+		return 3;
+	if (run->query)
+		return 4;
+	switch (run->changes[run->save.n_changes - 1].outcome) {
+	case UL_O_UPDATED:
+		return 2;
+	case UL_O_REMOVED:
+	case UL_O_NOTHING:
+		return 3;
+	default:
+		return 1;
+	}
+}
+
+static int save_fail(struct ctx *ctx, struct save_run *run, enum reg_error error)
+{
+	struct str fields;
+
+	shm_counter_add(reg.c_rejected, 1);
+	run->reply.error = error;
+	run->reply.min_expires = (unsigned)reg_conf.min_expires;
+	if (!(run->flags & REG_NO_REPLY) && ctx->kind == CTX_REQUEST && reg_reply_fields(ctx, &run->reply, NULL, &fields) == 0)
+		reg_reply_send(ctx, error, fields);
+	return error == REG_E_TOO_MANY ? -2 : -1;
+}
+
+static int save_done(struct ctx *ctx, struct save_run *run)
+{
+	struct str fields;
+	int rc = outcome_code(run);
+
+	shm_counter_add(reg.c_accepted, 1);
+	if (run->flags & REG_NO_REPLY && !(run->flags & REG_PREPARE))
+		return rc;
+	if (!(ctx->kind & (CTX_REQUEST | CTX_FAILURE)))
+		return rc;
+	if (reg_reply_fields(ctx, &run->reply, &run->save.ret_list, &fields) < 0)
+		return save_fail(ctx, run, REG_E_USRLOC);
+	if (run->flags & REG_NO_REPLY)
+		return route_reply_add(ctx, fields) < 0 ? -1 : rc;
+	return reg_reply_send(ctx, REG_OK, fields) < 0 ? -1 : rc;
+}
+
+static enum reg_error save_error(int err)
+{
+	switch (err) {
+	case -ESTALE:
+		return REG_E_CSEQ;
+	case -E2BIG:
+		return REG_E_TOO_MANY;
+	case -EMSGSIZE:
+		return REG_E_AOR_LONG;
+	default:
+		return REG_E_USRLOC;
+	}
+}
+
+static void db_done(void *arg, int err)
+{
+	uint64_t ticket = (uint64_t)(uintptr_t)arg;
+	struct ctx *ctx = ctx_of_ticket(ticket);
+	struct reg_state *st = ctx ? reg_state(ctx) : NULL;
+
+	if (!st)
+		return;
+	ctx_wake(ticket, err < 0 ? save_fail(ctx, st->run, REG_E_DB) : save_done(ctx, st->run));
+}
+
+/* Parks until the database has it. */
+static int save_wait(struct ctx *ctx, struct save_run *run, const struct ul_list *fetched)
+{
+	unsigned deadline = (unsigned)reg_conf.db_deadline_ms;
+	struct reg_state *st = reg_state(ctx);
+	uint64_t ticket;
+	int err;
+
+	if (!st)
+		return save_fail(ctx, run, REG_E_USRLOC);
+	if (fetched) {
+		err = reg.ul->plan_db(run->domain, run->aor, fetched, &run->save);
+		if (err < 0)
+			return save_fail(ctx, run, save_error(err));
+	}
+	st->run = run;
+	/* behind a fetch the wait goes on under the same ticket */
+	ticket = ctx->parked ? (uint64_t)ctx->gen << 32 | ctx->id : ctx_park(ctx, deadline + 1000, -1);
+	if (fetched)
+		reg.ul->save_db(run->domain, run->aor, &run->save, deadline, db_done, (void *)(uintptr_t)ticket);
+	else
+		reg.ul->sync(run->domain, run->aor, deadline, db_done, (void *)(uintptr_t)ticket);
+	return SCRIPT_SUSPEND;
+}
+
+/* db_mode 3: the database said what is registered. */
+static int save_fetched(struct ctx *ctx, void *arg, int err, const struct ul_list *list)
+{
+	struct save_run *run = arg;
+
+	if (err < 0 && err != -ENOENT)
+		return save_fail(ctx, run, REG_E_DB);
+	if (run->query) {
+		run->save.ret_list = *list;
+		return save_done(ctx, run);
+	}
+	return save_wait(ctx, run, list);
+}
+
+static int save_query(struct ctx *ctx, struct save_run *run)
+{
+	int err = reg.ul->get(run->domain, run->aor, ctx->pool, &run->save.ret_list);
+
+	if (err < 0 && err != -ENOENT)
+		return save_fail(ctx, run, REG_E_USRLOC);
+	return save_done(ctx, run);
+}
+
+int reg_fn_save(struct ctx *ctx, const union script_arg *args, unsigned n)
+{
+	struct save_run *run = pool_zalloc(ctx->pool, sizeof(*run));
+	enum reg_error error;
+	int64_t v;
+	int err;
+
+	if (!run)
+		return -1;
+	run->domain = args[0].p;
+	run->flags = n > 1 ? (unsigned)(uintptr_t)args[1].p : 0;
+	error = read_message(ctx, run, n > 2 ? args[2].s : STR_NULL);
+	if (error)
+		return save_fail(ctx, run, error);
+	run->save.changes = run->changes;
+	run->save.pool = ctx->pool;
+	run->save.matching_mode = -1;
+	run->save.max_contacts = (unsigned)reg_conf.max_contacts;
+	if (reg_cfg_int(ctx, "max_contacts", &v) && v >= 0)
+		run->save.max_contacts = (unsigned)v;
+	if (reg_cfg_int(ctx, "match_callid", &v) && v)
+		run->save.matching_mode = 1;
+	if (reg_cfg_int(ctx, "match_received", &v) && v)
+		run->save.match_received = true;
+	run->save.flags = (run->flags & REG_ONE ? UL_SAVE_ONE : 0) | (run->star ? UL_SAVE_REMOVE_ALL : 0) |
+			  (run->flags & REG_MEM_ONLY ? UL_SAVE_MEM_ONLY : 0);
+	if (reg.ul->db_mode() == 3)
+		return reg_contacts(ctx, run->domain, run->aor, save_fetched, run);
+	if (run->query)
+		return save_query(ctx, run);
+	err = reg.ul->save(run->domain, run->aor, &run->save);
+	if (err < 0)
+		return save_fail(ctx, run, save_error(err));
+	if (reg.ul->db_mode() == 1 && run->save.ret_wants_db && !(run->flags & REG_MEM_ONLY))
+		return save_wait(ctx, run, NULL);
+	return save_done(ctx, run);
+}
+
+/* The answer that flag 0x02 held back; fields prepared with 0x10 are in it. */
+int reg_fn_send_reply(struct ctx *ctx, const union script_arg *args, unsigned n)
+{
+	(void)args, (void)n;
+	return route_reply(ctx, 200, STR_LIT("OK")) < 0 ? -1 : 1;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Module registrar: parameters, what its functions have in common, and the table of what a script can call. REGISTER is in
+ * reg_save.c and reg_reply.c, the other direction in reg_lookup.c, contacts as variables in reg_ulc.c.
+ */
+#include <errno.h>
+
+#include "core/base/log.h"
+#include "core/base/num.h"
+#include "modules/registrar/reg_priv.h"
+#include "shm/counter.h"
+
+#define AOR_MAX 512u
+
+struct reg_conf reg_conf;
+struct reg_shared reg = { .modstate = -1 };
+
+/* ---- parameters ---- */
+
+static int refuse_int(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)conf, (void)s;
+	return i == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "registrar parameter %s is not supported", set->name);
+}
+
+static int refuse_str(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)conf, (void)i;
+	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "registrar parameter %s is not supported", set->name);
+}
+
+#define INT(name, def, min, max) SETTING_INT(#name, struct reg_conf, name, def, min, max)
+#define STR(name, def) SETTING_STR(#name, struct reg_conf, name, def)
+/* clang-format off */
+static const struct setting settings[] = {
+	INT(default_expires,       3600, 0, INT_MAX),
+	INT(min_expires,           60,   0, INT_MAX),
+	INT(min_expires_mode,      0,    0, 1),
+	INT(max_expires,           0,    0, INT_MAX),
+	INT(default_expires_range, 0,    0, 100),
+	INT(expires_range,         0,    0, 100),
+	INT(default_q,             -1,   -1, 1000),
+	INT(append_branches,       1,    0, 1),
+	INT(case_sensitive,        0,    0, 1),
+	STR(realm_prefix,          NULL),
+	STR(received_avp,          NULL),
+	STR(received_param,        "received"),
+	INT(max_contacts,          0,    0, INT_MAX),
+	INT(retry_after,           0,    0, INT_MAX),
+	INT(sock_flag,             -1,   -1, 31),
+	STR(sock_hdr_name,         NULL),
+	SETTING_FN_INT("sock_mode", refuse_int),
+	INT(method_filtering,      0,    0, 1),
+	INT(use_path,              0,    0, 1),
+	INT(path_mode,             2,    0, 2),
+	INT(path_use_received,     0,    0, 1),
+	INT(path_check_local,      0,    0, 1),
+	STR(xavp_cfg,              NULL),
+	STR(xavp_rcd,              NULL),
+	INT(xavp_rcd_mask,         0,    0, INT_MAX),
+	INT(gruu_enabled,          1,    0, 1),
+	SETTING_FN_INT("outbound_mode", refuse_int),
+	SETTING_FN_INT("flow_timer", refuse_int),
+	INT(regid_mode,            0,    0, 1),
+	INT(contact_max_size,      512,  1, 2048),
+	INT(lookup_filter_mode,    0,    0, 3),
+	INT(use_expired_contacts,  0,    0, 0), /* expired contacts are never used */
+	INT(db_deadline_ms,        4000, 1, 600000),
+	SETTING_FN_STR("event_callback", refuse_str),
+	SETTING_END
+};
+/* clang-format on */
+
+/* ---- what the functions have in common ---- */
+
+struct reg_state *reg_state(struct ctx *ctx)
+{
+	struct reg_state *st = ctx->modstate[reg.modstate];
+
+	if (!st) {
+		st = pool_zalloc(ctx->pool, sizeof(*st));
+		ctx->modstate[reg.modstate] = st;
+	}
+	return st;
+}
+
+static void lower(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] >= 'A' && p[i] <= 'Z')
+			p[i] = (char)(p[i] + 32);
+}
+
+int reg_aor(struct ctx *ctx, struct str text, struct str *ret_aor, enum reg_error *reterr)
+{
+	bool use_domain = reg.ul->use_domain();
+	struct sip_uri uri;
+	struct str host;
+	size_t n_user = 0;
+	char *mem;
+	int n;
+
+	if (sip_uri_parse(text, &uri, NULL) < 0) {
+		*reterr = REG_E_AOR;
+		return -EBADMSG;
+	}
+	host = uri.host;
+	if (reg_conf.realm_prefix.n && str_istarts(host, reg_conf.realm_prefix))
+		host = str_sub(host, reg_conf.realm_prefix.n, host.n);
+	if (uri.user.n + host.n + 1 > AOR_MAX || uri.user.n + host.n == 0) {
+		*reterr = uri.user.n + host.n ? REG_E_AOR_LONG : REG_E_AOR;
+		return -EMSGSIZE;
+	}
+	mem = pool_alloc(ctx->pool, uri.user.n + host.n + 2);
+	if (!mem) {
+		*reterr = REG_E_USRLOC;
+		return -ENOMEM;
+	}
+	if (uri.user.n) {
+		n = sip_unescape(uri.user, mem);
+		if (n <= 0) {
+			*reterr = REG_E_UNESCAPE;
+			return -EBADMSG;
+		}
+		n_user = (size_t)n;
+		if (!reg_conf.case_sensitive)
+			lower(mem, n_user);
+	}
+	if (n_user == 0 || (use_domain && host.n)) {
+		if (n_user)
+			mem[n_user++] = '@';
+		memcpy(mem + n_user, host.s, host.n);
+		lower(mem + n_user, host.n);
+		n_user += host.n;
+	}
+	*ret_aor = str_of(mem, n_user);
+	return 0;
+}
+
+static const struct avp *cfg_field(struct ctx *ctx, const char *field)
+{
+	const struct avp *root = reg_conf.xavp_cfg.n ? avp_find(ctx->avps.head[AVP_XAVP], reg_conf.xavp_cfg, 0, false) : NULL;
+
+	return root ? avp_find(root->fields, str_lit(field), 0, false) : NULL;
+}
+
+bool reg_cfg_int(struct ctx *ctx, const char *field, int64_t *ret)
+{
+	const struct avp *a = cfg_field(ctx, field);
+
+	return a && a->value.kind != VALUE_NULL && value_to_int(&a->value, ret) == 0;
+}
+
+bool reg_cfg_str(struct ctx *ctx, const char *field, struct str *ret)
+{
+	const struct avp *a = cfg_field(ctx, field);
+
+	if (!a || a->value.kind != VALUE_STR || a->value.s.n == 0)
+		return false;
+	*ret = a->value.s;
+	return true;
+}
+
+bool reg_list_has(const struct sip_msg *msg, enum sip_header id, struct str token)
+{
+	for (const struct sip_hdr *h = sip_msg_hdr(msg, id); h; h = sip_msg_hdr_next(msg, h)) {
+		struct str rest = h->value, item;
+
+		while (sip_list_next(&rest, &item) == 1)
+			if (str_ieq(str_trim(item), token))
+				return true;
+	}
+	return false;
+}
+
+struct fetch {
+	reg_list_fn *fn;
+	void *run;
+	uint64_t ticket;
+};
+
+static void fetched(void *arg, int err, const struct ul_list *list)
+{
+	uint64_t ticket = (uint64_t)(uintptr_t)arg;
+	struct ctx *ctx = ctx_of_ticket(ticket);
+	struct reg_state *st = ctx ? reg_state(ctx) : NULL;
+	struct ul_list none = { 0 }, copy;
+	struct fetch *f;
+	int rc;
+
+	if (!st)
+		return;
+	f = st->run;
+	if (reg_list_dup(ctx->pool, list ? list : &none, &copy) < 0) {
+		err = -ENOMEM;
+		copy = none;
+	}
+	rc = f->fn(ctx, f->run, err, &copy);
+	/* SCRIPT_SUSPEND: there is more to wait for, under the same ticket */
+	if (rc != SCRIPT_SUSPEND)
+		ctx_wake(ticket, rc);
+}
+
+int reg_contacts(struct ctx *ctx, struct ul_domain *d, struct str aor, reg_list_fn *fn, void *run)
+{
+	struct ul_list list = { 0 };
+	struct reg_state *st;
+	struct fetch *f;
+	uint64_t ticket;
+	int err;
+
+	if (reg.ul->db_mode() != 3) {
+		err = reg.ul->get(d, aor, ctx->pool, &list);
+		return fn(ctx, run, err, &list);
+	}
+	st = reg_state(ctx);
+	f = pool_alloc(ctx->pool, sizeof(*f));
+	if (!st || !f)
+		return fn(ctx, run, -ENOMEM, &list);
+	*f = (struct fetch){ .fn = fn, .run = run };
+	st->run = f;
+	/* long enough for a second wait, when the answer leads to a write */
+	ticket = ctx_park(ctx, 2 * (unsigned)reg_conf.db_deadline_ms + 1000, -1);
+	reg.ul->fetch(d, aor, (unsigned)reg_conf.db_deadline_ms, fetched, (void *)(uintptr_t)ticket);
+	return SCRIPT_SUSPEND;
+}
+
+/* ---- the table for scripts ---- */
+
+static int fix_domain(struct str text, void **ret_p, struct diag *reterr)
+{
+	const struct ul_api *ul = module_api_find("usrloc");
+	struct ul_domain *d;
+	int err;
+
+	if (!ul)
+		return diag_set(reterr, 0, "module usrloc must be loaded before registrar");
+	err = ul->domain_get(text, &d, reterr);
+	if (err < 0)
+		return err;
+	*ret_p = d;
+	return 0;
+}
+
+static int fix_table(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	(void)pool, (void)index;
+	return fix_domain(text, ret_p, reterr);
+}
+
+/* save(table, flags): decimal or hex, up to 31 */
+static int fix_save(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	const struct ul_api *ul = module_api_find("usrloc");
+	int64_t flags;
+
+	(void)pool;
+	if (index == 0)
+		return fix_domain(text, ret_p, reterr);
+	if (text.n == 0 || num_script(text, &flags) < 0 || flags < 0 || flags > REG_FLAGS_ALL)
+		return diag_set(reterr, 0, "flags of save(): a number from 0 to %d expected", REG_FLAGS_ALL);
+	if (flags & REG_MEM_ONLY && ul && ul->db_mode() == 3)
+		return diag_set(reterr, 0, "save() flag 0x01 (memory only) cannot be had with usrloc db_mode 3");
+	*ret_p = (void *)(uintptr_t)flags;
+	return 0;
+}
+
+#define SAVE_KINDS (CTX_REQUEST | CTX_FAILURE | CTX_ONREPLY)
+#define RF (CTX_REQUEST | CTX_FAILURE)
+/* clang-format off */
+static const struct script_func funcs[] = {
+	{ "save", reg_fn_save, 1, { SP_FIX }, SAVE_KINDS, fix_save, 0, true },
+	{ "save", reg_fn_save, 2, { SP_FIX, SP_FIX }, SAVE_KINDS, fix_save, 0, true },
+	{ "save", reg_fn_save, 3, { SP_FIX, SP_FIX, SP_DSTR }, SAVE_KINDS, fix_save, 0, true },
+	{ "lookup", reg_fn_lookup, 1, { SP_FIX }, RF, fix_table, 0, true },
+	{ "lookup", reg_fn_lookup, 2, { SP_FIX, SP_DSTR }, RF, fix_table, 0, true },
+	{ "lookup_to_dset", reg_fn_lookup_to_dset, 1, { SP_FIX }, RF, fix_table, 0, true },
+	{ "lookup_to_dset", reg_fn_lookup_to_dset, 2, { SP_FIX, SP_DSTR }, RF, fix_table, 0, true },
+	{ "lookup_branches", reg_fn_lookup_branches, 1, { SP_FIX }, RF, fix_table, 0, true },
+	{ "lookup_xavp", reg_fn_lookup_xavp, 4, { SP_FIX, SP_DSTR, SP_DSTR, SP_DSTR }, CTX_ANY, fix_table, 0, true },
+	{ "registered", reg_fn_registered, 1, { SP_FIX }, CTX_ANY, fix_table, 0, true },
+	{ "registered", reg_fn_registered, 2, { SP_FIX, SP_DSTR }, CTX_ANY, fix_table, 0, true },
+	{ "registered", reg_fn_registered, 3, { SP_FIX, SP_DSTR, SP_DINT }, CTX_ANY, fix_table, 0, true },
+	{ "registered", reg_fn_registered, 4, { SP_FIX, SP_DSTR, SP_DINT, SP_DINT }, CTX_ANY, fix_table, 0, true },
+	{ "unregister", reg_fn_unregister, 2, { SP_FIX, SP_DSTR }, CTX_ANY, fix_table, 0, true },
+	{ "unregister", reg_fn_unregister, 3, { SP_FIX, SP_DSTR, SP_DSTR }, CTX_ANY, fix_table, 0, true },
+	{ "reg_fetch_contacts", reg_fn_fetch, 3, { SP_FIX, SP_DSTR, SP_STR }, RF, fix_table, 0, true },
+	{ "reg_free_contacts", reg_fn_free, 1, { SP_STR }, RF, NULL, 0, false },
+	{ "reg_from_user", reg_fn_from_user, 3, { SP_FIX, SP_DSTR, SP_DINT }, CTX_ANY, fix_table, 0, true },
+	{ "reg_send_reply", reg_fn_send_reply, 0, { SP_END }, RF, NULL, 0, false },
+	{ "add_sock_hdr", reg_fn_add_sock_hdr, 1, { SP_STR }, CTX_REQUEST, NULL, 0, false },
+	{ .name = NULL }
+};
+/* clang-format on */
+
+static int stat(const char *name, int value)
+{
+	int id = shm_counter_register("registrar", name);
+
+	if (id >= 0)
+		shm_counter_add(id, value);
+	return id;
+}
+
+static int prepare_received_avp(void)
+{
+	/* lives as long as the process */
+	static struct pool *pool;
+	struct pv_spec *spec;
+	struct diag diag;
+	size_t len;
+
+	if (reg_conf.received_avp.n == 0)
+		return 0;
+	pool = pool_new(64 * 1024);
+	if (!pool)
+		return -ENOMEM;
+	if (pv_parse(pool, reg_conf.received_avp, &spec, &len, &diag) < 0 || len != reg_conf.received_avp.n) {
+		log_error("registrar: received_avp \"%.*s\" is no variable", STR_FMT(reg_conf.received_avp));
+		return -EINVAL;
+	}
+	reg.received_avp = spec;
+	return 0;
+}
+
+static int init(void)
+{
+	int err;
+
+	reg.ul = module_api_find("usrloc");
+	if (!reg.ul) {
+		log_error("registrar: module usrloc is not loaded");
+		return -ENOENT;
+	}
+	err = prepare_received_avp();
+	if (err < 0)
+		return err;
+	reg.modstate = ctx_modstate_register("registrar");
+	if (reg.modstate < 0)
+		return log_fail(reg.modstate, "registrar: too many modules keep state per message");
+	reg.c_accepted = stat("accepted_regs", 0);
+	reg.c_rejected = stat("rejected_regs", 0);
+	stat("max_expires", reg_conf.max_expires);
+	stat("max_contacts", reg_conf.max_contacts);
+	stat("default_expire", reg_conf.default_expires);
+	stat("default_expires_range", reg_conf.default_expires_range);
+	stat("expires_range", reg_conf.expires_range);
+	reg.ul->on_expired(reg_expired);
+	return 0;
+}
+
+static const char *const requires[] = { "usrloc", "sl", NULL };
+
+extern const struct module module_registrar;
+const struct module module_registrar = {
+	.abi = MODULE_ABI,
+	.name = "registrar",
+	.requires = requires,
+	.settings = settings,
+	.conf = &reg_conf,
+	.funcs = funcs,
+	.pvs = reg_pvs,
+	.init = init,
+};
