@@ -871,10 +871,10 @@ int proc_run(const struct proc_opts *opts)
 		turn();
 	status = err == 0 || err == -EINTR ? EXIT_SUCCESS : EXIT_FAILED;
 out:
-	report_status((unsigned char)status);
 	if (proc.wrote_pid)
 		(void)unlink(opts->pid_file);
 	proc.wrote_pid = false;
+	report_status((unsigned char)status);
 	if (proc.sig_fd >= 0)
 		(void)close(proc.sig_fd);
 	proc.sig_fd = -1;

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A supervisor with small children that do nothing but live, in a process of its own; the test kills its children and
+ * looks at what it does about that. What children and test tell each other is in memory that they share.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/event/doorbell.h"
+#include "core/proc/proc.h"
+#include "shm/arena.h"
+#include "shm/lock.h"
+#include "shm/recover.h"
+#include "shm/slab.h"
+#include "tests/lib/test_main.h"
+
+#define N 3u
+#define LIMIT_MS 5000u
+
+static struct shared {
+	_Atomic pid_t pid[N], rpcd;
+	_Atomic unsigned starts[N], stops, started, recovered;
+	_Atomic int fail_number, crash_number, hang_number;
+	_Atomic int table_ok;
+	_Atomic int take_lock; /* worker of this number + 1 takes the lock and keeps it */
+	_Atomic int janitor_dies;
+	struct shm_lock *lock;
+} *sh;
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static void nap(void)
+{
+	struct timespec ts = { 0, 200000 };
+
+	(void)nanosleep(&ts, NULL);
+}
+
+#define WAIT_FOR(cond)                                                      \
+	do {                                                                \
+		uint64_t until_ = now_us() + LIMIT_MS * 1000u;              \
+		while (!(cond) && now_us() < until_)                        \
+			nap();                                              \
+		ck_assert_msg((cond), "never became true: %s", #cond);      \
+	} while (0)
+
+static void take_it(void *arg)
+{
+	(void)arg;
+	if (sh->take_lock == proc_number() + 1 && sh->take_lock > 0) {
+		sh->take_lock = 0;
+		shm_lock_take(sh->lock, SHM_RANK_MODULE);
+		(void)raise(SIGKILL);
+	}
+}
+
+static void hang(void *arg)
+{
+	(void)arg;
+	while (sh->hang_number == proc_number() + 1)
+		nap();
+}
+
+static int worker_start(struct loop *loop, unsigned number)
+{
+	struct loop_timer *t;
+	int err;
+
+	if (sh->fail_number == (int)number + 1)
+		return -EIO;
+	if (sh->crash_number == (int)number + 1)
+		(void)raise(SIGKILL);
+	err = loop_timer_add(loop, 2, 2, take_it, NULL, &t);
+	if (err == 0)
+		err = loop_timer_add(loop, 2, 2, hang, NULL, &t);
+	if (err < 0)
+		return err;
+	sh->pid[number] = getpid();
+	sh->starts[number]++;
+	return 0;
+}
+
+static void worker_stop(unsigned number)
+{
+	(void)number;
+	sh->stops++;
+}
+
+static int rpcd_start(struct loop *loop, unsigned number)
+{
+	(void)loop;
+	(void)number;
+	sh->rpcd = getpid();
+	return 0;
+}
+
+static void all_started(void)
+{
+	struct proc_info info;
+	bool ok = proc_count() == N + 2;
+
+	for (unsigned i = 0; i < N && ok; i++) {
+		char want[32];
+
+		(void)snprintf(want, sizeof(want), "worker child=%u", i);
+		ok = proc_at(i + 1, &info) == 0 && info.pid == sh->pid[i] && info.rank == 1 + (int)i && info.slot == i + 1 && !strcmp(info.desc, want);
+	}
+	ok = ok && proc_at(0, &info) == 0 && info.pid == getpid() && proc_at(N + 1, &info) == 0 && info.rank == -2 && info.pid == sh->rpcd;
+	sh->table_ok = ok && proc_number() == -1 && proc_started_at() > 0;
+	sh->started++;
+}
+
+static int recover_step(unsigned slot)
+{
+	(void)slot;
+	if (sh->janitor_dies > 0) {
+		sh->janitor_dies--;
+		(void)raise(SIGKILL);
+	}
+	sh->recovered++;
+	return 0;
+}
+
+static const struct proc_desc workers = { .name = "worker child=%u", .kind = SHM_SLOT_WORKER, .first_slot = 1, .n = N, .rank = 1, .start = worker_start, .stop = worker_stop };
+static const struct proc_desc rpcd = { .name = "rpc", .kind = SHM_SLOT_RPCD, .first_slot = N + 1, .n = 1, .rank = -2, .start = rpcd_start };
+
+static void fixture_shared(void)
+{
+	sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(sh, MAP_FAILED);
+}
+
+/* Everything a boot does before proc_run(), in the process that becomes the supervisor. */
+static pid_t run_supervisor(const struct proc_opts *opts)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	{
+		struct shm_opts so = { .ceiling_bytes = 64u << 20 };
+
+		log_level_set(-10);
+		if (shm_arena_create(&so) < 0 || shm_slot_take(0, SHM_SLOT_SUPERVISOR) < 0 || doorbell_open_all(SHM_SLOTS_MAX) < 0 ||
+		    shm_recover_register("test", recover_step) < 0)
+			_exit(100);
+		sh->lock = shm_zalloc(sizeof(*sh->lock));
+		if (!sh->lock)
+			_exit(101);
+		shm_lock_init(sh->lock);
+		shm_publish(sh->lock);
+		if (proc_register(&workers) < 0 || proc_register(&rpcd) < 0)
+			_exit(102);
+		_exit(proc_run(opts));
+	}
+}
+
+static int end_of(pid_t pid)
+{
+	uint64_t until = now_us() + LIMIT_MS * 1000u;
+	int status = -1;
+
+	while (waitpid(pid, &status, WNOHANG) == 0 && now_us() < until)
+		nap();
+	if (status == -1)
+		(void)kill(pid, SIGKILL);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static struct proc_opts opts(void)
+{
+	return (struct proc_opts){ .exit_timeout_s = 2, .fork = true, .started = all_started };
+}
+
+START_TEST(starts_and_stops)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	ck_assert_int_eq(sh->table_ok, 1);
+	ck_assert_int_eq(kill(sup, SIGHUP), 0);  /* ignored */
+	ck_assert_int_eq(kill(sup, SIGUSR1), 0); /* memory status */
+	ck_assert_int_eq(kill(sup, _i ? SIGINT : SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+	ck_assert_uint_eq(sh->stops, N);
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_int_eq(kill(sh->pid[i], 0), -1);
+}
+END_TEST
+
+START_TEST(replaces)
+{
+	static const int sigs[] = { SIGKILL, SIGSEGV, SIGABRT, SIGKILL, SIGKILL, SIGKILL };
+	struct proc_opts o = opts();
+	uint64_t worst = 0;
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	for (unsigned i = 0; i < ARRAY_LEN(sigs); i++) {
+		unsigned k = i % N, before = sh->starts[k];
+		uint64_t t = now_us();
+
+		ck_assert_int_eq(kill(sh->pid[k], sigs[i]), 0);
+		WAIT_FOR(sh->starts[k] == before + 1);
+		t = now_us() - t;
+		if (t > worst)
+			worst = t;
+	}
+	(void)fprintf(stderr, "slowest replacement: %llu us\n", (unsigned long long)worst);
+	ck_assert_uint_lt(worst, 1000000); /* the aim is 50 ms; a busy machine may take longer */
+	ck_assert_uint_eq(sh->recovered, ARRAY_LEN(sigs));
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+/* The dead worker's lock is free again for its replacement and the others. */
+START_TEST(recovers_a_lock)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	for (int i = 0; i < 2; i++) {
+		unsigned before = sh->starts[i];
+
+		sh->take_lock = i + 1;
+		WAIT_FOR(sh->starts[i] == before + 1);
+	}
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+START_TEST(janitor_dies_once)
+{
+	struct proc_opts o = opts();
+	unsigned before;
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	before = sh->starts[1];
+	sh->janitor_dies = 1;
+	sh->take_lock = 2;
+	WAIT_FOR(sh->starts[1] == before + 1);
+	ck_assert_int_eq(sh->janitor_dies, 0);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+START_TEST(watchdog)
+{
+	struct proc_opts o = opts();
+	unsigned before;
+	pid_t sup;
+
+	o.watchdog_ms = 300;
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	before = sh->starts[2];
+	sh->hang_number = 3;
+	WAIT_FOR(kill(sh->pid[2], 0) < 0 || sh->starts[2] > before);
+	sh->hang_number = 0;
+	WAIT_FOR(sh->starts[2] > before);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+START_TEST(start_fails)
+{
+	struct proc_opts o = opts();
+
+	fixture_shared();
+	if (_i)
+		sh->fail_number = 2;
+	else
+		sh->crash_number = 2;
+	ck_assert_int_eq(end_of(run_supervisor(&o)), 255);
+	ck_assert_uint_eq(sh->started, 0);
+	for (unsigned i = 0; i < N; i++)
+		ck_assert(sh->pid[i] == 0 || kill(sh->pid[i], 0) < 0);
+}
+END_TEST
+
+/* A number that dies at once, again and again, is started again and again, but not as fast as the machine can. */
+START_TEST(crash_loop)
+{
+	struct proc_opts o = opts();
+	unsigned starts;
+	uint64_t until;
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	sh->crash_number = 1;
+	ck_assert_int_eq(kill(sh->pid[0], SIGKILL), 0);
+	starts = sh->recovered;
+	WAIT_FOR(sh->recovered >= starts + 21);
+	starts = sh->recovered;
+	for (until = now_us() + 500000; now_us() < until;)
+		nap();
+	ck_assert_uint_lt(sh->recovered - starts, 6);
+	sh->crash_number = 0;
+	starts = sh->starts[0];
+	WAIT_FOR(sh->starts[0] > starts);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+START_TEST(no_orphans)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	ck_assert_int_eq(kill(sup, SIGKILL), 0);
+	(void)end_of(sup);
+	for (unsigned i = 0; i < N; i++)
+		WAIT_FOR(kill(sh->pid[i], 0) < 0);
+	WAIT_FOR(kill(sh->rpcd, 0) < 0);
+}
+END_TEST
+
+START_TEST(alone)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	o.fork = false;
+	o.started = NULL;
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->starts[0] == 1);
+	ck_assert_int_eq(sh->pid[0], sup);
+	ck_assert_int_eq(kill(sup, SIGINT), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+	ck_assert_uint_eq(sh->stops, 1);
+}
+END_TEST
+
+START_TEST(as_daemon)
+{
+	struct proc_opts o = opts();
+	char path[64];
+	int n = 0;
+	pid_t pid;
+	FILE *f;
+
+	(void)snprintf(path, sizeof(path), "/tmp/rf_test_proc.%d.pid", (int)getpid());
+	o.daemonize = true;
+	o.pid_file = path;
+	fixture_shared();
+	if (_i)
+		sh->fail_number = 1;
+	pid = run_supervisor(&o);
+	ck_assert_int_eq(end_of(pid), _i ? 255 : 0);
+	f = fopen(path, "re");
+	if (_i) {
+		ck_assert_ptr_null(f);
+		return;
+	}
+	ck_assert_uint_eq(sh->started, 1);
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%d", &n), 1);
+	(void)fclose(f);
+	ck_assert_int_ne(n, pid);
+	ck_assert_int_eq(kill(n, SIGTERM), 0);
+	WAIT_FOR(kill(n, 0) < 0);
+	ck_assert_int_eq(access(path, F_OK), -1);
+	ck_assert_uint_eq(sh->stops, N);
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	Suite *s = suite_create("proc");
+	TCase *tc = tcase_create("proc");
+
+	tcase_set_timeout(tc, 30);
+	tcase_add_loop_test(tc, starts_and_stops, 0, 2);
+	tcase_add_test(tc, replaces);
+	tcase_add_test(tc, recovers_a_lock);
+	tcase_add_test(tc, janitor_dies_once);
+	tcase_add_test(tc, watchdog);
+	tcase_add_loop_test(tc, start_fails, 0, 2);
+	tcase_add_test(tc, crash_loop);
+	tcase_add_test(tc, no_orphans);
+	tcase_add_test(tc, alone);
+	tcase_add_loop_test(tc, as_daemon, 0, 2);
+	suite_add_tcase(s, tc);
+	return s;
+}
