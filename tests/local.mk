@@ -18,3 +18,4 @@ include tests/unit/main/local.mk
 include tests/unit/modules/local.mk
 include tests/lib/local.mk
 include tests/fuzz/local.mk
+include tests/bench/local.mk

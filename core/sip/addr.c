@@ -65,7 +65,7 @@ static int parse_bare(struct sip_addr *a, const char **pos, const char *end, con
 int sip_addr_parse(struct str in, struct sip_addr *ret_addr, struct diag *reterr)
 {
 	struct str s = sip_trim(in);
-	const char *p = s.s, *end = s.s + s.n, *q;
+	const char *p = s.s, *end = sip_end(s), *q;
 	struct sip_addr a = { .text = s };
 	int err;
 
@@ -113,7 +113,7 @@ int sip_addr_parse(struct str in, struct sip_addr *ret_addr, struct diag *reterr
 
 int sip_list_next(struct str *rest, struct str *ret_item)
 {
-	const char *p = rest->s, *end = rest->s + rest->n, *start;
+	const char *p = rest->s, *end = sip_end(*rest), *start;
 	struct str item;
 
 	while (rest->n > 0 && p < end && (*p == ',' || sip_char_is(*p, SIP_C_WS)))

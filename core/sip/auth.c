@@ -76,7 +76,7 @@ static int parse_field(struct sip_credentials *c, const char **pos, const char *
 int sip_credentials_parse(struct str in, struct sip_credentials *ret_cred, struct diag *reterr)
 {
 	struct str s = sip_trim(in);
-	const char *p = s.s, *end = s.s + s.n, *q;
+	const char *p = s.s, *end = sip_end(s), *q;
 	struct sip_credentials c = { 0 };
 	ptrdiff_t at;
 	int err;

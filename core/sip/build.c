@@ -92,15 +92,20 @@ static int changes_init(struct changes *c, struct pool *pool, const struct sip_e
 	return 0;
 }
 
-/* Behind the others at its offset. */
+/* Behind the others at its offset, but an insertion before what is dropped there. */
 static int changes_add(struct changes *c, uint32_t off, uint32_t drop, struct str put)
 {
 	unsigned i = c->n;
 
 	if (c->n == c->cap)
 		return -ENOMEM;
-	for (; i > 0 && c->list[i - 1].off > off; i--)
-		c->list[i] = c->list[i - 1];
+	for (; i > 0; i--) {
+		const struct change *before = &c->list[i - 1];
+
+		if (before->off < off || (before->off == off && (drop > 0 || before->drop == 0)))
+			break;
+		c->list[i] = *before;
+	}
 	c->list[i] = (struct change){ off, drop, put };
 	c->n++;
 	return 0;
@@ -178,7 +183,7 @@ static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, 
 	if (more < 0)
 		return -EINVAL;
 	added.s = text;
-	return added.n > 0 ? changes_add(c, offset_in(m, via->text.s + via->text.n), 0, added) : 0;
+	return added.n > 0 ? changes_add(c, offset_in(m, sip_end(via->text)), 0, added) : 0;
 }
 
 /* Takes the top Via value away: the whole field, or up to the next value of it. */
@@ -190,7 +195,7 @@ static int change_drop_via1(struct changes *c, struct sip_msg *m)
 
 	if (!via)
 		return -EINVAL;
-	rest = sip_span(via->text.s + via->text.n, h->value.s + h->value.n);
+	rest = sip_span(sip_end(via->text), sip_end(h->value));
 	if (sip_list_next(&rest, &next) <= 0)
 		return changes_add(c, h->off, h->len, STR_NULL);
 	return changes_add(c, offset_in(m, via->text.s), (uint32_t)(next.s - via->text.s), STR_NULL);
@@ -355,7 +360,7 @@ int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct
 /* A field as received, its line end made CRLF. */
 static void copy_field(struct sip_out *out, const struct sip_hdr *h)
 {
-	out_put(out, sip_span(h->name.s, h->value.s + h->value.n));
+	out_put(out, sip_span(h->name.s, sip_end(h->value)));
 	out_put(out, crlf);
 }
 
@@ -383,7 +388,7 @@ static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m, 
 		err = change_via1(&c, pool, m, via1_params);
 	if (err < 0 || !h)
 		return err;
-	emit(out, m->buf, h->off, offset_in(m, h->value.s + h->value.n), &c, true);
+	emit(out, m->buf, h->off, offset_in(m, sip_end(h->value)), &c, true);
 	out_put(out, crlf);
 	while ((h = sip_msg_hdr_next(m, h)) != NULL)
 		copy_field(out, h);
@@ -405,7 +410,7 @@ static void copy_to(struct sip_out *out, struct sip_msg *m, const struct sip_rep
 
 	if (!h)
 		return;
-	out_put(out, sip_span(h->name.s, h->value.s + h->value.n));
+	out_put(out, sip_span(h->name.s, sip_end(h->value)));
 	if (opts->status > 100 && opts->to_tag.n > 0 && !has_to_tag(m, h)) {
 		out_put(out, STR_LIT(";tag="));
 		out_put(out, opts->to_tag);

@@ -9,7 +9,7 @@
 int sip_cseq_parse(struct str in, struct sip_cseq *ret_cseq, struct diag *reterr)
 {
 	struct str s = sip_trim(in);
-	const char *p = s.s, *end = s.s + s.n;
+	const char *p = s.s, *end = sip_end(s);
 	struct sip_cseq out = { 0 };
 	const char *q = sip_skip_class(p, end, SIP_C_DIGIT);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of edits: sorted by offset, then by order, then by age (younger first at ORDER_BEFORE). No two of its ranges overlap: what a later call drops on top of an earlier edit is merged
+ * The list of edits: sorted by offset, insertions before removals, then by order, then by age (younger first
+ * at ORDER_BEFORE). No two of its ranges overlap: what a later call drops on top of an earlier edit is merged
  * here, once, so that the builder is one walk. The rules, in the order they are tried:
  *
  *   - an edit that lies inside what is dropped already changes nothing;
@@ -70,6 +71,16 @@ static bool trim_overlap(const struct sip_edits *e, uint32_t *off, uint32_t *dro
 	return true;
 }
 
+/* At one offset what only puts in stands before what drops, else it would be inside the hole. */
+static bool goes_before(const struct sip_edit *ed, const struct sip_edit *other)
+{
+	if (ed->off != other->off)
+		return ed->off < other->off;
+	if ((ed->drop > 0) != (other->drop > 0))
+		return ed->drop == 0;
+	return ed->order < other->order || (ed->order == other->order && ed->order == ORDER_BEFORE);
+}
+
 int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, uint32_t off, uint32_t drop,
 		 struct str put, enum sip_edit_tag tag, int8_t order)
 {
@@ -90,10 +101,8 @@ int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *m
 	if (!ed)
 		return -ENOMEM;
 	*ed = (struct sip_edit){ .off = off, .drop = drop, .put = put, .tag = (uint16_t)tag, .order = order };
-	for (pp = &e->head; *pp; pp = &(*pp)->next)
-		if ((*pp)->off > off ||
-		    ((*pp)->off == off && ((*pp)->order > order || ((*pp)->order == order && order == ORDER_BEFORE))))
-			break;
+	for (pp = &e->head; *pp && !goes_before(ed, *pp); pp = &(*pp)->next)
+		;
 	ed->next = *pp;
 	*pp = ed;
 	e->n++;
@@ -142,8 +151,8 @@ int sip_edit_remove_hdr(struct sip_edits *e, struct pool *pool, const struct sip
 int sip_edit_replace(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, struct str view,
 		     struct str put, enum sip_edit_tag tag)
 {
-	if (!view.s || view.s < msg->buf.s || view.s > msg->buf.s + msg->buf.n ||
-	    view.n > (size_t)(msg->buf.s + msg->buf.n - view.s))
+	if (!view.s || view.s < msg->buf.s || view.s > sip_end(msg->buf) ||
+	    view.n > (size_t)(sip_end(msg->buf) - view.s))
 		return -EINVAL;
 	return sip_edit_add(e, pool, msg, (uint32_t)(view.s - msg->buf.s), (uint32_t)view.n, put, tag, 0);
 }

@@ -32,7 +32,7 @@ static int line_end(const char *p, const char *end)
 
 static int64_t keepalive(struct sip_frame *f, struct str buf, int first, enum sip_frame_kind *ret_kind)
 {
-	int second = f->half_ping ? 0 : line_end(buf.s + first, buf.s + buf.n);
+	int second = f->half_ping ? 0 : line_end(buf.s + first, sip_end(buf));
 
 	*ret_kind = f->half_ping || second > 0 ? SIP_FRAME_PING : SIP_FRAME_PONG;
 	f->half_ping = *ret_kind == SIP_FRAME_PONG;
@@ -42,7 +42,7 @@ static int64_t keepalive(struct sip_frame *f, struct str buf, int first, enum si
 /* Looks for the empty line; sets body_off. */
 static int find_body(struct sip_frame *f, struct str buf)
 {
-	const char *p = buf.s + f->scanned, *end = buf.s + buf.n;
+	const char *p = buf.s + f->scanned, *end = sip_end(buf);
 
 	while ((p = sip_find2(p, end, '\n', '\n')) < end) {
 		int n = line_end(p + 1, end);
@@ -110,7 +110,7 @@ int64_t sip_frame_next(struct sip_frame *f, struct str buf, size_t max_bytes, bo
 	if (max_bytes > INT32_MAX)
 		max_bytes = INT32_MAX;
 	if (f->scanned == 0) {
-		err = line_end(buf.s, buf.s + buf.n);
+		err = line_end(buf.s, sip_end(buf));
 		if (err > 0)
 			return keepalive(f, buf, err, ret_kind);
 		if (err < 0)

@@ -50,7 +50,7 @@ static void msg_clear(struct sip_msg *m, struct pool *pool, struct str bytes)
 /* SIP/2.0 SP 3DIGIT SP reason; the SP before an empty reason may be missing. */
 static int parse_status_line(struct sip_msg *m, struct str line, struct diag *reterr)
 {
-	const char *p = line.s + sip_version.n, *end = line.s + line.n;
+	const char *p = line.s + sip_version.n, *end = sip_end(line);
 
 	m->kind = SIP_REPLY;
 	m->version = str_sub(line, 0, sip_version.n);
@@ -66,7 +66,7 @@ static int parse_status_line(struct sip_msg *m, struct str line, struct diag *re
 /* Method SP Request-URI SP SIP/2.0. On failure kind, method and version are set as far as they are clear. */
 static int parse_request_line(struct sip_msg *m, struct str line, struct diag *reterr)
 {
-	const char *p = line.s, *end = line.s + line.n, *uri, *last;
+	const char *p = line.s, *end = sip_end(line), *uri, *last;
 
 	p = sip_skip_class(p, end, SIP_C_TOKEN);
 	m->method_name = sip_span(line.s, p);
@@ -169,7 +169,7 @@ static void add_field(struct sip_msg *m, const struct sip_line *line)
 /* Goes on behind a bad field, to find what a reply needs; the first error is the one reported. */
 static int parse_headers(struct sip_msg *m, struct diag *reterr)
 {
-	const char *p = m->buf.s + m->headers_off, *end = m->buf.s + m->buf.n;
+	const char *p = m->buf.s + m->headers_off, *end = sip_end(m->buf);
 	unsigned cap = 0;
 	int err = 0, e;
 
@@ -223,7 +223,7 @@ int sip_msg_parse(struct pool *pool, struct str bytes, struct sip_msg *ret_msg, 
 	int err, err_headers;
 
 	while (bytes.n > 0 && (bytes.s[0] == '\r' || bytes.s[0] == '\n'))
-		bytes = sip_span(bytes.s + 1, bytes.s + bytes.n);
+		bytes = sip_span(bytes.s + 1, sip_end(bytes));
 	msg_clear(m, pool, bytes);
 	if (bytes.n < SIP_MSG_MIN_BYTES)
 		return diag_set(reterr, 0, "Not A SIP Message");
@@ -320,47 +320,41 @@ const struct sip_uri *sip_msg_ruri(struct sip_msg *msg)
 	return ok ? &msg->ruri_c : NULL;
 }
 
-/* Where the values of all Via fields, one after the other, are. */
-struct via_iter {
-	const struct sip_hdr *hdr;
-	struct str rest;
-};
-
-static int via_step(const struct sip_msg *m, struct via_iter *it, struct sip_via *ret, struct diag *reterr)
-{
-	int more;
-
-	for (;;) {
-		more = sip_via_next(&it->rest, ret, reterr);
-		if (more != 0)
-			return more;
-		it->hdr = it->hdr ? sip_msg_hdr_next(m, it->hdr) : sip_msg_hdr(m, SIP_H_VIA);
-		if (!it->hdr)
-			return 0;
-		it->rest = it->hdr->value;
-	}
-}
-
+/* The top value stands in the first field; nothing in there is no Via, whatever follows. */
 const struct sip_via *sip_msg_via1(struct sip_msg *msg)
 {
-	struct via_iter it = { 0 };
+	const struct sip_hdr *h;
+	struct str rest;
 	bool ok;
 
-	if (!cached(msg, CACHE_VIA1, &ok))
-		ok = keep(msg, CACHE_VIA1, via_step(msg, &it, &msg->via1_c, NULL) > 0);
+	if (!cached(msg, CACHE_VIA1, &ok)) {
+		h = sip_msg_hdr(msg, SIP_H_VIA);
+		rest = h ? h->value : STR_NULL;
+		ok = keep(msg, CACHE_VIA1, sip_via_next(&rest, &msg->via1_c, NULL) > 0);
+	}
 	return ok ? &msg->via1_c : NULL;
+}
+
+static bool via2_fill(struct sip_msg *m)
+{
+	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
+	struct str rest;
+	int more;
+
+	if (!sip_msg_via1(m))
+		return false;
+	rest = sip_span(sip_end(m->via1_c.text), sip_end(h->value));
+	while ((more = sip_via_next(&rest, &m->via2_c, NULL)) == 0 && (h = sip_msg_hdr_next(m, h)) != NULL)
+		rest = h->value;
+	return more > 0;
 }
 
 const struct sip_via *sip_msg_via2(struct sip_msg *msg)
 {
-	struct via_iter it = { 0 };
-	struct sip_via first;
 	bool ok;
 
 	if (!cached(msg, CACHE_VIA2, &ok))
-		ok = keep(msg, CACHE_VIA2,
-			  via_step(msg, &it, &first, NULL) > 0 &&
-				  via_step(msg, &it, &msg->via2_c, NULL) > 0);
+		ok = keep(msg, CACHE_VIA2, via2_fill(msg));
 	return ok ? &msg->via2_c : NULL;
 }
 
@@ -473,7 +467,7 @@ static int check_via(struct sip_msg *m, struct diag *reterr)
 		return diag_set(reterr, m->headers_off, "Missing Via");
 	if (!sip_msg_via1(m))
 		return diag_set(reterr, h->off, "Bad Via");
-	rest = sip_span(m->via1_c.text.s + m->via1_c.text.n, h->value.s + h->value.n);
+	rest = sip_span(sip_end(m->via1_c.text), sip_end(h->value));
 	while ((more = rest.n > 0 ? sip_via_next(&rest, &via, NULL) : 0) > 0)
 		;
 	return more < 0 ? diag_set(reterr, h->off, "Bad Via") : 0;

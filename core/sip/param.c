@@ -22,7 +22,7 @@ static const char *skip_value(const char *p, const char *end)
 
 int sip_param_next(struct str *rest, struct sip_param *ret_param)
 {
-	const char *p = rest->s, *end = rest->s + rest->n, *name, *value;
+	const char *p = rest->s, *end = sip_end(*rest), *name, *value;
 	struct sip_param out = { 0 };
 
 	if (rest->n == 0)

@@ -46,6 +46,12 @@ static inline struct str sip_span(const char *from, const char *to)
 	return (struct str){ from, (size_t)(to - from) };
 }
 
+/* Behind the last byte. Adding even 0 to the NULL of an empty view is not defined in C. */
+static inline const char *sip_end(struct str s)
+{
+	return s.n > 0 ? s.s + s.n : s.s;
+}
+
 static inline struct str sip_trim(struct str s)
 {
 	while (s.n > 0 && sip_char_is(s.s[0], SIP_C_WS)) {
@@ -169,10 +175,11 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 	ret->next = q;
 	if (broken)
 		return SIP_LINE_BROKEN;
-	ret->value = sip_skip_ws(ret->value, q);
+	/* From the end first: an empty value stands behind the colon, not on the next line. */
 	ret->value_end = q;
 	while (ret->value_end > ret->value && sip_char_is(ret->value_end[-1], SIP_C_WS))
 		ret->value_end--;
+	ret->value = sip_skip_ws(ret->value, ret->value_end);
 	return stray ? SIP_LINE_STRAY_CR : SIP_LINE_FIELD;
 }
 

@@ -216,7 +216,7 @@ static enum sip_scheme scheme_of(struct str s)
 
 int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag *reterr)
 {
-	const char *p = in.s, *end = in.s + in.n, *q;
+	const char *p = in.s, *end = sip_end(in), *q;
 	struct sip_uri u = { .text = in };
 	int err = 0;
 
@@ -423,6 +423,8 @@ static bool same_number(struct str a, struct str b)
 
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
 {
+	if (str_eq(a->text, b->text))
+		return true; /* also where a parameter is repeated with another value */
 	if (a->scheme != b->scheme || !str_ieq(a->scheme_text, b->scheme_text))
 		return false;
 	switch (a->scheme) {

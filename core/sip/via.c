@@ -16,7 +16,7 @@
 static struct str without_brackets(struct str s)
 {
 	if (s.n >= 2 && s.s[0] == '[' && s.s[s.n - 1] == ']')
-		return sip_span(s.s + 1, s.s + s.n - 1);
+		return sip_span(s.s + 1, sip_end(s) - 1);
 	return s;
 }
 
@@ -78,7 +78,7 @@ static const char *take_protocol(struct sip_via *v, const char *p, const char *e
 int sip_via_parse(struct str in, struct sip_via *ret_via, struct diag *reterr)
 {
 	struct str s = sip_trim(in), rest;
-	const char *end = s.s + s.n, *p;
+	const char *end = sip_end(s), *p;
 	struct sip_via v = { .text = s };
 	struct sip_hostport hp;
 	struct sip_param param;

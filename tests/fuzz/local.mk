@@ -1,1 +1,27 @@
-# Fuzz targets.
+# Fuzz targets: make check replays the stored corpus; tests/fuzz/build.sh runs libFuzzer.
+check_PROGRAMS += tests/fuzz/fuzz_sip_msg
+TESTS += tests/fuzz/fuzz_sip_msg
+tests_fuzz_fuzz_sip_msg_SOURCES = tests/fuzz/fuzz_sip_msg.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_sip_msg_CFLAGS = $(RF_TEST_FLAGS)
+tests_fuzz_fuzz_sip_msg_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+check_PROGRAMS += tests/fuzz/fuzz_sip_frame
+TESTS += tests/fuzz/fuzz_sip_frame
+tests_fuzz_fuzz_sip_frame_SOURCES = tests/fuzz/fuzz_sip_frame.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_sip_frame_CFLAGS = $(RF_TEST_FLAGS)
+tests_fuzz_fuzz_sip_frame_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+check_PROGRAMS += tests/fuzz/fuzz_sip_uri
+TESTS += tests/fuzz/fuzz_sip_uri
+tests_fuzz_fuzz_sip_uri_SOURCES = tests/fuzz/fuzz_sip_uri.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_sip_uri_CFLAGS = $(RF_TEST_FLAGS)
+tests_fuzz_fuzz_sip_uri_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+check_PROGRAMS += tests/fuzz/fuzz_sip_headers
+TESTS += tests/fuzz/fuzz_sip_headers
+tests_fuzz_fuzz_sip_headers_SOURCES = tests/fuzz/fuzz_sip_headers.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_sip_headers_CFLAGS = $(RF_TEST_FLAGS)
+tests_fuzz_fuzz_sip_headers_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+check_PROGRAMS += tests/fuzz/fuzz_sip_build
+TESTS += tests/fuzz/fuzz_sip_build
+tests_fuzz_fuzz_sip_build_SOURCES = tests/fuzz/fuzz_sip_build.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_sip_build_CFLAGS = $(RF_TEST_FLAGS)
+tests_fuzz_fuzz_sip_build_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/sip.dict tests/fuzz/corpus

@@ -185,6 +185,22 @@ START_TEST(bare_lf_is_mended_in_replies)
 }
 END_TEST
 
+/* An empty value once was taken to stand behind its line end, and the copied field ended the header. */
+START_TEST(empty_fields_are_copied)
+{
+	struct sip_reply_opts opts = { .status = 400, .reason = STR_LIT("Bad To") };
+	struct sip_edits edits = { 0 };
+	struct sip_out out;
+
+	parse("OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To: " CRLF "From:" CRLF " " CRLF "Call-ID: 1" CRLF CRLF);
+	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
+	expect(&out, "SIP/2.0 400 Bad To" CRLF "Via: SIP/2.0/UDP a" CRLF "From:" CRLF "To:" CRLF "Call-ID: 1" CRLF "Content-Length: 0" CRLF CRLF);
+	ck_assert_int_eq(sip_edit_replace(&edits, pool, &msg, sip_msg_hdr(&msg, SIP_H_TO)->value, STR_LIT("<sip:b@x>"), SIP_EDIT_TO), 0);
+	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &(struct sip_forward){ .ruri = STR_NULL }, false, &out), 0);
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To:<sip:b@x> " CRLF "From:" CRLF " " CRLF "Call-ID: 1" CRLF CRLF);
+}
+END_TEST
+
 START_TEST(ack_and_cancel)
 {
 	struct str sent = STR_LIT("INVITE sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme, SIP/2.0/UDP other" CRLF "Via: SIP/2.0/UDP third" CRLF
@@ -284,6 +300,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, local_reply);
 	tcase_add_test(t, local_reply_keeps_a_tag);
 	tcase_add_test(t, bare_lf_is_mended_in_replies);
+	tcase_add_test(t, empty_fields_are_copied);
 	tcase_add_test(t, ack_and_cancel);
 	tcase_add_test(t, too_long);
 	tcase_add_loop_test(t, unchanged, 0, ARRAY_LEN(sip_samples));

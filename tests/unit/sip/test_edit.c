@@ -90,6 +90,17 @@ START_TEST(insertion_beside_a_removal_stays)
 }
 END_TEST
 
+START_TEST(insertion_where_a_removal_starts)
+{
+	uint32_t off = hdr("C")->off;
+
+	OK(sip_edit_remove_hdr(&edits, pool, &msg, hdr("C"), SIP_EDIT_SCRIPT));
+	for (int8_t order = -3; order <= 3; order++)
+		OK(sip_edit_add(&edits, pool, &msg, off, 0, STR_LIT("#"), SIP_EDIT_SCRIPT, order));
+	expect(START A B "#######l: 4" CRLF CRLF "body");
+}
+END_TEST
+
 START_TEST(overlaps)
 {
 	struct str value = hdr("A")->value;
@@ -222,6 +233,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, order_of_insertions);
 	tcase_add_test(t, remove_once_and_twice);
 	tcase_add_test(t, insertion_beside_a_removal_stays);
+	tcase_add_test(t, insertion_where_a_removal_starts);
 	tcase_add_test(t, overlaps);
 	tcase_add_test(t, bounds);
 	tcase_add_test(t, undo);

@@ -81,6 +81,7 @@ static const struct row { const char *name; enum outcome want; const char *text;
 	{ "insuf", R400, OPT VIA CSEQ("OPTIONS") END },
 	{ "insuf: no Via, nowhere to answer to", DROP, OPT FROM TO ID CSEQ("OPTIONS") END },
 	{ "insuf: ACK is never answered", DROP, "ACK sip:user@example.com SIP/2.0" CRLF VIA CSEQ("ACK") END },
+	{ "insuf: the first Via empty", DROP, OPT "Via:" CRLF REST("OPTIONS") },
 	{ "insuf: no From", R400, OPT VIA TO ID CSEQ("OPTIONS") END },
 	{ "insuf: no To", R400, OPT VIA FROM ID CSEQ("OPTIONS") END },
 	{ "insuf: no CSeq", R400, OPT VIA FROM TO ID END },

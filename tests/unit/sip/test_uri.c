@@ -83,6 +83,7 @@ static const struct { const char *a, *b; bool same; } pairs[] = { /* RFC 3261, 1
 	{ "sip:a@x;lr", "sip:a@x;lr", true },
 	{ "tel:+1-201-555-0123", "tel:+12015550123", true },
 	{ "tel:+12015550123;ext=1", "tel:+12015550123", false },
+	{ "sip:a@x;user=1;user=2", "sip:a@x;user=1;user=2", true },
 	{ "urn:service:sos", "URN:service:sos", true },
 	{ "urn:service:sos", "urn:service:sos.fire", false },
 };
