@@ -47,7 +47,7 @@ static int take_field(struct sip_credentials *c, struct str name, struct str val
 static int parse_field(struct sip_credentials *c, const char **pos, const char *end, const char *base,
 		       struct diag *reterr)
 {
-	const char *p = *pos, *q = sip_skip_class(p, end, SIP_C_TOKEN);
+	const char *p = *pos, *q = sip_skip_class(p, end, CHARS_TOKEN);
 	struct str name = sip_span(p, q), value;
 
 	q = sip_skip_ws(q, end);
@@ -62,7 +62,7 @@ static int parse_field(struct sip_credentials *c, const char **pos, const char *
 		value = sip_span(value.s, q - 1);
 	} else {
 		value.s = q;
-		while (q < end && *q != ',' && *q != '"' && !sip_char_is(*q, SIP_C_WS))
+		while (q < end && *q != ',' && *q != '"' && !sip_char_is(*q, CHARS_LWS))
 			q++;
 		value = sip_span(value.s, q);
 	}
@@ -81,14 +81,14 @@ int sip_credentials_parse(struct str in, struct sip_credentials *ret_cred, struc
 	ptrdiff_t at;
 	int err;
 
-	q = sip_skip_class(p, end, SIP_C_TOKEN);
+	q = sip_skip_class(p, end, CHARS_TOKEN);
 	c.scheme = sip_span(p, q);
-	if (c.scheme.n == 0 || (q < end && !sip_char_is(*q, SIP_C_WS)))
+	if (c.scheme.n == 0 || (q < end && !sip_char_is(*q, CHARS_LWS)))
 		return diag_set(reterr, (size_t)(q - in.s), "authentication scheme expected");
 	c.is_digest = str_ieq(c.scheme, STR_LIT("Digest"));
 	p = c.is_digest ? q : end;
 	for (;;) {
-		while (p < end && (*p == ',' || sip_char_is(*p, SIP_C_WS)))
+		while (p < end && (*p == ',' || sip_char_is(*p, CHARS_LWS)))
 			p++;
 		if (p == end)
 			break;

@@ -11,7 +11,7 @@ int sip_cseq_parse(struct str in, struct sip_cseq *ret_cseq, struct diag *reterr
 	struct str s = sip_trim(in);
 	const char *p = s.s, *end = sip_end(s);
 	struct sip_cseq out = { 0 };
-	const char *q = sip_skip_class(p, end, SIP_C_DIGIT);
+	const char *q = sip_skip_class(p, end, CHARS_DIGIT);
 
 	out.number_text = sip_span(p, q);
 	if (out.number_text.n == 0)
@@ -21,7 +21,7 @@ int sip_cseq_parse(struct str in, struct sip_cseq *ret_cseq, struct diag *reterr
 	p = sip_skip_ws(q, end);
 	if (p == q)
 		return diag_set(reterr, (size_t)(p - in.s), "white space expected");
-	q = sip_skip_class(p, end, SIP_C_TOKEN);
+	q = sip_skip_class(p, end, CHARS_TOKEN);
 	out.name = sip_span(p, q);
 	if (out.name.n == 0 || q != end)
 		return diag_set(reterr, (size_t)(q - in.s), "method name expected");

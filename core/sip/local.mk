@@ -1,5 +1,5 @@
 # Files of core/sip: one line each.
-libringfort_a_SOURCES += core/sip/sip_priv.h core/sip/chars.c
+libringfort_a_SOURCES += core/sip/sip_priv.h
 libringfort_a_SOURCES += core/sip/method.c core/sip/method.h
 libringfort_a_SOURCES += core/sip/header.c core/sip/header.h
 libringfort_a_SOURCES += core/sip/param.c core/sip/param.h

@@ -54,8 +54,8 @@ static int parse_status_line(struct sip_msg *m, struct str line, struct diag *re
 
 	m->kind = SIP_REPLY;
 	m->version = str_sub(line, 0, sip_version.n);
-	if (end - p < 4 || *p != ' ' || !sip_char_is(p[1], SIP_C_DIGIT) ||
-	    !sip_char_is(p[2], SIP_C_DIGIT) || !sip_char_is(p[3], SIP_C_DIGIT) || p[1] < '1' ||
+	if (end - p < 4 || *p != ' ' || !sip_char_is(p[1], CHARS_DIGIT) ||
+	    !sip_char_is(p[2], CHARS_DIGIT) || !sip_char_is(p[3], CHARS_DIGIT) || p[1] < '1' ||
 	    p[1] > '6' || (end - p > 4 && p[4] != ' '))
 		return diag_set(reterr, sip_version.n, "Bad Status Code");
 	m->status = (uint16_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0'));
@@ -68,7 +68,7 @@ static int parse_request_line(struct sip_msg *m, struct str line, struct diag *r
 {
 	const char *p = line.s, *end = sip_end(line), *uri, *last;
 
-	p = sip_skip_class(p, end, SIP_C_TOKEN);
+	p = sip_skip_class(p, end, CHARS_TOKEN);
 	m->method_name = sip_span(line.s, p);
 	if (m->method_name.n == 0 || p == end || *p != ' ')
 		return diag_set(reterr, (size_t)(p - line.s), "Bad Request Line");

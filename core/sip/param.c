@@ -12,7 +12,7 @@
 /* The unquoted value: up to ';' or white space; quotes inside it have to be closed. */
 static const char *skip_value(const char *p, const char *end)
 {
-	while (p < end && *p != ';' && !sip_char_is(*p, SIP_C_WS)) {
+	while (p < end && *p != ';' && !sip_char_is(*p, CHARS_LWS)) {
 		if (*p == '"')
 			return NULL;
 		p++;
@@ -27,14 +27,14 @@ int sip_param_next(struct str *rest, struct sip_param *ret_param)
 
 	if (rest->n == 0)
 		return 0;
-	while (p < end && (*p == ';' || sip_char_is(*p, SIP_C_WS)))
+	while (p < end && (*p == ';' || sip_char_is(*p, CHARS_LWS)))
 		p++;
 	if (p == end) {
 		*rest = sip_span(end, end);
 		return 0;
 	}
 	name = p;
-	while (p < end && *p != '=' && *p != ';' && *p != '"' && !sip_char_is(*p, SIP_C_WS))
+	while (p < end && *p != '=' && *p != ';' && *p != '"' && !sip_char_is(*p, CHARS_LWS))
 		p++;
 	out.name = sip_span(name, p);
 	out.raw = out.name;

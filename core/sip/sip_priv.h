@@ -1,35 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What only core/sip shares: character classes, and the walk over the lines of a header block. */
+/* What only core/sip shares: pointers into text, and the walk over the lines of a header block. */
 #ifndef RF_SIP_PRIV_H
 #define RF_SIP_PRIV_H
 
-#include "core/base/str.h"
+#include "core/base/scan.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
 
-enum sip_char_class {
-	SIP_C_TOKEN = 1,   /* RFC 3261, 25.1 token */
-	SIP_C_WS = 2,      /* SP HTAB CR LF: what LWS is made of */
-	SIP_C_DIGIT = 4,
-	SIP_C_ALPHA = 8,
-	SIP_C_HEX = 16,
-	SIP_C_HOST = 32,   /* of a host name; '_' too, since people use it */
-	SIP_C_NOT_URI = 64 /* controls, SP, DEL, '<', '>', '"': never inside a URI */
-};
-
-extern const uint8_t sip_chars[256];
-
 static inline bool sip_char_is(char c, unsigned classes)
 {
-	return (sip_chars[(unsigned char)c] & classes) != 0;
+	return (scan_class[(unsigned char)c] & classes) != 0;
+}
+
+/* Controls, SP, DEL, '<', '>', '"': never inside a URI. */
+static inline bool sip_char_ends_uri(char c)
+{
+	return (unsigned char)c <= ' ' || c == '<' || c == '>' || c == '"' || c == 0x7f;
 }
 
 /* Skips LWS: [p, end). */
 static inline const char *sip_skip_ws(const char *p, const char *end)
 {
-	while (p < end && sip_char_is(*p, SIP_C_WS))
+	while (p < end && sip_char_is(*p, CHARS_LWS))
 		p++;
 	return p;
 }
@@ -54,11 +48,11 @@ static inline const char *sip_end(struct str s)
 
 static inline struct str sip_trim(struct str s)
 {
-	while (s.n > 0 && sip_char_is(s.s[0], SIP_C_WS)) {
+	while (s.n > 0 && sip_char_is(s.s[0], CHARS_LWS)) {
 		s.s++;
 		s.n--;
 	}
-	while (s.n > 0 && sip_char_is(s.s[s.n - 1], SIP_C_WS))
+	while (s.n > 0 && sip_char_is(s.s[s.n - 1], CHARS_LWS))
 		s.n--;
 	return s;
 }
@@ -177,7 +171,7 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 		return SIP_LINE_BROKEN;
 	/* From the end first: an empty value stands behind the colon, not on the next line. */
 	ret->value_end = q;
-	while (ret->value_end > ret->value && sip_char_is(ret->value_end[-1], SIP_C_WS))
+	while (ret->value_end > ret->value && sip_char_is(ret->value_end[-1], CHARS_LWS))
 		ret->value_end--;
 	ret->value = sip_skip_ws(ret->value, ret->value_end);
 	return stray ? SIP_LINE_STRAY_CR : SIP_LINE_FIELD;

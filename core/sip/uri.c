@@ -65,7 +65,7 @@ bool sip_is_ipv4(struct str s)
 			n_digits = value = 0;
 			continue;
 		}
-		if (!sip_char_is(s.s[i], SIP_C_DIGIT) || ++n_digits > 3)
+		if (!sip_char_is(s.s[i], CHARS_DIGIT) || ++n_digits > 3)
 			return false;
 		value = value * 10 + (unsigned)(s.s[i] - '0');
 		if (value > 255)
@@ -91,7 +91,7 @@ int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *r
 		out.host_v6 = true;
 		p = q + 1;
 	} else {
-		q = sip_skip_class(p, end, SIP_C_HOST);
+		q = sip_skip_class(p, end, CHARS_HOST);
 		out.host = sip_span(p, q);
 		if (out.host.n == 0)
 			return diag_set(reterr, (size_t)(p - base), "host expected");
@@ -100,7 +100,7 @@ int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *r
 	q = sip_skip_ws(p, end);
 	if (q < end && *q == ':') {
 		p = sip_skip_ws(q + 1, end);
-		q = sip_skip_class(p, end, SIP_C_DIGIT);
+		q = sip_skip_class(p, end, CHARS_DIGIT);
 		out.port_text = sip_span(p, q);
 		if (num_u32(out.port_text, &port) < 0 || port > UINT16_MAX)
 			return diag_set(reterr, (size_t)(p - base), "bad port");
@@ -158,7 +158,7 @@ static int parse_sip(struct sip_uri *u, const char *p, const char *end, struct d
 		return err;
 	u->host = hp.host;
 	u->host_v6 = hp.host_v6;
-	u->host_v4 = !hp.host_v6 && sip_char_is(hp.host.s[0], SIP_C_DIGIT) && sip_is_ipv4(hp.host);
+	u->host_v4 = !hp.host_v6 && sip_char_is(hp.host.s[0], CHARS_DIGIT) && sip_is_ipv4(hp.host);
 	u->port_text = hp.port_text;
 	u->port = hp.port;
 	if (p < end && *p == ';') {
@@ -223,12 +223,12 @@ int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag *reterr)
 	if (in.n == 0)
 		return diag_set(reterr, 0, "URI expected");
 	for (q = p; q < end; q++)
-		if (sip_char_is(*q, SIP_C_NOT_URI))
+		if (sip_char_ends_uri(*q))
 			return diag_set(reterr, (size_t)(q - in.s), "character not allowed in a URI");
-	if (!sip_char_is(*p, SIP_C_ALPHA))
+	if (!sip_char_is(*p, CHARS_ALPHA))
 		return diag_set(reterr, 0, "URI scheme expected");
 	for (q = p; q < end && *q != ':'; q++)
-		if (!sip_char_is(*q, SIP_C_ALPHA | SIP_C_DIGIT) && *q != '+' && *q != '-' && *q != '.')
+		if (!sip_char_is(*q, CHARS_SCHEME))
 			break;
 	if (q == end || *q != ':')
 		return diag_set(reterr, (size_t)(q - in.s), "URI scheme expected");
@@ -262,7 +262,7 @@ uint16_t sip_uri_port(const struct sip_uri *uri)
 
 static unsigned hex_digit(char c)
 {
-	if (sip_char_is(c, SIP_C_DIGIT))
+	if (sip_char_is(c, CHARS_DIGIT))
 		return (unsigned)(c - '0');
 	return (unsigned)(sip_lower(c) - 'a') + 10u;
 }
@@ -274,7 +274,7 @@ static unsigned char next_char(struct str *s, bool *ret_escaped)
 	size_t used = 1;
 
 	*ret_escaped = false;
-	if (c == '%' && s->n >= 3 && sip_char_is(s->s[1], SIP_C_HEX) && sip_char_is(s->s[2], SIP_C_HEX)) {
+	if (c == '%' && s->n >= 3 && sip_char_is(s->s[1], CHARS_HEX) && sip_char_is(s->s[2], CHARS_HEX)) {
 		c = (unsigned char)(hex_digit(s->s[1]) << 4 | hex_digit(s->s[2]));
 		used = 3;
 		*ret_escaped = true;

@@ -57,7 +57,7 @@ static const char *take_protocol(struct sip_via *v, const char *p, const char *e
 	const char *start = p, *q;
 
 	for (int i = 0; i < 2; i++) {
-		q = sip_skip_class(p, end, SIP_C_TOKEN);
+		q = sip_skip_class(p, end, CHARS_TOKEN);
 		if (q == p || (i == 0 && !str_ieq(sip_span(p, q), STR_LIT("SIP"))))
 			return NULL;
 		v->version = sip_span(start, q);
@@ -66,7 +66,7 @@ static const char *take_protocol(struct sip_via *v, const char *p, const char *e
 			return NULL;
 		p = sip_skip_ws(p + 1, end);
 	}
-	q = sip_skip_class(p, end, SIP_C_TOKEN);
+	q = sip_skip_class(p, end, CHARS_TOKEN);
 	v->transport = sip_span(p, q);
 	p = sip_skip_ws(q, end);
 	if (v->transport.n == 0 || p == q)

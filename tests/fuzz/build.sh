@@ -13,7 +13,7 @@ out=$(cd "$out" && pwd)
 cd "$top"
 targets=${*:-$(ls tests/fuzz/fuzz_sip_*.c | sed 's,.*/fuzz_\(.*\)\.c,\1,')}
 flags="-std=gnu17 -D_GNU_SOURCE -I. -g -O1 -fno-strict-aliasing -fsanitize=address,undefined -fno-sanitize-recover=undefined"
-lib="core/sip/*.c core/base/str.c core/base/strbuf.c core/base/pool.c core/base/diag.c core/base/num.c"
+lib="core/sip/*.c core/base/str.c core/base/strbuf.c core/base/pool.c core/base/diag.c core/base/num.c core/base/scan.c"
 for t in $targets; do
 	# shellcheck disable=SC2086
 	${CLANG:-clang} $flags -fsanitize=fuzzer tests/fuzz/fuzz_"$t".c $lib -o "$out/fuzz_$t"

@@ -89,7 +89,7 @@ static void build_all(struct pool *pool, struct sip_msg *m, const struct sip_edi
 
 	if (m->kind == SIP_REQUEST && sip_build_request(pool, m, e, &fwd, true, &out) == 0) {
 		text = text_of(&out);
-		if (clean && m->n_hdrs + 2 <= SIP_MSG_HEADERS_MAX) {
+		if (clean && m->n_hdrs + 2u <= SIP_MSG_HEADERS_MAX) {
 			fuzz_require(sip_msg_parse(pool, text, &again, NULL) == 0);
 			fuzz_require(str_eq(sip_msg_via1(&again)->host, STR_LIT("fuzz")));
 			fuzz_require(again.has_content_length && again.extra_bytes == 0 &&

@@ -72,15 +72,15 @@ START_TEST(char_classes)
 		bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 		bool digit = c >= '0' && c <= '9';
 
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_ALPHA), alpha);
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_DIGIT), digit);
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_TOKEN),
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_ALPHA), alpha);
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_DIGIT), digit);
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_TOKEN),
 				 alpha || digit || (c && strchr("-.!%*_+`'~", (int)c) != NULL));
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_WS), c == ' ' || c == '\t' || c == '\r' || c == '\n');
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_HEX),
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_LWS), c == ' ' || c == '\t' || c == '\r' || c == '\n');
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_HEX),
 				 digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_HOST), alpha || digit || c == '-' || c == '.' || c == '_');
-		ck_assert_int_eq(sip_char_is((char)c, SIP_C_NOT_URI),
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_HOST), alpha || digit || c == '-' || c == '.' || c == '_');
+		ck_assert_int_eq(sip_char_ends_uri((char)c),
 				 c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"');
 	}
 }
