@@ -17,6 +17,7 @@ struct tm_txn;
 struct vm;
 struct loop;
 struct loop_timer;
+struct tx_dest;
 
 /* Route kinds, as bits: what is running, and where a function may be used. */
 enum ctx_kind {
@@ -98,6 +99,8 @@ struct ctx {
 	struct value *vars;        /* $var slots, see pv */
 	unsigned n_vars;
 	int retcode;               /* $rc */
+	const struct tx_dest *send_dest; /* onsend_route: where the bytes go; else NULL */
+	size_t send_len;           /* and how many they are */
 
 	/* waiting */
 	uint32_t id, gen;          /* ticket = gen << 32 | id */
