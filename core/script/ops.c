@@ -168,7 +168,7 @@ static int match(const struct value *a, const struct value *b, struct pool *pool
 
 int value_binary(enum oper op, const struct value *a, const struct value *b, struct pool *pool, struct value *ret)
 {
-	int64_t x, y, r;
+	int64_t x, y, r = 0;
 	int err;
 
 	switch (op) {

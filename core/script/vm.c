@@ -19,6 +19,10 @@
 #include "core/net/resolve.h"
 #include "core/script/script_priv.h"
 
+/* Until the resolver is linked in, a host name matches nothing. */
+#pragma weak resolve_now
+#pragma weak resolve_ask
+
 #define FRAMES_FIRST 8u
 #define FRAMES_MAX 2048u /* routes inside routes, whatever max_recursive_level says: expressions begin a fresh count */
 #define STACK_FIRST 32u
@@ -283,7 +287,7 @@ static int ip_matches(struct ctx *ctx, struct vm *vm, const struct net_addr *a, 
 			return err;
 		return regex_match(re, str_of(buf, net_addr_ip_text(a, false, buf)), 0, NULL);
 	}
-	err = resolve_now(&q, &answer);
+	err = resolve_now ? resolve_now(&q, &answer) : -ENOENT;
 	if (err == -EAGAIN && !vm->again) {
 		ticket = ctx_park(ctx, RETRY_PARK_MS, 0);
 		if (resolve_ask(&q, wake_resolved, (void *)(uintptr_t)ticket) == 0)
@@ -421,7 +425,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 	struct value *sp = vm->stack + vm->sp; /* first free */
 	union script_arg args[SCRIPT_PARAMS_MAX];
 	struct regex_subst *tmp;
-	const struct call *c;
+	const struct call *c = NULL;
 	struct net_addr addr;
 	struct value v;
 	struct str s;
@@ -784,7 +788,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 		if (!r) { /* a call as an action, with nothing on the stack */
 			sp = vm->stack + f->base;
 			f->code = -1;
-			if (in->op == OP_CALL && c->n_stack == 0)
+			if (in->op == OP_CALL && c && c->n_stack == 0)
 				sp = vm->stack + vm->sp;
 		} else {
 			sp = vm->stack + f->base + r->depth;
