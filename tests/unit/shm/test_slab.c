@@ -75,7 +75,7 @@ START_TEST(every_size)
 		char *p = shm_alloc(size), *q = shm_zalloc(size);
 
 		ck_assert(p && q && p != q);
-		ck_assert_uint_eq((uintptr_t)p % (size > 448 ? 64 : 16), 0);
+		ck_assert_uint_eq((uintptr_t)p % (size > 480 ? 64 : 16), 0);
 		ck_assert_uint_ge(shm_size_of(p), size);
 		if (size >= 128 && size <= 32768)
 			ck_assert_uint_le(shm_size_of(p), size + size / 8 + 16);
