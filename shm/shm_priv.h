@@ -231,10 +231,6 @@ void shm_lock_take_slow(struct shm_lock *lock, struct shm_slot *self);
 void shm_lock_drop_slow(struct shm_lock *lock, struct shm_slot *self);
 void shm_lock_rank_check(const struct shm_lock *lock, enum shm_rank rank, const struct shm_slot *self);
 void shm_futex_wake(struct shm_lock *lock, int n);
-/* recover.c, in a janitor: true when the slot is dead and being mended after. When it is dead and that
- * has not begun, mends after it, which frees its locks, and returns false. */
-bool shm_lock_of_dead(unsigned slot);
-bool shm_mending(void);
 
 static inline void shm_lock_note(struct shm_slot *self, const struct shm_lock *lock, enum shm_rank rank)
 {

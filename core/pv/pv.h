@@ -85,6 +85,16 @@ struct pv_conf {
 };
 extern struct pv_conf pv_conf;
 
+/* What onsend_route may see of the bytes that leave. The route layer sets it around the run; NULL: over. */
+struct pv_snd {
+	struct net_addr to;
+	enum sip_proto proto;
+	uint16_t listener; /* the sending socket */
+	struct str buf;
+};
+void pv_snd_set(const struct ctx *ctx, const struct pv_snd *snd);
+const struct pv_snd *pv_snd_of(const struct ctx *ctx); /* NULL outside */
+
 /* Providers of the core; called by boot. */
 MUST_CHECK int pv_core_register(void);   /* $null $? $rc $retcode $env $envn $def $defn $defv $defs $iuid */
 /* Preprocessor defines for $def(): set by the script loader. */

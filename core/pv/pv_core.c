@@ -14,6 +14,22 @@ struct pv_conf pv_conf;
 
 static pv_define_fn *define_find;
 
+static struct {
+	const struct ctx *ctx;
+	const struct pv_snd *snd;
+} sending;
+
+void pv_snd_set(const struct ctx *ctx, const struct pv_snd *snd)
+{
+	sending.ctx = ctx;
+	sending.snd = snd;
+}
+
+const struct pv_snd *pv_snd_of(const struct ctx *ctx)
+{
+	return sending.ctx == ctx ? sending.snd : NULL;
+}
+
 void pv_set_defines(pv_define_fn *fn)
 {
 	define_find = fn;
