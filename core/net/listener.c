@@ -175,6 +175,11 @@ bool net_is_myself(struct str host, uint16_t port, enum sip_proto proto)
 	return false;
 }
 
+unsigned net_myself_count(void)
+{
+	return net.n_myself;
+}
+
 int net_myself_register(net_myself_fn *fn)
 {
 	if (net.n_myself == MYSELF_FNS_MAX)

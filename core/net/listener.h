@@ -60,6 +60,7 @@ MUST_CHECK int net_alias_at(unsigned i, enum sip_proto *ret_proto, struct str *r
 bool net_is_myself(struct str host, uint16_t port, enum sip_proto proto);
 typedef bool net_myself_fn(struct str host, uint16_t port, enum sip_proto proto);
 MUST_CHECK int net_myself_register(net_myself_fn *fn);
+unsigned net_myself_count(void);
 
 /* Opens every socket (SO_REUSEPORT, one per worker, buffer sizes, random steering by classic BPF). Returns 0, or a negative
  * errno with "what, where, why" in reterr and nothing left open. Context: supervisor. */

@@ -51,14 +51,19 @@ void rpc_fault(struct rpc *rpc, int code, const char *fmt, ...) PRINTF_LIKE(3, 4
 /* JSON-RPC 2.0: one request document in, the reply document out (module jsonrpcs and its transports).
  * Returns 0; -EBADMSG when the text is no JSON (no reply). reply_name: copied out when the request has one. */
 struct rpc_json_out {
-	struct strbuf *reply;
+	struct strbuf *reply;    /* the caller's */
+	bool no_store;           /* in: ignore "store_path" (HTTP) */
 	char reply_name[128];
 	int fault_code;          /* 0: none */
 	char fault_text[128];
 };
 MUST_CHECK int rpc_json_run(struct str request, bool pretty, struct rpc_json_out *ret_out);
 
-/* system.*, core.*: registered by this. */
+/* Global rpc_exec_delta: commands with RPC_EXEC_DELTA are refused when run again within so many seconds. 0: off. */
+void rpc_exec_delta_set(unsigned seconds);
+
+/* system.*, core.*: registered by this. core.modules, core.ppdefines and core.tcp_* are in core/main/core_cmds.c, above
+ * the layers that they ask. */
 MUST_CHECK int rpc_core_register(void);
 
 #endif

@@ -1,1 +1,6 @@
 # Unit tests of rpc.
+check_PROGRAMS += tests/unit/rpc/test_json
+TESTS += tests/unit/rpc/test_json
+tests_unit_rpc_test_json_SOURCES = tests/unit/rpc/test_json.c
+tests_unit_rpc_test_json_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_rpc_test_json_LDADD = $(RF_TEST_LIBS)
