@@ -93,11 +93,15 @@ static inline void run_ms(unsigned ms)
 	loop_timer_del(t);
 }
 
-#define RUN_UNTIL(cond)                                                    \
-	do {                                                               \
-		for (unsigned ms_ = 0; !(cond) && ms_ < LIMIT_MS; ms_ += 2) \
-			run_ms(2);                                         \
-		ck_assert_msg((cond), "never became true: %s", #cond);     \
+/* The condition is not evaluated again once it was true. */
+#define RUN_UNTIL(cond)                                                              \
+	do {                                                                         \
+		bool true_ = (cond);                                                 \
+		for (unsigned ms_ = 0; !true_ && ms_ < LIMIT_MS; ms_ += 2) {         \
+			run_ms(2);                                                   \
+			true_ = (cond);                                              \
+		}                                                                    \
+		ck_assert_msg(true_, "never became true: %s", #cond);                \
 	} while (0)
 
 static inline int peer_socket(int type, const struct net_addr *bind_to)
