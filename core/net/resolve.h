@@ -46,4 +46,8 @@ MUST_CHECK int resolve_now(const struct resolve_query *q, struct resolve_answer 
 /* Asks; done is called later, never from within. Returns 0, -ENOMEM, -EBUSY when too many wait. */
 MUST_CHECK int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg);
 
+/* For RPC: bytes that the shared cache holds and may hold (0, 0: no cache); drop everything. */
+void resolve_cache_mem(uint64_t *ret_used, uint64_t *ret_max);
+void resolve_cache_flush(void);
+
 #endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* DNS records as resolve.c uses them: out of an answer, into and out of the shared cache. Private to net. */
+#ifndef RF_NET_DNS_H
+#define RF_NET_DNS_H
+
+#include <stdbool.h>
+
+#include "core/base/str.h"
+
+#define DNS_RRS_MAX 16u
+#define DNS_NAME_MAX 255u
+
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33, DNS_NAPTR = 35 };
+enum dns_service { DNS_SIP_UDP = 1, DNS_SIP_TCP, DNS_SIPS_TCP }; /* SIP+D2U SIP+D2T SIPS+D2T; others are left out */
+
+struct dns_rr {
+	uint8_t ip[16];          /* A: the first 4 */
+	uint16_t order;          /* SRV: priority; NAPTR: order */
+	uint16_t weight;         /* SRV: weight; NAPTR: preference */
+	uint16_t port;           /* SRV */
+	uint8_t service;         /* NAPTR: enum dns_service */
+	uint8_t name_n;
+	char name[DNS_NAME_MAX]; /* SRV target, NAPTR replacement; lower case, no final dot; "" is the root */
+};
+
+struct dns_set {
+	int err;        /* 0; -ENOENT: there is none; -EHOSTUNREACH, -ETIMEDOUT: could not be asked */
+	uint32_t ttl_s;
+	unsigned n;
+	struct dns_rr rr[DNS_RRS_MAX];
+};
+
+/*
+ * The records of a type for the name that the answer's question asks, aliases followed. More than DNS_RRS_MAX are cut off.
+ * Returns 0 (n may be 0); -EBADMSG.
+ */
+MUST_CHECK int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type, struct dns_set *ret_set);
+
+struct dns_cache_conf {
+	uint32_t negative_ttl_s, min_ttl_s, max_ttl_s; /* max 0: no limit */
+	uint64_t bytes_max;
+};
+
+/* Context: supervisor, before forking. */
+MUST_CHECK int dns_cache_init(const struct dns_cache_conf *conf);
+/* name: lower case. Returns 0, or -ENOENT when it must be asked. */
+MUST_CHECK int dns_cache_get(enum dns_type type, struct str name, struct dns_set *ret_set);
+/* Nothing is kept when the lifetime is 0, or there is no room. */
+void dns_cache_put(enum dns_type type, struct str name, const struct dns_set *set);
+
+#endif

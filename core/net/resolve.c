@@ -1,0 +1,829 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * RFC 3263 as a walk over what is known. walk() goes from the URI's host to addresses reading record sets only: from
+ * /etc/hosts, from the results of this job, from the shared cache. Where a set is missing it notes the question and
+ * goes on; so the missing ones are asked side by side. When all of them are answered the walk is simply done again,
+ * until nothing is missing. There is no state machine to get stuck in, and a cached name costs no job at all.
+ *
+ * Equal questions that are under way in one process are asked once. An answer goes to the shared cache and to each job
+ * that waits, as its lifetime may be 0. A job ends at its deadline whatever c-ares does.
+ *
+ * /etc/hosts is read once at start: reading files while calls wait is not done here.
+ */
+#include "core/net/resolve.h"
+
+#include <ares.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/hashfn.h"
+#include "core/base/rng.h"
+#include "core/net/dns.h"
+#include "core/net/listener.h"
+#include "shm/counter.h"
+
+#define MISSING_MAX 40u
+#define ROUNDS_MAX 8u       /* NAPTR, SRV, addresses, and some in reserve */
+#define JOBS_MAX 4096u
+#define ASK_BUCKETS 256u
+#define HOSTS_MAX 2048u
+#define ARES_FDS_MAX 32u
+#define DEFAULT_TIMEOUT_MS 5000u
+
+struct result { /* shared by the jobs that waited for it */
+	unsigned refs;
+	enum dns_type type;
+	char name[DNS_NAME_MAX];
+	uint8_t name_n;
+	struct dns_set set;
+};
+
+struct question {
+	enum dns_type type;
+	uint8_t name_n;
+	char name[DNS_NAME_MAX];
+};
+
+struct job {
+	struct resolve_query q; /* host points into host_text */
+	char host_text[DNS_NAME_MAX];
+	resolve_done_fn *done;  /* NULL: has been called */
+	void *arg;
+	struct loop_timer *timer;
+	struct result *result[MISSING_MAX];
+	unsigned n_results, pending, rounds;
+	bool step_due;
+};
+
+struct ask { /* a question under way */
+	struct ask *next;
+	struct question q;
+	struct job **waiting;
+	unsigned n, cap;
+	uint64_t since_ms;
+};
+
+struct host { /* a line of /etc/hosts */
+	struct net_addr addr;
+	uint8_t name_n;
+	char name[DNS_NAME_MAX];
+};
+
+struct walk {
+	const struct job *job; /* NULL: none yet */
+	struct resolve_answer *out;
+	struct question *missing; /* MISSING_MAX */
+	unsigned n_missing;
+	int err; /* the worst that kept a set from being known */
+};
+
+static struct {
+	struct resolve_conf conf;
+	char servers[512];
+	struct loop *loop;
+	ares_channel channel;
+	struct loop_timer *timer;
+	struct {
+		ares_socket_t fd;
+		struct loop_io *io;
+	} fd[ARES_FDS_MAX];
+	struct ask *asks[ASK_BUCKETS];
+	unsigned n_jobs;
+	struct host *hosts;
+	unsigned n_hosts;
+	int failed, slow; /* counters */
+} res = { .failed = -1, .slow = -1 };
+
+/* ---- known record sets ---- */
+
+static size_t lower_name(struct str in, char out[DNS_NAME_MAX])
+{
+	if (in.n > 1 && in.s[in.n - 1] == '.')
+		in.n--;
+	if (in.n == 0 || in.n > DNS_NAME_MAX)
+		return 0;
+	for (size_t i = 0; i < in.n; i++)
+		out[i] = in.s[i] >= 'A' && in.s[i] <= 'Z' ? (char)(in.s[i] + 32) : in.s[i];
+	return in.n;
+}
+
+static int from_hosts(enum dns_type type, struct str name, struct dns_set *set)
+{
+	bool known = false;
+
+	if (type != DNS_A && type != DNS_AAAA)
+		return -ENOENT;
+	set->n = 0;
+	for (unsigned i = 0; i < res.n_hosts; i++) {
+		const struct host *h = &res.hosts[i];
+
+		if (h->name_n != name.n || memcmp(h->name, name.s, name.n) != 0)
+			continue;
+		known = true;
+		if (h->addr.family != (type == DNS_A ? AF_INET : AF_INET6) || set->n == DNS_RRS_MAX)
+			continue;
+		memset(&set->rr[set->n], 0, sizeof(set->rr[0]));
+		memcpy(set->rr[set->n++].ip, h->addr.ip, 16);
+	}
+	set->err = set->n ? 0 : -ENOENT;
+	set->ttl_s = 0;
+	return known ? 0 : -ENOENT;
+}
+
+static int from_job(const struct job *job, enum dns_type type, struct str name, struct dns_set *set)
+{
+	for (unsigned i = 0; job && i < job->n_results; i++) {
+		const struct result *r = job->result[i];
+
+		if (r->type == type && r->name_n == name.n && memcmp(r->name, name.s, name.n) == 0) {
+			*set = r->set;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* True when the set is known; else the question is noted. */
+static bool known(struct walk *w, enum dns_type type, struct str name, struct dns_set *set)
+{
+	struct question *q;
+
+	if (name.n == 0 || name.n > DNS_NAME_MAX) {
+		set->n = 0;
+		set->err = -ENOENT;
+		return true;
+	}
+	if (from_hosts(type, name, set) == 0 || from_job(w->job, type, name, set) == 0)
+		goto found;
+	if (res.conf.use_cache && dns_cache_get(type, name, set) == 0)
+		goto found;
+	for (unsigned i = 0; i < w->n_missing; i++) {
+		q = &w->missing[i];
+		if (q->type == type && q->name_n == name.n && memcmp(q->name, name.s, name.n) == 0)
+			return false;
+	}
+	if (w->n_missing == MISSING_MAX) {
+		set->n = 0;
+		set->err = -EHOSTUNREACH;
+		goto found;
+	}
+	q = &w->missing[w->n_missing++];
+	q->type = type;
+	q->name_n = (uint8_t)name.n;
+	memcpy(q->name, name.s, name.n);
+	return false;
+found:
+	if (set->err < 0 && set->err != -ENOENT)
+		w->err = set->err;
+	return true;
+}
+
+/* ---- the walk ---- */
+
+static bool has_family(int family)
+{
+	if (net_listener_count() == 0)
+		return true;
+	for (unsigned i = 0; i < net_listener_count(); i++) {
+		if (net_listener_at(i)->addr.family == family)
+			return true;
+	}
+	return false;
+}
+
+static bool has_proto(enum sip_proto proto)
+{
+	if (net_listener_count() == 0)
+		return true;
+	for (unsigned i = 0; i < net_listener_count(); i++) {
+		if (net_listener_at(i)->proto == proto)
+			return true;
+	}
+	return false;
+}
+
+static void answer_add(struct resolve_answer *out, const struct net_addr *addr, enum sip_proto proto)
+{
+	for (unsigned i = 0; i < out->n; i++) {
+		if (out->target[i].proto == proto && net_addr_equal(&out->target[i].addr, addr))
+			return;
+	}
+	if (out->n < RESOLVE_TARGETS_MAX)
+		out->target[out->n++] = (struct resolve_target){ *addr, proto };
+}
+
+static void walk_addresses(struct walk *w, struct str name, uint16_t port, enum sip_proto proto)
+{
+	bool want[2] = { !(res.conf.cache_flags & 2), res.conf.try_ipv6 && !(res.conf.cache_flags & 1) && has_family(AF_INET6) };
+	bool six_first = res.conf.cache_flags & 4;
+	struct dns_set set;
+
+	for (unsigned k = 0; k < 2; k++) {
+		unsigned six = six_first ? !k : k;
+
+		if (!want[six] || !known(w, six ? DNS_AAAA : DNS_A, name, &set))
+			continue;
+		for (unsigned i = 0; i < set.n; i++) {
+			struct net_addr a = { .port = port, .family = six ? AF_INET6 : AF_INET };
+
+			memcpy(a.ip, set.rr[i].ip, six ? 16 : 4);
+			answer_add(w->out, &a, proto);
+		}
+	}
+}
+
+/* RFC 2782: by priority; within one, at random by weight, or heaviest first. */
+static void srv_order(struct dns_set *set)
+{
+	for (unsigned i = 0; i < set->n; i++) { /* i: next place to fill */
+		unsigned best = i;
+		uint64_t sum = 0, pick;
+
+		for (unsigned k = i; k < set->n; k++) {
+			if (set->rr[k].order < set->rr[best].order)
+				best = k;
+		}
+		for (unsigned k = i; k < set->n; k++) {
+			if (set->rr[k].order != set->rr[best].order)
+				continue;
+			sum += set->rr[k].weight;
+			if (!res.conf.srv_lb && set->rr[k].weight > set->rr[best].weight)
+				best = k;
+		}
+		if (res.conf.srv_lb && sum > 0) {
+			uint16_t order = set->rr[best].order;
+
+			pick = rng_below((uint32_t)sum) + 1;
+			for (unsigned k = i; k < set->n; k++) {
+				if (set->rr[k].order != order)
+					continue;
+				if (pick <= set->rr[k].weight) {
+					best = k;
+					break;
+				}
+				pick -= set->rr[k].weight;
+			}
+		}
+		if (best != i) {
+			struct dns_rr t = set->rr[i];
+
+			set->rr[i] = set->rr[best];
+			set->rr[best] = t;
+		}
+	}
+}
+
+enum srv_result { SRV_MISSING, SRV_NONE, SRV_FOUND };
+
+static enum srv_result walk_srv(struct walk *w, struct str name, enum sip_proto proto)
+{
+	struct dns_set set;
+
+	if (!known(w, DNS_SRV, name, &set))
+		return SRV_MISSING;
+	if (set.n == 0)
+		return SRV_NONE;
+	srv_order(&set);
+	for (unsigned i = 0; i < set.n; i++) /* target ".": the service is decidedly not offered */
+		walk_addresses(w, str_of(set.rr[i].name, set.rr[i].name_n), set.rr[i].port, proto);
+	return SRV_FOUND;
+}
+
+static struct str srv_name(enum sip_proto proto, struct str host, char out[DNS_NAME_MAX])
+{
+	const char *prefix = proto == SIP_PROTO_UDP ? "_sip._udp." : proto == SIP_PROTO_TLS ? "_sips._tcp." : "_sip._tcp.";
+	size_t n = strlen(prefix);
+
+	if (host.n + n > DNS_NAME_MAX)
+		return STR_NULL;
+	memcpy(out, prefix, n);
+	memcpy(out + n, host.s, host.n);
+	return str_of(out, n + host.n);
+}
+
+static int preference(enum sip_proto proto)
+{
+	if (!has_proto(proto))
+		return -1;
+	return proto == SIP_PROTO_UDP ? res.conf.udp_pref : proto == SIP_PROTO_TLS ? res.conf.tls_pref : res.conf.tcp_pref;
+}
+
+static enum sip_proto service_proto(unsigned service)
+{
+	return service == DNS_SIP_UDP ? SIP_PROTO_UDP : service == DNS_SIPS_TCP ? SIP_PROTO_TLS : SIP_PROTO_TCP;
+}
+
+/* Which of two NAPTR records is tried first. */
+static bool naptr_before(const struct dns_rr *a, const struct dns_rr *b)
+{
+	int pa = preference(service_proto(a->service)), pb = preference(service_proto(b->service));
+
+	if (res.conf.naptr_ignore_rfc && pa != pb)
+		return pa > pb;
+	return a->order != b->order ? a->order < b->order : a->weight < b->weight;
+}
+
+/* False: nothing usable there, go on without. */
+static bool walk_naptr(struct walk *w, struct str host, bool secure)
+{
+	struct dns_set set;
+	bool used = false;
+
+	if (!known(w, DNS_NAPTR, host, &set))
+		return true;
+	for (unsigned i = 0; i + 1 < set.n; i++) {
+		for (unsigned k = i + 1; k < set.n; k++) {
+			if (naptr_before(&set.rr[k], &set.rr[i])) {
+				struct dns_rr t = set.rr[i];
+
+				set.rr[i] = set.rr[k];
+				set.rr[k] = t;
+			}
+		}
+	}
+	for (unsigned i = 0; i < set.n; i++) {
+		enum sip_proto proto = service_proto(set.rr[i].service);
+
+		if (preference(proto) < 0 || (secure && proto != SIP_PROTO_TLS))
+			continue;
+		used |= walk_srv(w, str_of(set.rr[i].name, set.rr[i].name_n), proto) != SRV_NONE;
+	}
+	return used;
+}
+
+/* Without NAPTR and without a wish: the first transport, by our preference, that has SRV records. */
+static bool walk_any_srv(struct walk *w, struct str host)
+{
+	enum sip_proto order[2] = { SIP_PROTO_UDP, SIP_PROTO_TCP };
+	char name[DNS_NAME_MAX];
+	bool missing = false;
+
+	if (preference(SIP_PROTO_TCP) > preference(SIP_PROTO_UDP)) {
+		order[0] = SIP_PROTO_TCP;
+		order[1] = SIP_PROTO_UDP;
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		enum srv_result r;
+
+		if (preference(order[i]) < 0)
+			continue;
+		r = walk_srv(w, srv_name(order[i], host, name), order[i]);
+		missing |= r == SRV_MISSING;
+		if (r == SRV_FOUND && !missing)
+			return true;
+	}
+	return missing;
+}
+
+static uint16_t default_port(enum sip_proto proto)
+{
+	return proto == SIP_PROTO_TLS || proto == SIP_PROTO_WSS ? 5061 : 5060;
+}
+
+/* Returns 0; -EAGAIN with the missing questions; else why there is nothing. */
+static int walk(struct walk *w, const struct resolve_query *q)
+{
+	enum sip_proto proto = q->proto ? q->proto : q->secure ? SIP_PROTO_TLS : SIP_PROTO_UDP;
+	char text[DNS_NAME_MAX], srv[DNS_NAME_MAX];
+	struct str host;
+	struct net_addr a;
+
+	w->out->n = 0;
+	w->n_missing = 0;
+	w->err = 0;
+	if (q->secure && proto == SIP_PROTO_TCP)
+		proto = SIP_PROTO_TLS;
+	if (net_addr_parse(q->host, q->port ? q->port : default_port(proto), &a) == 0) {
+		answer_add(w->out, &a, proto);
+		return 0;
+	}
+	host = str_of(text, lower_name(q->host, text));
+	if (host.n == 0)
+		return -ENOENT;
+	if (q->port == 0) {
+		if (q->proto == SIP_PROTO_NONE && res.conf.try_naptr && walk_naptr(w, host, q->secure))
+			goto out;
+		if (q->proto == SIP_PROTO_NONE && !q->secure ? walk_any_srv(w, host) : walk_srv(w, srv_name(proto, host, srv), proto) != SRV_NONE)
+			goto out;
+	}
+	walk_addresses(w, host, q->port ? q->port : default_port(proto), proto);
+out:
+	if (w->n_missing)
+		return -EAGAIN;
+	if (w->out->n)
+		return 0;
+	return w->err ? w->err : -ENOENT;
+}
+
+int resolve_now(const struct resolve_query *q, struct resolve_answer *ret_answer)
+{
+	struct resolve_answer answer;
+	struct question missing[MISSING_MAX];
+	struct walk w = { .out = &answer, .missing = missing };
+	struct net_addr a;
+	int err;
+
+	if (net_addr_parse(q->host, 0, &a) < 0 && (q->host.n == 0 || q->host.n > DNS_NAME_MAX))
+		return -ENOENT;
+	err = walk(&w, q);
+	if (err == 0)
+		*ret_answer = answer;
+	return err;
+}
+
+/* ---- jobs ---- */
+
+static void job_free(struct job *job)
+{
+	for (unsigned i = 0; i < job->n_results; i++) {
+		if (--job->result[i]->refs == 0)
+			free(job->result[i]);
+	}
+	loop_timer_del(job->timer);
+	free(job);
+}
+
+/* Tells the outcome once; the memory goes when no question of it is under way any more. */
+static void job_end(struct job *job, int err, const struct resolve_answer *answer)
+{
+	resolve_done_fn *done = job->done;
+	static const struct resolve_answer none;
+
+	job->done = NULL;
+	res.n_jobs--;
+	loop_timer_del(job->timer);
+	job->timer = NULL;
+	if (err < 0)
+		shm_counter_add(res.failed, 1);
+	done(job->arg, err, err == 0 ? answer : &none);
+	if (job->pending == 0 && !job->step_due)
+		job_free(job);
+}
+
+static void job_late(void *arg)
+{
+	struct job *job = arg;
+
+	if (job->done)
+		job_end(job, -ETIMEDOUT, NULL);
+}
+
+static void job_ask(struct job *job, const struct question *q);
+
+static void job_step(void *arg)
+{
+	struct job *job = arg;
+	struct resolve_answer answer;
+	struct question missing[MISSING_MAX];
+	struct walk w = { .job = job, .out = &answer, .missing = missing };
+	int err;
+
+	job->step_due = false;
+	if (!job->done) {
+		if (job->pending == 0)
+			job_free(job);
+		return;
+	}
+	err = walk(&w, &job->q);
+	if (err == -EAGAIN && (++job->rounds > ROUNDS_MAX || job->n_results + w.n_missing > MISSING_MAX))
+		err = -EHOSTUNREACH;
+	if (err != -EAGAIN) {
+		job_end(job, err, &answer);
+		return;
+	}
+	job->pending++; /* so that an answer from within does not step it yet */
+	for (unsigned i = 0; i < w.n_missing; i++)
+		job_ask(job, &missing[i]);
+	if (--job->pending == 0) {
+		job->step_due = true;
+		if (loop_defer(res.loop, job_step, job) < 0) {
+			job->step_due = false;
+			job_end(job, -EHOSTUNREACH, NULL);
+		}
+	}
+}
+
+static void job_answered(struct job *job, struct result *r)
+{
+	if (job->done && job->n_results < MISSING_MAX) {
+		job->result[job->n_results++] = r;
+		r->refs++;
+	}
+	if (--job->pending > 0 || job->step_due)
+		return;
+	job->step_due = true;
+	if (loop_defer(res.loop, job_step, job) < 0) {
+		job->step_due = false;
+		if (job->done)
+			job_end(job, -EHOSTUNREACH, NULL);
+		else
+			job_free(job);
+	}
+}
+
+/* ---- questions under way ---- */
+
+static struct ask **ask_bucket(const struct question *q)
+{
+	return &res.asks[hashfn64_seed(q->name, q->name_n, (uint64_t)q->type) % ASK_BUCKETS];
+}
+
+static void ask_end(struct ask *a, int status, const unsigned char *bytes, int n)
+{
+	struct result *r = calloc(1, sizeof(*r)), lost;
+
+	if (!r) { /* without memory the jobs learn that it failed */
+		memset(&lost, 0, sizeof(lost));
+		r = &lost;
+		status = ARES_ENOMEM;
+	}
+	r->refs = 1;
+	r->type = a->q.type;
+	r->name_n = a->q.name_n;
+	memcpy(r->name, a->q.name, a->q.name_n);
+	switch (status) {
+	case ARES_SUCCESS:
+		if (!bytes || n < 0 || dns_answer_parse(bytes, (size_t)n, a->q.type, &r->set) < 0) {
+			r->set.n = 0;
+			r->set.err = -EHOSTUNREACH;
+		}
+		break;
+	case ARES_ENODATA:
+	case ARES_ENOTFOUND:
+	case ARES_EBADNAME:
+		r->set.err = -ENOENT;
+		break;
+	case ARES_ETIMEOUT:
+		r->set.err = -ETIMEDOUT;
+		break;
+	default:
+		r->set.err = -EHOSTUNREACH;
+		break;
+	}
+	if (res.conf.use_cache && (r->set.err == 0 || r->set.err == -ENOENT))
+		dns_cache_put(a->q.type, str_of(a->q.name, a->q.name_n), &r->set);
+	if (res.conf.slow_query_ms > 0 && clock_ms() - a->since_ms > (uint64_t)res.conf.slow_query_ms)
+		shm_counter_add(res.slow, 1);
+	for (struct ask **at = ask_bucket(&a->q); *at; at = &(*at)->next) {
+		if (*at == a) {
+			*at = a->next;
+			break;
+		}
+	}
+	for (unsigned i = 0; i < a->n; i++) {
+		if (r == &lost) {
+			if (a->waiting[i]->done)
+				job_end(a->waiting[i], -EHOSTUNREACH, NULL);
+			if (--a->waiting[i]->pending == 0 && !a->waiting[i]->step_due)
+				job_free(a->waiting[i]);
+		} else {
+			job_answered(a->waiting[i], r);
+		}
+	}
+	if (r != &lost && --r->refs == 0)
+		free(r);
+	free(a->waiting);
+	free(a);
+}
+
+static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int n)
+{
+	(void)timeouts;
+	if (status != ARES_EDESTRUCTION)
+		ask_end(arg, status, bytes, n);
+}
+
+static void arm_timer(void)
+{
+	struct timeval tv, *next = ares_timeout(res.channel, NULL, &tv);
+
+	if (next)
+		loop_timer_set(res.timer, (uint64_t)next->tv_sec * 1000u + (uint64_t)next->tv_usec / 1000u + 1);
+}
+
+static void ask_wait(struct ask *a, struct job *job)
+{
+	if (a->n == a->cap) {
+		unsigned cap = a->cap ? a->cap * 2 : 4;
+		struct job **w = realloc(a->waiting, cap * sizeof(struct job *));
+
+		if (!w)
+			return; /* the job ends at its deadline */
+		a->waiting = w;
+		a->cap = cap;
+	}
+	a->waiting[a->n++] = job;
+	job->pending++;
+}
+
+static void job_ask(struct job *job, const struct question *q)
+{
+	struct ask **at = ask_bucket(q), *a;
+	char name[DNS_NAME_MAX + 1];
+
+	for (a = *at; a; a = a->next) {
+		if (a->q.type == q->type && a->q.name_n == q->name_n && memcmp(a->q.name, q->name, q->name_n) == 0) {
+			ask_wait(a, job);
+			return;
+		}
+	}
+	a = calloc(1, sizeof(*a));
+	if (!a)
+		return;
+	a->q = *q;
+	a->since_ms = clock_ms();
+	a->next = *at;
+	*at = a;
+	ask_wait(a, job);
+	memcpy(name, q->name, q->name_n);
+	name[q->name_n] = 0;
+	if (memchr(name, 0, q->name_n)) {
+		ask_end(a, ARES_EBADNAME, NULL, 0);
+		return;
+	}
+	if (res.conf.use_search_list && (q->type == DNS_A || q->type == DNS_AAAA) && !strchr(name, '.'))
+		ares_search(res.channel, name, 1, q->type, on_answer, a);
+	else
+		ares_query(res.channel, name, 1, q->type, on_answer, a);
+	arm_timer();
+}
+
+int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg)
+{
+	struct job *job;
+	uint64_t timeout = res.conf.timeout_ms ? res.conf.timeout_ms : DEFAULT_TIMEOUT_MS;
+	int err;
+
+	if (!res.loop)
+		return -EBUSY;
+	if (res.n_jobs >= JOBS_MAX)
+		return -EBUSY;
+	if (q->host.n > DNS_NAME_MAX)
+		return -ENOENT;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	job->q = *q;
+	if (q->host.n)
+		memcpy(job->host_text, q->host.s, q->host.n);
+	job->q.host = str_of(job->host_text, q->host.n);
+	job->done = done;
+	job->arg = arg;
+	err = loop_timer_add(res.loop, timeout, 0, job_late, job, &job->timer);
+	if (err == 0) {
+		job->step_due = true;
+		err = loop_defer(res.loop, job_step, job);
+	}
+	if (err < 0) {
+		job_free(job);
+		return -ENOMEM;
+	}
+	res.n_jobs++;
+	return 0;
+}
+
+/* ---- c-ares on the loop ---- */
+
+static void on_fd(void *arg, int fd, int events)
+{
+	(void)arg;
+	if (events < 0)
+		events = LOOP_READ | LOOP_WRITE; /* c-ares finds out */
+	ares_process_fd(res.channel, events & LOOP_READ ? fd : ARES_SOCKET_BAD, events & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
+	arm_timer();
+}
+
+static void on_time(void *arg)
+{
+	(void)arg;
+	ares_process_fd(res.channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	arm_timer();
+}
+
+/* A descriptor that cannot be watched is not: its questions run into c-ares's own timeout. */
+static void on_fd_state(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	int events = (readable ? LOOP_READ : 0) | (writable ? LOOP_WRITE : 0);
+	unsigned free_at = ARES_FDS_MAX;
+
+	(void)arg;
+	for (unsigned i = 0; i < ARES_FDS_MAX; i++) {
+		if (res.fd[i].io && res.fd[i].fd == fd) {
+			if (events && loop_io_set(res.fd[i].io, events) == 0)
+				return;
+			loop_io_del(res.fd[i].io);
+			res.fd[i].io = NULL;
+			return;
+		}
+		if (!res.fd[i].io)
+			free_at = i;
+	}
+	if (!events || free_at == ARES_FDS_MAX)
+		return;
+	res.fd[free_at].fd = fd;
+	if (loop_io_add(res.loop, fd, events, on_fd, NULL, &res.fd[free_at].io) < 0)
+		res.fd[free_at].io = NULL;
+}
+
+int resolve_worker_init(struct loop *loop)
+{
+	struct ares_options o = { .sock_state_cb = on_fd_state };
+	int mask = ARES_OPT_SOCK_STATE_CB, err;
+
+	if (res.conf.retr_time > 0) {
+		o.timeout = res.conf.retr_time * 1000;
+		mask |= ARES_OPT_TIMEOUTMS;
+	}
+	if (res.conf.retr_no > 0) {
+		o.tries = res.conf.retr_no;
+		mask |= ARES_OPT_TRIES;
+	}
+	res.loop = loop;
+	err = loop_timer_add(loop, 3600000, 0, on_time, NULL, &res.timer);
+	if (err < 0)
+		return err;
+	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS || ares_init_options(&res.channel, &o, mask) != ARES_SUCCESS)
+		return -ENOMEM;
+	if (res.servers[0] && ares_set_servers_ports_csv(res.channel, res.servers) != ARES_SUCCESS)
+		return -EINVAL;
+	return 0;
+}
+
+/* ---- start ---- */
+
+static int hosts_line(char *line)
+{
+	static const char blank[] = " \t\r\n";
+	struct net_addr a;
+	char *at = line, *word;
+	bool first = true;
+
+	line[strcspn(line, "#")] = 0;
+	while ((word = strsep(&at, blank))) {
+		struct host *h;
+
+		if (!*word)
+			continue;
+		if (first && net_addr_parse(str_lit(word), 0, &a) < 0)
+			return 0;
+		if (!first) {
+			if (res.n_hosts == HOSTS_MAX)
+				return -ENOSPC;
+			h = &res.hosts[res.n_hosts];
+			h->addr = a;
+			h->name_n = (uint8_t)lower_name(str_lit(word), h->name);
+			res.n_hosts += h->name_n > 0;
+		}
+		first = false;
+	}
+	return 0;
+}
+
+static int hosts_read(void)
+{
+	char line[2048];
+	struct host *fit;
+	FILE *f;
+	int err = 0;
+
+	free(res.hosts);
+	res.n_hosts = 0;
+	res.hosts = calloc(HOSTS_MAX, sizeof(*res.hosts));
+	if (!res.hosts)
+		return -ENOMEM;
+	f = fopen("/etc/hosts", "re");
+	if (!f)
+		return 0; /* there need not be one */
+	while (err == 0 && fgets(line, sizeof(line), f))
+		err = hosts_line(line);
+	(void)fclose(f);
+	fit = realloc(res.hosts, (res.n_hosts ? res.n_hosts : 1) * sizeof(*res.hosts));
+	if (fit)
+		res.hosts = fit;
+	return 0; /* what is beyond HOSTS_MAX is asked of the name server */
+}
+
+int resolve_init(const struct resolve_conf *conf)
+{
+	struct dns_cache_conf cache = {
+		.negative_ttl_s = (uint32_t)conf->negative_ttl, .min_ttl_s = (uint32_t)conf->min_ttl,
+		.max_ttl_s = conf->max_ttl > 0 ? (uint32_t)conf->max_ttl : 0, .bytes_max = (uint64_t)conf->cache_mem_kb * 1024u,
+	};
+	int err;
+
+	if (conf->servers.n >= sizeof(res.servers) || conf->negative_ttl < 0 || conf->min_ttl < 0 || conf->cache_mem_kb < 0)
+		return -EINVAL;
+	res.conf = *conf;
+	if (conf->servers.n)
+		memcpy(res.servers, conf->servers.s, conf->servers.n);
+	res.servers[conf->servers.n] = 0;
+	res.conf.servers = str_of(res.servers, conf->servers.n);
+	res.failed = shm_counter_register("dns", "failed_dns_request");
+	res.slow = shm_counter_register("dns", "slow_dns_request");
+	err = hosts_read();
+	if (err == 0 && conf->use_cache)
+		err = dns_cache_init(&cache);
+	return err;
+}
