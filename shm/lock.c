@@ -48,22 +48,19 @@ void shm_futex_wake(struct shm_lock *lock, int n)
 	(void)syscall(SYS_futex, &lock->word, FUTEX_WAKE, n, NULL, NULL, 0);
 }
 
-/* Whether the owner named in word is dead and this process is the one that mends after the dead. */
+/*
+ * In a janitor: whether the lock counts as its own, for it belongs to a dead slot that is being mended
+ * after. When the owner is known to be dead and that has not begun, does it now: the lock is free then.
+ */
 static bool inherited(uint32_t word)
 {
-	uint32_t slot = (word & 255u) - 1u;
-	uint32_t state;
-
-	if (!shm_recovering || slot >= SHM_SLOTS_MAX)
-		return false;
-	state = atomic_load(&SHM_ARENA->slot[slot].state);
-	return state == SHM_SLOT_DEAD || state == SHM_SLOT_RECOVERING;
+	return shm_recovering && shm_lock_of_dead((word & 255u) - 1u);
 }
 
 void shm_lock_rank_check(const struct shm_lock *lock, enum shm_rank rank, const struct shm_slot *self)
 {
-	if (self->n_held == 0)
-		return;
+	if (shm_recovering && shm_mending())
+		return; /* the locks it passes through are held already */
 	for (uint32_t i = 0; i < self->n_held; i++) {
 		if (self->held_rank[i] < rank || (self->held_rank[i] == rank && self->held[i] < shm_off(lock)))
 			continue;

@@ -13,7 +13,7 @@
 
 #include "shm/shm_priv.h"
 
-#define TRIES 64u /* runs looked at in the one bin whose runs may be too short */
+#define TRIES 64u /* runs of the bin whose runs may be too short, looked at before a larger one is cut */
 
 static inline uint64_t word_of(uint32_t page)
 {
@@ -84,7 +84,9 @@ static uint32_t find_run(const struct shm_pages *p, uint32_t n)
 	while (++b < SHM_BINS)
 		if (p->bin[b])
 			return p->bin[b];
-	return 0;
+	while (page && shm_word_n(word_of(page)) < n) /* before giving up, the rest of them */
+		page = SHM_ARENA->desc[page].next;
+	return page;
 }
 
 uint32_t shm_pages_take(uint32_t n)

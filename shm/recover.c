@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the janitor does after a death. In order:
+ * What the janitor does after a death. First it mends, for everybody who is dead (among them may be the
+ * janitor that was at this before):
  *
- *   1. whatever the dead held a lock of is rebuilt from its truth: page bins, depots, wheels;
+ *   1. whatever they held a lock of is rebuilt from its truth: page bins, depots, wheels;
  *   2. the change they had announced is finished or undone: shm's own, then the module's;
- *   3. a timer whose handler they were in is armed again;
- *   4. core parts and modules take their own steps;
- *   5. objects in their limbo are taken off every wheel and out of every table, and freed with
- *      their caches; rings that hold messages are marked;
- *   6. what they held is checked, their locks are freed, their slot is free.
+ *   3. their locks are freed.
  *
- * Their locks keep naming them until the end, so nobody else comes in and all of this can be run again
- * from the start. Several may be dead at a time and one may wait for the other's lock: locks of every
- * dead slot are passed through, and step 1 and shm's own changes are done for all of them before
- * anything else. Among the dead may be the janitor that was at this before.
+ * Then, for the one slot:
+ *
+ *   4. a timer whose handler it was in is armed again;
+ *   5. core parts and modules take their own steps;
+ *   6. objects in its limbo are taken off every wheel and out of every table, and freed with its
+ *      caches; rings that hold messages are marked; the slot is free.
+ *
+ * Until step 3 their locks keep naming them, so nobody else comes in, and all of this can be run
+ * again from the start. Locks are freed in falling rank, and before any work that takes a lock of
+ * lower rank: a live process may hold that one and wait for the lock of the dead. When the janitor
+ * itself, further on, meets a lock of somebody who was reported dead meanwhile, it mends after that
+ * one at once.
  */
 #include "shm/recover.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 
 #include "shm/shm_priv.h"
 
@@ -54,9 +60,21 @@ int shm_check_register(const char *name, shm_check_fn *fn)
 	return 0;
 }
 
-static bool is_dead(const struct shm_slot *s)
+struct slot_set {
+	uint64_t bits[2];
+};
+
+/* Those being mended after: their locks are passed through. */
+static struct slot_set mending;
+
+static bool has(const struct slot_set *set, unsigned slot)
 {
-	uint32_t state = atomic_load(&s->state);
+	return set->bits[slot / 64] >> slot % 64 & 1;
+}
+
+static bool is_dead(unsigned slot)
+{
+	uint32_t state = atomic_load(&SHM_ARENA->slot[slot].state);
 
 	return state == SHM_SLOT_DEAD || state == SHM_SLOT_RECOVERING;
 }
@@ -86,16 +104,15 @@ static int depot_with(const struct shm_lock *lock)
 	return off < sizeof(SHM_ARENA->depot) ? (int)(off / sizeof(struct shm_depot)) : -1;
 }
 
-/* Calls fn for each lock that a dead slot owns. only: that slot's, or all when it is SHM_SLOTS_MAX. */
-static int for_locks_of_dead(unsigned only, int (*fn)(struct shm_lock *lock))
+/* Calls fn for each lock that one of the dead owns. */
+static int for_locks_of(const struct slot_set *dead, int (*fn)(struct shm_lock *lock))
 {
-	uint32_t n = atomic_load(&SHM_ARENA->n_slots_seen);
 	int err = 0;
 
-	for (uint32_t k = 0; k < n; k++) {
+	for (uint32_t k = 0; k < SHM_SLOTS_MAX; k++) {
 		const struct shm_slot *s = &SHM_ARENA->slot[k];
 
-		if (!is_dead(s) || (only != SHM_SLOTS_MAX && only != k))
+		if (!has(dead, k))
 			continue;
 		for (uint32_t i = 0; err == 0 && i < s->n_held; i++) {
 			struct shm_lock *lock = owned(s, i);
@@ -107,7 +124,14 @@ static int for_locks_of_dead(unsigned only, int (*fn)(struct shm_lock *lock))
 	return err;
 }
 
-static int rebuild_pages(struct shm_lock *lock)
+static int free_lock(struct shm_lock *lock)
+{
+	atomic_store_explicit(&lock->word, 0, memory_order_release);
+	shm_futex_wake(lock, INT_MAX);
+	return 0;
+}
+
+static int mend_pages(struct shm_lock *lock)
 {
 	int err;
 
@@ -116,29 +140,37 @@ static int rebuild_pages(struct shm_lock *lock)
 	shm_lock_acquire(lock, SHM_RANK_SPAN);
 	err = shm_pages_rebuild();
 	shm_lock_release(lock);
-	return err;
+	if (err == 0)
+		err = shm_pages_check();
+	return err < 0 ? err : free_lock(lock);
 }
 
-static int rebuild_rest(struct shm_lock *lock)
+static int mend_depot(struct shm_lock *lock)
+{
+	int cls = depot_with(lock), err;
+
+	if (cls < 0)
+		return 0;
+	err = shm_depot_rebuild((unsigned)cls);
+	if (err == 0)
+		err = shm_depot_check((unsigned)cls);
+	return err < 0 ? err : free_lock(lock);
+}
+
+static int mend_wheel(struct shm_lock *lock)
 {
 	struct shm_wheel *w = wheel_with(lock);
-	int cls = depot_with(lock);
 
-	if (cls >= 0)
-		return shm_depot_rebuild((unsigned)cls);
 	return w ? shm_wheel_rebuild(w) : 0;
 }
 
-static int check_one(struct shm_lock *lock)
+/* After the intents: they may be about the timer that was between two lists. */
+static int free_wheel(struct shm_lock *lock)
 {
 	struct shm_wheel *w = wheel_with(lock);
-	int cls = depot_with(lock);
+	int err = w ? shm_wheel_check_one(w) : 0;
 
-	if (lock == &SHM_ARENA->pages.lock)
-		return shm_pages_check();
-	if (cls >= 0)
-		return shm_depot_check((unsigned)cls);
-	return w ? shm_wheel_check_one(w) : 0;
+	return err < 0 || !w ? err : free_lock(lock);
 }
 
 static int redo_core(const struct shm_slot *dead)
@@ -158,35 +190,42 @@ static int redo_core(const struct shm_slot *dead)
 	}
 }
 
-static int replay_core_of_all(void)
+/* Finishes or undoes what each of them had announced in shm itself. */
+static int replay_core(const struct slot_set *dead)
 {
-	uint32_t n = atomic_load(&SHM_ARENA->n_slots_seen);
 	int err = 0;
 
-	for (uint32_t k = 0; err == 0 && k < n; k++) {
-		struct shm_slot *s = &SHM_ARENA->slot[k];
-
-		if (!is_dead(s))
+	for (uint32_t k = 0; err == 0 && k < SHM_SLOTS_MAX; k++) {
+		if (!has(dead, k))
 			continue;
-		err = redo_core(s);
+		err = redo_core(&SHM_ARENA->slot[k]);
 		if (err == 0)
-			s->core_intent.op = SHM_OP_NONE;
+			SHM_ARENA->slot[k].core_intent.op = SHM_OP_NONE;
 	}
 	return err;
 }
 
-static int replay(struct shm_slot *dead)
+/* The same for modules. */
+static int replay_modules(const struct slot_set *dead)
 {
-	int err = replay_core_of_all();
+	int err = 0;
 
-	if (err == 0)
-		err = shm_intent_redo(&dead->intent);
-	if (err < 0)
-		return err;
-	dead->intent.op = 0;
-	shm_wheel_refire(dead);
+	for (uint32_t k = 0; err == 0 && k < SHM_SLOTS_MAX; k++) {
+		if (!has(dead, k))
+			continue;
+		err = shm_intent_redo(&SHM_ARENA->slot[k].intent);
+		if (err == 0)
+			SHM_ARENA->slot[k].intent.op = 0;
+	}
+	return err;
+}
+
+static int run_steps(unsigned slot)
+{
+	int err = 0;
+
 	for (unsigned i = 0; err == 0 && i < n_steps; i++)
-		err = steps[i].fn(dead->index);
+		err = steps[i].fn(slot);
 	return err < 0 ? err : 0;
 }
 
@@ -203,15 +242,12 @@ static int empty_limbo(unsigned slot)
 	return err < 0 ? err : shm_owned_free(slot);
 }
 
-static void free_locks(struct shm_slot *dead)
+/* Nothing is owned any more; but who only waited may have taken the wake-up of another with it. */
+static void forget_locks(struct shm_slot *dead)
 {
 	while (dead->n_held > 0) {
 		uint32_t i = dead->n_held - 1u;
-		struct shm_lock *lock = owned(dead, i);
 
-		if (lock)
-			atomic_store_explicit(&lock->word, 0, memory_order_release);
-		/* Also when it only waited: it may have taken the wake-up of another with it. */
 		if (dead->held[i] < SHM_ARENA->map_bytes)
 			shm_futex_wake(shm_at(dead->held[i]), INT_MAX);
 		SHM_STORE_ORDER();
@@ -219,22 +255,74 @@ static void free_locks(struct shm_slot *dead)
 	}
 }
 
+static int mend(const struct slot_set *dead)
+{
+	const struct slot_set before = mending;
+	int err;
+
+	mending.bits[0] |= dead->bits[0];
+	mending.bits[1] |= dead->bits[1];
+	err = for_locks_of(dead, mend_pages);
+	if (err == 0)
+		err = for_locks_of(dead, mend_depot);
+	if (err == 0)
+		err = for_locks_of(dead, mend_wheel);
+	if (err == 0)
+		err = replay_core(dead);
+	if (err == 0)
+		err = for_locks_of(dead, free_wheel);
+	if (err == 0)
+		err = replay_modules(dead);
+	if (err == 0)
+		err = for_locks_of(dead, free_lock);
+	mending = before;
+	return err;
+}
+
+bool shm_mending(void)
+{
+	return mending.bits[0] || mending.bits[1];
+}
+
+bool shm_lock_of_dead(unsigned slot)
+{
+	struct slot_set one = { 0 };
+
+	if (slot >= SHM_SLOTS_MAX || !is_dead(slot))
+		return false;
+	if (has(&mending, slot))
+		return true;
+	one.bits[slot / 64] = (uint64_t)1 << slot % 64;
+	if (mend(&one) < 0)
+		abort(); /* the janitor failed, as if it had died */
+	return false;
+}
+
+static int mend_all(void)
+{
+	uint32_t n = atomic_load(&SHM_ARENA->n_slots_seen);
+	struct slot_set all = { 0 };
+
+	for (uint32_t k = 0; k < n; k++)
+		if (is_dead(k))
+			all.bits[k / 64] |= (uint64_t)1 << k % 64;
+	return mend(&all);
+}
+
 static int recover(struct shm_slot *dead)
 {
-	int err = for_locks_of_dead(SHM_SLOTS_MAX, rebuild_pages);
+	int err = mend_all();
 
-	if (err == 0)
-		err = for_locks_of_dead(SHM_SLOTS_MAX, rebuild_rest);
-	if (err == 0)
-		err = replay(dead);
+	if (err < 0)
+		return err;
+	forget_locks(dead);
+	shm_wheel_refire(dead);
+	err = run_steps(dead->index);
 	if (err == 0)
 		err = empty_limbo(dead->index);
-	if (err == 0)
-		err = for_locks_of_dead(dead->index, check_one);
 	if (err < 0)
 		return err;
 	shm_ring_rescan(dead->index);
-	free_locks(dead);
 	atomic_store_explicit(&dead->state, SHM_SLOT_FREE, memory_order_release);
 	return 0;
 }

@@ -207,6 +207,16 @@ extern bool shm_recovering;
 /* True once this process has the arena mapped. */
 extern bool shm_arena_mapped;
 
+/* Recovery and checks look at the tables of slots up to this one. */
+static inline void shm_slot_seen(unsigned index)
+{
+	uint32_t seen = atomic_load_explicit(&SHM_ARENA->n_slots_seen, memory_order_relaxed);
+
+	while (UNLIKELY(seen < index + 1u) &&
+	       !atomic_compare_exchange_weak(&SHM_ARENA->n_slots_seen, &seen, index + 1u))
+		;
+}
+
 static inline uint64_t shm_off(const volatile void *p)
 {
 	return (uint64_t)((uintptr_t)p - SHM_BASE);
@@ -231,6 +241,10 @@ void shm_lock_take_slow(struct shm_lock *lock, struct shm_slot *self);
 void shm_lock_drop_slow(struct shm_lock *lock, struct shm_slot *self);
 void shm_lock_rank_check(const struct shm_lock *lock, enum shm_rank rank, const struct shm_slot *self);
 void shm_futex_wake(struct shm_lock *lock, int n);
+/* recover.c, in a janitor: true when the slot is dead and being mended after. When it is dead and that
+ * has not begun, mends after it, which frees its locks, and returns false. */
+bool shm_lock_of_dead(unsigned slot);
+bool shm_mending(void);
 
 static inline void shm_lock_note(struct shm_slot *self, const struct shm_lock *lock, enum shm_rank rank)
 {
@@ -280,6 +294,7 @@ static inline void shm_core_begin(enum shm_core_op op, uint64_t a0, uint64_t a1,
 {
 	struct shm_intent *in = &shm_self->core_intent;
 
+	assert(in->op == SHM_OP_NONE); /* they do not nest */
 	in->arg[0] = a0;
 	in->arg[1] = a1;
 	in->arg[2] = a2;

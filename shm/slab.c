@@ -45,14 +45,15 @@ void shm_classes_init(void)
 
 	for (unsigned i = 0; i < SHM_CLASSES; i++) {
 		struct class_info *c = &classes[i];
-		uint32_t bytes;
+		uint32_t bytes, align;
 
 		c->size = size_of_class(i);
+		align = c->size % 64 == 0 ? 64 : SHM_GRAIN; /* whole cache lines stay whole */
 		c->pages = c->size > 8192 ? 4 : 1;
 		bytes = c->pages * SHM_PAGE_BYTES - (uint32_t)sizeof(struct shm_span);
 		c->n_objs = bytes / (c->size + 1u);
 		for (;; c->n_objs--) {
-			c->first_off = ((uint32_t)sizeof(struct shm_span) + c->n_objs + 15u) & ~15u;
+			c->first_off = ((uint32_t)sizeof(struct shm_span) + c->n_objs + align - 1u) & ~(align - 1u);
 			if (c->first_off + c->n_objs * c->size <= c->pages * SHM_PAGE_BYTES)
 				break;
 		}

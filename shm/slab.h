@@ -16,7 +16,7 @@
 #define SHM_ALLOC_MAX ((size_t)64 << 20)
 
 /*
- * size: 1 to SHM_ALLOC_MAX bytes; memory is not cleared, aligned to 16.
+ * size: 1 to SHM_ALLOC_MAX bytes; memory is not cleared, aligned to 16 (sizes over 480 to 64).
  * Returns the object, in the limbo of the calling slot; NULL when the ceiling is reached.
  * Context: a process that holds a slot; no lock of rank above SHM_RANK_SLAB held.
  */

@@ -17,7 +17,7 @@ _Thread_local struct shm_slot *shm_self __attribute__((tls_model("initial-exec")
 int shm_slot_take(unsigned index, enum shm_slot_kind kind)
 {
 	struct shm_slot *s;
-	uint32_t expected = SHM_SLOT_FREE, seen;
+	uint32_t expected = SHM_SLOT_FREE;
 
 	if (!shm_arena_mapped || index >= SHM_SLOTS_MAX)
 		return -ERANGE;
@@ -34,9 +34,7 @@ int shm_slot_take(unsigned index, enum shm_slot_kind kind)
 	s->n_held = 0;
 	atomic_store_explicit(&s->sleeping, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->heartbeat_ms, 0, memory_order_relaxed);
-	seen = atomic_load(&SHM_ARENA->n_slots_seen);
-	while (seen < index + 1u && !atomic_compare_exchange_weak(&SHM_ARENA->n_slots_seen, &seen, index + 1u))
-		;
+	shm_slot_seen(index);
 	shm_self = s;
 	shm_ring_rescan(index); /* what came for the one before is ours now */
 	return 0;

@@ -212,6 +212,7 @@ void shm_timer_set_on(struct shm_timer *t, uint8_t kind, uint64_t when_ms, unsig
 	assert(kind < n_kinds);
 	if (!w) {
 		w = wheel_of(slot);
+		shm_slot_seen(slot);
 		shm_lock_acquire(&w->lock, SHM_RANK_WHEEL);
 	}
 	if (w->started && tick > w->cursor + TICKS_AHEAD_MAX)
