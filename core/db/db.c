@@ -90,6 +90,18 @@ int db_query_sync(struct str url, struct str sql, const struct db_val *params, u
 	return err < 0 ? err : driver->query_sync(url, sql, params, n_params, ret_rows, reterr);
 }
 
+int db_txn_sync(struct str url, db_next_fn *next, void *arg, struct diag *reterr)
+{
+	const struct db_driver *driver;
+	int err = driver_find(url, &driver, reterr);
+
+	if (err < 0)
+		return err;
+	if (!driver->txn_sync)
+		return diag_err(reterr, -ENOTSUP, 0, "module db_%s has no transactions", driver->scheme);
+	return driver->txn_sync(url, next, arg, reterr);
+}
+
 int db_table_version_check(struct str url, struct str table, int expected, struct diag *reterr)
 {
 	struct db_val param = { .type = DB_STR, .s = table };

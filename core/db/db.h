@@ -22,6 +22,10 @@ struct db_val {
 	struct str s;    /* DB_STR, DB_BLOB */
 };
 
+/* Gives the next statement of a transaction: 1 with sql and its parameters (both live until the next call), 0 at the end, or a negative
+ * errno, which undoes all. */
+typedef int db_next_fn(void *arg, struct str *ret_sql, const struct db_val **ret_params, unsigned *ret_n_params);
+
 /* A driver: sqlite in module db_sqlite, postgres in db_postgres. Registered when its module is loaded. */
 struct db_driver {
 	const char *scheme;      /* "sqlite" */
@@ -33,6 +37,8 @@ struct db_driver {
 	int (*query)(void *conn, struct str sql, const struct db_val *params, unsigned n_params, void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text), void *arg);
 	/* Blocking, for start-up only (loading tables, versions). */
 	int (*query_sync)(struct str url, struct str sql, const struct db_val *params, unsigned n_params, struct db_rows **ret_rows, struct diag *reterr);
+	/* Blocking: all that next() gives, in one transaction. NULL: not supported. */
+	int (*txn_sync)(struct str url, db_next_fn *next, void *arg, struct diag *reterr);
 };
 MUST_CHECK int db_driver_register(const struct db_driver *driver);
 
@@ -42,6 +48,9 @@ MUST_CHECK int db_probe(struct str url, struct diag *reterr);
 MUST_CHECK int db_table_version_check(struct str url, struct str table, int expected, struct diag *reterr);
 /* Start-up only: blocks. */
 MUST_CHECK int db_query_sync(struct str url, struct str sql, const struct db_val *params, unsigned n_params, struct db_rows **ret_rows, struct diag *reterr);
+
+/* Start-up, shutdown and process rpcd only: blocks. All statements, or none. -ENOTSUP when the driver has no transactions. */
+MUST_CHECK int db_txn_sync(struct str url, db_next_fn *next, void *arg, struct diag *reterr);
 
 /* This process's handle of a database: opened on first use, shared by all who name the same URL. */
 MUST_CHECK int db_get(struct str url, struct db **ret_db, struct diag *reterr);

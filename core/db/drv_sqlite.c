@@ -541,6 +541,48 @@ static int drv_query_sync(struct str url, struct str sql, const struct db_val *p
 	return err;
 }
 
+static int drv_txn_sync(struct str url, db_next_fn *next, void *arg, struct diag *reterr)
+{
+	char path[512], text[200] = "";
+	struct side s = { 0 };
+	const struct db_val *params;
+	unsigned n_params;
+	struct str sql;
+	int err = path_of(url, path, reterr), more = 0;
+
+	if (err < 0)
+		return err;
+	err = open_file(path, &s.db, text, sizeof(text));
+	if (err < 0)
+		return diag_err(reterr, err, 0, "database %s", text);
+	if (sqlite3_exec(s.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+		goto fail;
+	while ((more = next(arg, &sql, &params, &n_params)) == 1) {
+		struct db_rows *rows = NULL;
+
+		err = run(&s, sql.s, sql.n, params, n_params, &rows, text, sizeof(text));
+		db_rows_free(rows);
+		if (err < 0)
+			break;
+	}
+	if (err == 0 && more < 0) {
+		err = more;
+		snprintf(text, sizeof(text), "%s", strerror(-more));
+	}
+	if (err == 0 && sqlite3_exec(s.db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK) {
+		side_close(&s);
+		return 0;
+	}
+fail:
+	if (err == 0) {
+		err = -EIO;
+		snprintf(text, sizeof(text), "%s", sqlite3_errmsg(s.db));
+	}
+	sqlite3_exec(s.db, "ROLLBACK", NULL, NULL, NULL);
+	side_close(&s);
+	return diag_err(reterr, err, 0, "database %s: %s", path, text);
+}
+
 static int drv_probe(struct str url, struct diag *reterr)
 {
 	char path[512], text[200] = "";
@@ -563,4 +605,5 @@ const struct db_driver db_driver_sqlite = {
 	.close = drv_close,
 	.query = drv_query,
 	.query_sync = drv_query_sync,
+	.txn_sync = drv_txn_sync,
 };

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands htable.*: run in process rpcd on the tables in shared memory, from copies of one bucket at a time. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "modules/htable/htable_priv.h"
+
+/* The table named by the next parameter; NULL: the fault was set. */
+static struct ht_table *arg_table(struct rpc *rpc)
+{
+	struct ht_table *t;
+	struct str name;
+
+	if (rpc_arg_any_str(rpc, &name) < 0) {
+		rpc_fault(rpc, 500, "No htable name given");
+		return NULL;
+	}
+	t = ht_table_find(name);
+	if (!t)
+		rpc_fault(rpc, 500, "No such htable");
+	return t;
+}
+
+static struct ht_table *arg_table_key(struct rpc *rpc, const char *wanted, struct str *ret_key)
+{
+	struct ht_table *t = rpc_args_left(rpc) < 2 ? NULL : arg_table(rpc);
+
+	if (!t && rpc_args_left(rpc) < 2) {
+		if (rpc_args_left(rpc) == 0)
+			rpc_fault(rpc, 500, "No htable name given");
+		else
+			rpc_fault(rpc, 500, "Not enough parameters (%s)", wanted);
+		return NULL;
+	}
+	if (t && rpc_arg_any_str(rpc, ret_key) < 0) {
+		rpc_fault(rpc, 500, "Not enough parameters (%s)", wanted);
+		return NULL;
+	}
+	return t;
+}
+
+static void rpc_dump(struct rpc *rpc)
+{
+	struct ht_table *t = arg_table(rpc);
+	struct ht_snap snap = { 0 };
+	struct rpc_node *top;
+
+	if (!t)
+		return;
+	top = rpc_add_array(rpc, NULL, NULL);
+	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++) {
+		struct rpc_node *entry, *slot;
+		struct ht_row row;
+		size_t pos = 0;
+
+		if (ht_snap_bucket(t, i, HT_ALL, clock_wall_s(), &snap) < 0) {
+			rpc_fault(rpc, 500, "No memory");
+			break;
+		}
+		if (snap.n == 0)
+			continue;
+		entry = rpc_add_object(rpc, top, NULL);
+		rpc_add_int(rpc, entry, "entry", i);
+		rpc_add_int(rpc, entry, "size", snap.n);
+		slot = rpc_add_array(rpc, entry, "slot");
+		while (ht_snap_next(&snap, &pos, &row)) {
+			struct rpc_node *item = rpc_add_object(rpc, slot, NULL);
+
+			rpc_add_str(rpc, item, "name", row.key);
+			if (row.value.kind == VALUE_INT)
+				rpc_add_int(rpc, item, "value", row.value.i);
+			else
+				rpc_add_str(rpc, item, "value", row.value.s);
+			rpc_add_str(rpc, item, "type", row.value.kind == VALUE_INT ? STR_LIT("int") : STR_LIT("str"));
+		}
+	}
+	ht_snap_done(&snap);
+}
+
+static void rpc_get(struct rpc *rpc)
+{
+	struct str key;
+	struct ht_table *t = arg_table_key(rpc, "htable name & key name", &key);
+	struct rpc_node *top, *item;
+	struct value v;
+	int64_t ttl;
+
+	if (!t)
+		return;
+	if (ht_get(t, key, clock_wall_s(), &v) != 1) {
+		rpc_fault(rpc, 500, "Key name doesn't exist in htable.");
+		return;
+	}
+	top = rpc_add_object(rpc, NULL, NULL);
+	item = rpc_add_object(rpc, top, "item");
+	rpc_add_str(rpc, item, "name", key);
+	if (v.kind == VALUE_INT)
+		rpc_add_int(rpc, item, "value", v.i);
+	else
+		rpc_add_str(rpc, item, "value", v.s);
+	rpc_add_int(rpc, item, "flags", v.kind == VALUE_INT ? 0 : 2);
+	if (t->def.autoexpire_s) {
+		char text[32];
+		struct tm tm;
+		time_t at;
+
+		ttl = ht_ttl(t, key, clock_wall_s());
+		at = (time_t)(clock_wall_s() + ttl);
+		if (localtime_r(&at, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+			rpc_add_str(rpc, item, "expire", str_lit(text));
+	} else {
+		rpc_add_str(rpc, item, "expire", STR_LIT("NEVER"));
+	}
+}
+
+/* Both kinds of value, with and without seconds to live. */
+static void set(struct rpc *rpc, bool is_int, bool with_ttl)
+{
+	struct str key;
+	struct ht_table *t = arg_table_key(rpc, with_ttl ? "htable name & key name & value & expire" : "htable name & key name & value", &key);
+	int64_t ttl = HT_EXPIRE_RULE;
+	struct value v;
+	int err;
+
+	if (!t)
+		return;
+	v = is_int ? value_int(0) : value_str(STR_NULL);
+	err = is_int ? rpc_arg_int(rpc, &v.i) : rpc_arg_any_str(rpc, &v.s);
+	if (err == 0 && with_ttl)
+		err = rpc_arg_int(rpc, &ttl);
+	if (err < 0) {
+		rpc_fault(rpc, 500, "Not enough parameters (htable name & key name & value%s)", with_ttl ? " & expire" : "");
+		return;
+	}
+	if (with_ttl && ttl < 0)
+		ttl = 0;
+	if (ht_store(t, key, &v, ttl) < 0)
+		rpc_fault(rpc, 500, "Failed to set the item");
+	else
+		rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Key set to new value."));
+}
+
+static void rpc_sets(struct rpc *rpc)
+{
+	set(rpc, false, false);
+}
+
+static void rpc_seti(struct rpc *rpc)
+{
+	set(rpc, true, false);
+}
+
+static void rpc_setxs(struct rpc *rpc)
+{
+	set(rpc, false, true);
+}
+
+static void rpc_setxi(struct rpc *rpc)
+{
+	set(rpc, true, true);
+}
+
+static void rpc_setex(struct rpc *rpc)
+{
+	struct str key;
+	struct ht_table *t = arg_table_key(rpc, "htable name & key name & value", &key);
+	int64_t ttl;
+
+	if (!t)
+		return;
+	if (rpc_arg_int(rpc, &ttl) < 0) {
+		rpc_fault(rpc, 500, "Not enough parameters (htable name & key name & value)");
+		return;
+	}
+	if (!ht_ttl_set(t, key, ttl, clock_wall_s()) && t->def.autoexpire_s)
+		rpc_fault(rpc, 500, "Key name doesn't exist in htable.");
+	else
+		rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Key set to new value."));
+}
+
+static void rpc_delete(struct rpc *rpc)
+{
+	struct str key;
+	struct ht_table *t = arg_table_key(rpc, "htable name & key name", &key);
+
+	if (!t)
+		return;
+	if (ht_del(t, key))
+		rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Key deleted."));
+	else
+		rpc_fault(rpc, 404, "Key not found in htable.");
+}
+
+static void rpc_flush(struct rpc *rpc)
+{
+	struct ht_table *t = arg_table(rpc);
+
+	if (!t)
+		return;
+	ht_reset(t);
+	rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Htable flushed."));
+}
+
+static bool has_db(struct rpc *rpc, const struct ht_table *t)
+{
+	if (ht_conf.db_url.n && t->def.dbtable.n)
+		return true;
+	rpc_fault(rpc, 500, "No htable db_url");
+	return false;
+}
+
+static void rpc_reload(struct rpc *rpc)
+{
+	struct ht_table *t = arg_table(rpc);
+	struct diag d = { 0 };
+
+	if (!t || !has_db(rpc, t))
+		return;
+	if (ht_db_reload(t, &d) < 0) {
+		log_error("htable: reload of \"%.*s\": %s", STR_FMT(t->def.name), d.text);
+		rpc_fault(rpc, 500, "Htable reload failed");
+	} else {
+		rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Htable reloaded."));
+	}
+}
+
+static void rpc_store(struct rpc *rpc)
+{
+	struct ht_table *t = arg_table(rpc);
+	struct diag d = { 0 };
+
+	if (!t || !has_db(rpc, t))
+		return;
+	if (t->def.n_cols) {
+		rpc_fault(rpc, 500, "Htable with packed columns cannot be stored");
+	} else if (ht_db_store(t, &d) < 0) {
+		log_error("htable: store of \"%.*s\": %s", STR_FMT(t->def.name), d.text);
+		rpc_fault(rpc, 500, "Htable store failed");
+	} else {
+		rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Htable successfully stored to DB."));
+	}
+}
+
+static void rpc_list(struct rpc *rpc)
+{
+	struct rpc_node *top;
+
+	if (ht_table_count() == 0) {
+		rpc_fault(rpc, 500, "No htables");
+		return;
+	}
+	top = rpc_add_array(rpc, NULL, NULL);
+	for (unsigned i = 0; i < ht_table_count(); i++) {
+		const struct ht_def *def = &ht_table_at(i)->def;
+		struct rpc_node *row = rpc_add_object(rpc, top, NULL);
+
+		rpc_add_str(rpc, row, "name", def->name);
+		rpc_add_str(rpc, row, "dbtable", def->dbtable);
+		rpc_add_int(rpc, row, "dbmode", def->dbmode);
+		rpc_add_int(rpc, row, "expire", def->autoexpire_s);
+		rpc_add_int(rpc, row, "updateexpire", def->updateexpire);
+		rpc_add_int(rpc, row, "size", def->n_slots);
+		rpc_add_int(rpc, row, "dmqreplicate", 0);
+	}
+}
+
+static int count_one(struct shm_hnode *node, void *arg)
+{
+	(void)node;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+static void rpc_stats(struct rpc *rpc)
+{
+	struct rpc_node *top;
+
+	if (ht_table_count() == 0) {
+		rpc_fault(rpc, 500, "No htables");
+		return;
+	}
+	top = rpc_add_array(rpc, NULL, NULL);
+	for (unsigned i = 0; i < ht_table_count(); i++) {
+		struct ht_table *t = ht_table_at(i);
+		struct rpc_node *row = rpc_add_object(rpc, top, NULL);
+		uint32_t slots = shm_hash_n_buckets(t->hash);
+		unsigned all = 0, min = UINT_MAX, max = 0;
+
+		for (uint32_t b = 0; b < slots; b++) {
+			unsigned n = 0;
+
+			(void)shm_hash_walk(t->hash, b, count_one, &n);
+			all += n;
+			min = n < min ? n : min;
+			max = n > max ? n : max;
+		}
+		rpc_add_str(rpc, row, "name", t->def.name);
+		rpc_add_int(rpc, row, "slots", slots);
+		rpc_add_int(rpc, row, "all", all);
+		rpc_add_int(rpc, row, "min", min);
+		rpc_add_int(rpc, row, "max", max);
+	}
+}
+
+const struct rpc_method ht_rpcs[] = {
+	{ "htable.dump", rpc_dump, RPC_RET_ARRAY, "All items of a table by slot. Parameter: table" },
+	{ "htable.get", rpc_get, 0, "One item. Parameters: table, key" },
+	{ "htable.sets", rpc_sets, 0, "Sets a text. Parameters: table, key, value" },
+	{ "htable.seti", rpc_seti, 0, "Sets a number. Parameters: table, key, value" },
+	{ "htable.setex", rpc_setex, 0, "Sets the seconds to live of an item. Parameters: table, key, seconds" },
+	{ "htable.setxs", rpc_setxs, 0, "Sets a text and its seconds to live. Parameters: table, key, value, seconds" },
+	{ "htable.setxi", rpc_setxi, 0, "Sets a number and its seconds to live. Parameters: table, key, value, seconds" },
+	{ "htable.delete", rpc_delete, 0, "Removes an item. Parameters: table, key" },
+	{ "htable.flush", rpc_flush, 0, "Removes all items. Parameter: table" },
+	{ "htable.reload", rpc_reload, RPC_EXEC_DELTA, "Loads a table from its database table again. Parameter: table" },
+	{ "htable.store", rpc_store, 0, "Writes a table to its database table. Parameter: table" },
+	{ "htable.listTables", rpc_list, RPC_RET_ARRAY, "The tables and their attributes" },
+	{ "htable.stats", rpc_stats, RPC_RET_ARRAY, "Items of each table and how they spread over slots" },
+	{ .name = NULL },
+};
