@@ -19,6 +19,8 @@ struct route_conf { /* core parameters */
 	unsigned parked_max;        /* contexts that may wait at one time */
 };
 extern struct route_conf route_conf;
+extern bool route_bind_tm; /* modparam of sl: route_reply() uses the transaction when there is one */
+struct loop;
 
 /* Before forking: registers core commands, tm hooks, counters. */
 MUST_CHECK int route_init(void);

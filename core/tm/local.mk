@@ -1,2 +1,2 @@
-# Files of core/tm: one line each.
-libringfort_a_SOURCES +=
+# core/tm
+libringfort_a_SOURCES += core/tm/tm.h core/tm/out.h core/tm/out.c

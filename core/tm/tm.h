@@ -27,6 +27,8 @@ struct tm_conf { /* module parameters of tm, same names and defaults; times in m
 };
 extern struct tm_conf tm_conf; /* filled before forking, then read only */
 
+struct tm_relay_opts;
+
 /* What tm needs from the layers above it; set by route before forking. */
 struct tm_hooks {
 	/* Continues the running script of ctx inside a route of that kind; cont gets the route's code and returns a script code.
@@ -40,7 +42,8 @@ struct tm_hooks {
 	int (*stateless_reply)(struct ctx *ctx, int code, struct str reason);
 	/* A reply that belongs to no transaction: forwarded by Via. */
 	int (*forward_reply)(struct ctx *ctx);
-	/* A local request was answered (uac callbacks of modules): see tm_uac_start(). */
+	/* A request sent on without a transaction (ACK to a 2xx); opts NULL: by its URI. Script code, may park. */
+	int (*forward_request)(struct ctx *ctx, const struct tm_relay_opts *opts);
 };
 void tm_set_hooks(const struct tm_hooks *hooks);
 struct loop;

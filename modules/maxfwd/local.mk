@@ -1,1 +1,3 @@
-# modules/maxfwd: see modules/README.md for the pattern.
+module_PROGRAMS += modules/maxfwd.so
+modules_maxfwd_so_SOURCES = modules/maxfwd/maxfwd.c
+modules_maxfwd_so_LDFLAGS = $(RF_MODULE_LINK)

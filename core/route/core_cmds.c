@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The commands of the language that are no flow control (core-functions.md, sections 2 to 5): one table, one row per name and
+ * argument count, registered as functions of module "core". Aliases are rows of their own.
+ */
+#include "core/route/route_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "core/base/log.h"
+#include "core/base/num.h"
+#include "core/script/func.h"
+#include "core/tm/tm.h"
+#include "core/transport/conn.h"
+
+#define ON_ANY CTX_ANY
+#define ON_ROUTED (CTX_ANY & ~(unsigned)CTX_ONSEND)
+
+static int code_of(int err)
+{
+	return err < 0 ? -1 : 1;
+}
+
+/* ---- Request-URI ---- */
+
+#define RURI_CMD(name_, part_) \
+	static int cmd_##name_(struct ctx *ctx, const union script_arg *a, unsigned n) \
+	{ \
+		return code_of(route_ruri_set(ctx, part_, n ? a[0].s : STR_NULL, 0)); \
+	}
+RURI_CMD(uri, RURI_ALL)
+RURI_CMD(revert, RURI_REVERT)
+RURI_CMD(host, RURI_HOST)
+RURI_CMD(hostport, RURI_HOSTPORT)
+RURI_CMD(hostporttrans, RURI_HOSTPORTTRANS)
+RURI_CMD(port, RURI_PORT)
+RURI_CMD(user, RURI_USER)
+RURI_CMD(userpass, RURI_USERPASS)
+RURI_CMD(prefix, RURI_PREFIX)
+RURI_CMD(userphone, RURI_USERPHONE)
+
+static int cmd_strip(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return n == 1 ? code_of(route_ruri_set(ctx, RURI_STRIP, STR_NULL, a[0].i)) : -1;
+}
+
+static int cmd_strip_tail(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return n == 1 ? code_of(route_ruri_set(ctx, RURI_STRIP_TAIL, STR_NULL, a[0].i)) : -1;
+}
+
+/* ---- destination set ---- */
+
+static int cmd_clear_branches(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	(void)a, (void)n; /* takes none */
+	ctx->n_branches = 0;
+	return 1;
+}
+
+static int cmd_remove_branch(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	int64_t i = n ? a[0].i : 0;
+
+	if (i < 0)
+		i += ctx->n_branches;
+	if (i < 0 || i >= ctx->n_branches)
+		return 1;
+	for (unsigned k = (unsigned)i; k + 1 < ctx->n_branches; k++)
+		ctx->branch[k] = ctx->branch[k + 1];
+	ctx->n_branches--;
+	return 1;
+}
+
+/* ---- sending ---- */
+
+static int forward_as(struct ctx *ctx, const union script_arg *a, unsigned n, enum sip_proto proto)
+{
+	int64_t port = n > 1 ? a[1].i : 0;
+
+	if (port < 0 || port > 65535)
+		return -1;
+	return route_forward(ctx, n ? a[0].s : STR_NULL, (uint16_t)port, proto);
+}
+
+static int cmd_forward(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return forward_as(ctx, a, n, SIP_PROTO_NONE);
+}
+
+static int cmd_forward_udp(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return forward_as(ctx, a, n, SIP_PROTO_UDP);
+}
+
+static int cmd_forward_tcp(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return forward_as(ctx, a, n, SIP_PROTO_TCP);
+}
+
+static int cmd_forward_tls(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return forward_as(ctx, a, n, SIP_PROTO_TLS);
+}
+
+/* The listener must be there when the script is loaded: a wrong one is a mistake to be told at once. */
+static int fix_socket(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	const struct net_listener *l = net_listener_find(text);
+	uint16_t *p;
+
+	(void)index; /* there is one parameter */
+	if (!l)
+		return diag_set(reterr, 0, "nothing listens on \"%.*s\"", STR_FMT(text));
+	p = pool_alloc(pool, sizeof(*p));
+	if (!p)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	*p = l->index;
+	*ret_p = p;
+	return 0;
+}
+
+static int cmd_force_send_socket(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1)
+		return -1;
+	ctx->main.listener = *(const uint16_t *)a[0].p;
+	return 1;
+}
+
+static int cmd_adv_address(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1)
+		return -1;
+	ctx->adv_host = a[0].s;
+	return 1;
+}
+
+static int cmd_adv_port(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1 || a[0].i < 1 || a[0].i > 65535)
+		return -1;
+	ctx->adv_port = (uint16_t)a[0].i;
+	return 1;
+}
+
+#define FLAG_CMD(name_, bits_) \
+	static int cmd_##name_(struct ctx *ctx, const union script_arg *a, unsigned n) \
+	{ \
+		(void)a, (void)n; /* takes none */ \
+		ctx->mflags |= (bits_); \
+		return 1; \
+	}
+FLAG_CMD(force_rport, CTX_F_FORCE_RPORT)
+FLAG_CMD(local_rport, CTX_F_LOCAL_RPORT)
+FLAG_CMD(fwd_no_connect, CTX_F_FWD_NO_CONNECT)
+FLAG_CMD(fwd_close, CTX_F_FWD_CLOSE)
+FLAG_CMD(rpl_no_connect, CTX_F_RPL_NO_CONNECT)
+FLAG_CMD(rpl_close, CTX_F_RPL_CLOSE)
+
+static int cmd_tcp_alias(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+	int64_t port = n ? a[0].i : via && via->port ? via->port : 5060;
+
+	if (ctx->rx.conn_id == 0)
+		return 1; /* nothing to alias on datagrams */
+	if (port < 1 || port > 65535)
+		return -1;
+	return code_of(conn_alias_add(ctx->rx.conn_id, (uint16_t)port));
+}
+
+/* ---- flags ---- */
+
+static int fix_flag(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	uint32_t n, *p;
+	int named;
+
+	(void)index; /* there is one parameter */
+	if (num_u32(text, &n) < 0) {
+		named = script_flag_find(text);
+		if (named < 0)
+			return diag_set(reterr, 0, "no flag is declared as \"%.*s\"", STR_FMT(text));
+		n = (uint32_t)named;
+	}
+	if (n > 31)
+		return diag_set(reterr, 0, "flag %u is out of range 0-31", n);
+	p = pool_alloc(pool, sizeof(*p));
+	if (!p)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	*p = (uint32_t)1 << n;
+	*ret_p = p;
+	return 0;
+}
+
+static int cmd_setflag(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1)
+		return -1;
+	ctx->flags |= *(const uint32_t *)a[0].p;
+	return 1;
+}
+
+static int cmd_resetflag(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1)
+		return -1;
+	ctx->flags &= ~*(const uint32_t *)a[0].p;
+	return 1;
+}
+
+static int cmd_isflagset(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return n == 1 && (ctx->flags & *(const uint32_t *)a[0].p) ? 1 : -1;
+}
+
+/* ---- log ---- */
+
+static int cmd_log(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	struct str line;
+	int level = n > 1 ? (int)a[0].i : log_level() + 1;
+
+	/* Without a level it is for whoever raises debug by one: the default is "debug" + 1, as in the reference. */
+	if (log_on(level) && pool_printf(ctx->pool, &line, "<script>: %.*s", STR_FMT(a[n - 1].s)) == 0)
+		log_text(level, -1, line);
+	return 1;
+}
+
+static int cmd_error(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	(void)ctx; /* only logs */
+	log_error("error(%.*s, %.*s): not implemented", STR_FMT(a[0].s), STR_FMT(a[n - 1].s));
+	return 1;
+}
+
+/* clang-format off */
+#define NONE(name_, fn_, kinds_)  { .name = name_, .fn = fn_, .n_params = 0, .kinds = kinds_ }
+#define STR1(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_STR }, .kinds = ON_ROUTED }
+#define INT1(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_INT }, .kinds = ON_ROUTED }
+#define FLAG(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_FIX }, .fixup = fix_flag, .kinds = ON_ANY }
+#define FORWARD(name_, fn_) \
+	{ .name = name_, .fn = fn_, .n_params = 0, .kinds = ON_ROUTED, .may_suspend = true }, \
+	{ .name = name_, .fn = fn_, .n_params = 1, .param = { SP_STR }, .kinds = ON_ROUTED, .may_suspend = true }, \
+	{ .name = name_, .fn = fn_, .n_params = 2, .param = { SP_STR, SP_INT }, .kinds = ON_ROUTED, .may_suspend = true }
+
+static const struct script_func cmds[] = {
+	STR1("rewriteuri", cmd_uri), STR1("seturi", cmd_uri),
+	NONE("revert_uri", cmd_revert, ON_ROUTED),
+	STR1("rewritehost", cmd_host), STR1("sethost", cmd_host), STR1("seth", cmd_host),
+	STR1("rewritehostport", cmd_hostport), STR1("sethostport", cmd_hostport), STR1("sethp", cmd_hostport),
+	STR1("rewritehostporttrans", cmd_hostporttrans), STR1("sethostporttrans", cmd_hostporttrans), STR1("sethpt", cmd_hostporttrans),
+	STR1("rewriteport", cmd_port), STR1("setport", cmd_port), STR1("setp", cmd_port),
+	STR1("rewriteuser", cmd_user), STR1("setuser", cmd_user), STR1("setu", cmd_user),
+	STR1("rewriteuserpass", cmd_userpass), STR1("setuserpass", cmd_userpass), STR1("setup", cmd_userpass),
+	STR1("prefix", cmd_prefix),
+	INT1("strip", cmd_strip), INT1("strip_tail", cmd_strip_tail),
+	NONE("userphone", cmd_userphone, ON_ROUTED),
+	NONE("clear_branches", cmd_clear_branches, ON_ROUTED),
+	NONE("remove_branch", cmd_remove_branch, ON_ROUTED), INT1("remove_branch", cmd_remove_branch),
+	FORWARD("forward", cmd_forward), FORWARD("forward_udp", cmd_forward_udp), FORWARD("forward_tcp", cmd_forward_tcp),
+	FORWARD("forward_tls", cmd_forward_tls),
+	{ .name = "force_send_socket", .fn = cmd_force_send_socket, .n_params = 1, .param = { SP_FIX }, .fixup = fix_socket, .kinds = ON_ROUTED },
+	STR1("set_advertised_address", cmd_adv_address), INT1("set_advertised_port", cmd_adv_port),
+	NONE("force_rport", cmd_force_rport, ON_ROUTED), NONE("add_rport", cmd_force_rport, ON_ROUTED),
+	NONE("add_local_rport", cmd_local_rport, ON_ROUTED),
+	NONE("force_tcp_alias", cmd_tcp_alias, ON_ROUTED), INT1("force_tcp_alias", cmd_tcp_alias),
+	NONE("add_tcp_alias", cmd_tcp_alias, ON_ROUTED), INT1("add_tcp_alias", cmd_tcp_alias),
+	NONE("set_forward_no_connect", cmd_fwd_no_connect, ON_ANY), NONE("set_reply_no_connect", cmd_rpl_no_connect, ON_ANY),
+	NONE("set_forward_close", cmd_fwd_close, ON_ANY), NONE("set_reply_close", cmd_rpl_close, ON_ANY),
+	FLAG("setflag", cmd_setflag), FLAG("resetflag", cmd_resetflag), FLAG("isflagset", cmd_isflagset),
+	{ .name = "log", .fn = cmd_log, .n_params = 1, .param = { SP_STR }, .kinds = ON_ANY },
+	{ .name = "log", .fn = cmd_log, .n_params = 2, .param = { SP_INT, SP_STR }, .kinds = ON_ANY },
+	{ .name = "error", .fn = cmd_error, .n_params = 2, .param = { SP_STR, SP_STR }, .kinds = ON_ROUTED },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+int route_cmds_register(void)
+{
+	return script_funcs_register("core", cmds);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Event routes, and what tm needs from the layers above it. An event that comes up while the script of that very message is
+ * running cannot run in the same context; it gets a copy of the message.
+ */
+#include "core/route/route_priv.h"
+
+#include <errno.h>
+
+#include "core/base/log.h"
+#include "core/base/strbuf.h"
+#include "core/script/func.h"
+#include "core/tm/tm.h"
+
+struct event {
+	void (*finished)(struct ctx *ctx, int rc, void *arg);
+	void *arg;
+};
+
+static void event_done(struct ctx *ctx, int rc)
+{
+	struct event *e = ctx->finished_arg;
+
+	ctx->finished_arg = NULL;
+	if (e && e->finished)
+		e->finished(ctx, rc, e->arg);
+	tm_script_end(ctx);
+	ctx_free(ctx);
+}
+
+int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *ctx, int rc, void *arg), void *arg)
+{
+	int route = vm_script() ? script_route_find(vm_script(), CTX_EVENT, name) : -1;
+	struct event *e;
+
+	if (route < 0)
+		return 0;
+	if (ctx->vm) {
+		struct ctx *copy = ctx_from_bytes(ctx->msg.buf, &ctx->rx);
+
+		if (!copy)
+			return 0;
+		copy->main.uri = ctx->main.uri.n ? str_dup(copy->pool, ctx->main.uri) : STR_NULL;
+		ctx = copy;
+	}
+	e = pool_alloc(ctx->pool, sizeof(*e));
+	if (!e)
+		return 0;
+	*e = (struct event){ finished, arg };
+	ctx->finished_arg = e;
+	route_start(ctx, route, CTX_EVENT, event_done);
+	return 1;
+}
+
+struct ctx *route_faked_ctx(void)
+{
+	static const char text[] =
+		"OPTIONS sip:you@kamailio.org SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKfaked\r\n"
+		"From: <sip:you@kamailio.org>;tag=123\r\nTo: <sip:you@kamailio.org>\r\nCall-ID: 123\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+	struct rx_info rx = { .proto = SIP_PROTO_UDP, .listener = 0 };
+	const struct net_listener *l = net_listener_at(0);
+	struct ctx *ctx;
+
+	if (net_addr_parse(STR_LIT("127.0.0.1"), 5060, &rx.src) < 0)
+		return NULL;
+	rx.dst = rx.src;
+	if (l) {
+		rx.dst = l->addr;
+		rx.proto = l->proto;
+	}
+	ctx = ctx_from_bytes(str_of(text, sizeof(text) - 1), &rx);
+	if (ctx)
+		ctx->mflags |= CTX_F_FAKED | CTX_F_NO_REPLY;
+	return ctx;
+}
+
+/* ---- hooks of tm ---- */
+
+static int call_route(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg)
+{
+	return script_call_route(ctx, kind, name, cont, arg);
+}
+
+static int run_route(struct ctx *ctx, enum ctx_kind kind, struct str name)
+{
+	int route = vm_script() ? script_route_find(vm_script(), kind, name) : -1;
+
+	if (route < 0)
+		return -ENOENT;
+	route_start(ctx, route, kind, ctx->finished);
+	return 0;
+}
+
+static bool has_route(enum ctx_kind kind, struct str name)
+{
+	return vm_script() && script_route_find(vm_script(), kind, name) >= 0;
+}
+
+static struct str server_header(void)
+{
+	return route_conf.server_signature ? route_conf.server_header : STR_NULL;
+}
+
+static int forward_request(struct ctx *ctx, const struct tm_relay_opts *opts)
+{
+	return opts ? route_forward(ctx, opts->host, opts->port, opts->proto) : route_forward(ctx, STR_NULL, 0, SIP_PROTO_NONE);
+}
+
+void route_tm_hooks(void)
+{
+	static const struct tm_hooks hooks = {
+		.call_route = call_route, .run_route = run_route, .has_route = has_route, .server_header = server_header,
+		.stateless_reply = route_reply_stateless, .forward_reply = route_forward_reply, .forward_request = forward_request,
+	};
+
+	tm_set_hooks(&hooks);
+}

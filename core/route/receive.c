@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The path of one message: bytes -> parse -> basic checks -> transactions -> script -> what follows from how the script
+ * ended. A run of the script may park at any call; then its context comes back through resume_run() and takes the same way out.
+ * So every step that can come after a route is a function of its own (the *_done ones), never the line below a call.
+ *
+ * What is broken is answered once and statelessly (400, 505), replies that make no sense are dropped and counted.
+ */
+#include "core/route/route_priv.h"
+
+#include <errno.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/strbuf.h"
+#include "core/proc/proc.h"
+#include "core/pv/fmt.h"
+#include "core/tm/out.h"
+#include "core/tm/tm.h"
+#include "core/transport/rx.h"
+
+struct route_conf route_conf = { .server_signature = true, .parked_max = 10000 };
+
+static struct {
+	route_ack_filter_fn *ack_filter;
+	struct pool *pool;
+	struct fmt *log_prefix;
+	uint32_t msg_no;
+} self;
+
+void route_ack_filter(route_ack_filter_fn *fn)
+{
+	self.ack_filter = fn;
+}
+
+/* ---- runs ---- */
+
+static void prefix_begin(struct ctx *ctx)
+{
+	struct str text;
+
+	if (self.log_prefix && fmt_eval(ctx, self.log_prefix, &text) == 0)
+		log_prefix_set(text);
+}
+
+static void prefix_end(void)
+{
+	if (self.log_prefix)
+		log_prefix_set(STR_NULL);
+}
+
+static void run_over(struct ctx *ctx, int rc)
+{
+	void (*done)(struct ctx *, int) = ctx->finished;
+
+	ctx->finished = NULL;
+	prefix_end();
+	if (done)
+		done(ctx, rc);
+	else
+		ctx_free(ctx);
+}
+
+static void resume_run(struct ctx *ctx, int rc)
+{
+	int code = 0;
+
+	prefix_begin(ctx);
+	if (vm_resume(ctx, rc, &code) == VM_DONE)
+		run_over(ctx, code);
+	else
+		prefix_end();
+}
+
+void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done)
+{
+	int code = 0;
+
+	ctx->finished = done;
+	ctx->resume = resume_run;
+	ctx->mflags &= ~(uint32_t)CTX_F_DROP;
+	ctx->sflags = 0;
+	prefix_begin(ctx);
+	if (vm_run(ctx, vm_script(), route, kind, &code) == VM_DONE)
+		run_over(ctx, code);
+	else
+		prefix_end();
+}
+
+static int find(enum ctx_kind kind, struct str name)
+{
+	return vm_script() ? script_route_find(vm_script(), kind, name) : -1;
+}
+
+/* ---- requests ---- */
+
+static void request_done(struct ctx *ctx, int rc)
+{
+	if (rc < 0)
+		log_debug("request route ended with %d", rc);
+	if (ctx->mflags & CTX_F_DROP)
+		route_count(RC_DROP_REQUESTS);
+	if (route_conf.latency_limit_cfg_us) {
+		uint64_t us = clock_now_us() - ctx->rx.rx_us;
+
+		if (us >= route_conf.latency_limit_cfg_us)
+			log_warn("request-route executed in: %llu usec", (unsigned long long)us);
+	}
+	tm_script_end(ctx);
+	ctx_free(ctx);
+}
+
+static void request_run(struct ctx *ctx)
+{
+	int route;
+
+	if (ctx->msg.method == SIP_M_ACK && self.ack_filter && self.ack_filter(ctx)) {
+		ctx_free(ctx);
+		return;
+	}
+	if (tm_rx_request(ctx)) {
+		ctx_free(ctx);
+		return;
+	}
+	if (ctx->msg.method != SIP_M_ACK && ctx_parked() >= route_conf.parked_max) {
+		/* Too many wait for something slow: tell the client when to come back rather than grow. */
+		route_count(RC_ERR_REQUESTS);
+		if (route_reply_add(ctx, STR_LIT("Retry-After: 5\r\n")) == 0)
+			(void)route_reply_stateless(ctx, 503, STR_LIT("Server Overloaded"));
+		ctx_free(ctx);
+		return;
+	}
+	route = find(CTX_REQUEST, STR_NULL);
+	if (route < 0) {
+		log_error("no request_route to handle a request");
+		ctx_free(ctx);
+		return;
+	}
+	route_start(ctx, route, CTX_REQUEST, request_done);
+}
+
+/* ---- replies ---- */
+
+static void sl_reply_done(struct ctx *ctx, int rc)
+{
+	if ((ctx->mflags & CTX_F_DROP) || rc == 0)
+		route_count(RC_DROP_REPLIES);
+	else
+		(void)route_forward_reply(ctx);
+	ctx_free(ctx);
+}
+
+static void reply_unmatched(struct ctx *ctx)
+{
+	struct str name = tm_conf.on_sl_reply;
+	int route = name.n ? find(CTX_TM_REPLY, name) : -1;
+
+	if (route >= 0) {
+		route_start(ctx, route, CTX_TM_REPLY, sl_reply_done);
+		return;
+	}
+	(void)route_forward_reply(ctx);
+	ctx_free(ctx);
+}
+
+static void reply_match(struct ctx *ctx)
+{
+	if (!tm_rx_reply(ctx))
+		reply_unmatched(ctx);
+}
+
+static void core_reply_done(struct ctx *ctx, int rc)
+{
+	if ((ctx->mflags & CTX_F_DROP) || rc <= 0) {
+		if (rc < 0)
+			log_warn("reply dropped: the reply route ended with %d", rc);
+		route_count(RC_DROP_REPLIES);
+		tm_script_end(ctx);
+		ctx_free(ctx);
+		return;
+	}
+	reply_match(ctx);
+}
+
+static void reply_run(struct ctx *ctx)
+{
+	int route = find(CTX_CORE_REPLY, STR_NULL);
+
+	if (route >= 0)
+		route_start(ctx, route, CTX_CORE_REPLY, core_reply_done);
+	else
+		reply_match(ctx);
+}
+
+/* ---- entry ---- */
+
+static void dispatch(struct ctx *ctx)
+{
+	if (ctx->msg.kind == SIP_REQUEST)
+		request_run(ctx);
+	else
+		reply_run(ctx);
+}
+
+static void pre_routing_done(struct ctx *ctx, int rc)
+{
+	(void)rc; /* only drop counts here: language.md, section 6 */
+	if (ctx->mflags & CTX_F_DROP)
+		ctx_free(ctx);
+	else
+		dispatch(ctx);
+}
+
+struct str route_phrase(struct pool *pool, const char *text)
+{
+	struct strbuf sb;
+
+	strbuf_init_pool(&sb, pool, 128);
+	for (size_t i = 0; text[i] && i < 120; i++)
+		strbuf_add_char(&sb, (unsigned char)text[i] < 32 || text[i] == 127 ? ' ' : text[i]);
+	return sb.n && strbuf_err(&sb) == 0 ? strbuf_str(&sb) : STR_LIT("Bad Request");
+}
+
+/* A message that cannot be used: answered when it is a request and has what an answer needs. */
+static void refuse(struct ctx *ctx, const struct diag *why)
+{
+	route_count(RC_BAD_HDR);
+	if (log_on(L_INFO)) {
+		char src[NET_ADDR_TEXT_MAX];
+
+		log_info("bad message from %.*s: %s (byte %zu)", (int)net_addr_text(&ctx->rx.src, src), src, why->text, why->pos);
+	}
+	if (sip_msg_answerable(&ctx->msg)) {
+		struct str v = ctx->msg.version;
+
+		if (v.n && str_istarts(v, STR_LIT("SIP/")) && !str_ieq(v, STR_LIT("SIP/2.0")))
+			(void)route_reply_stateless(ctx, 505, STR_LIT("Version Not Supported"));
+		else
+			(void)route_reply_stateless(ctx, 400, route_phrase(ctx->pool, why->text));
+	}
+	ctx_free(ctx);
+}
+
+static void receive(struct ctx *ctx)
+{
+	struct diag why = { 0 };
+	int route;
+
+	ctx->msg_no = ++self.msg_no;
+	if (sip_msg_parse(ctx->pool, ctx->msg.buf, &ctx->msg, &why) < 0) {
+		refuse(ctx, &why);
+		return;
+	}
+	if (ctx->msg.kind == SIP_REQUEST)
+		route_count_request(ctx->msg.method);
+	else
+		route_count_reply(ctx->msg.status);
+	if (sip_msg_check(&ctx->msg, &why) < 0) {
+		if (ctx->msg.kind == SIP_REQUEST) {
+			route_count(RC_ERR_REQUESTS);
+			refuse(ctx, &why);
+			return;
+		}
+		route_count(RC_ERR_REPLIES);
+		ctx_free(ctx);
+		return;
+	}
+	route = find(CTX_EVENT, STR_LIT("core:pre-routing"));
+	if (UNLIKELY(route >= 0))
+		route_start(ctx, route, CTX_EVENT, pre_routing_done);
+	else
+		dispatch(ctx);
+}
+
+/* ---- start ---- */
+
+int route_init(void)
+{
+	struct diag why = { 0 };
+	int err;
+
+	out_conf = (struct out_conf){ .force_rport = route_conf.force_rport, .local_rport = route_conf.local_rport,
+		.reply_to_via = route_conf.reply_to_via, .udp_mtu = route_conf.udp_mtu, .udp_mtu_try_proto = route_conf.udp_mtu_try_proto };
+	err = route_counters_init();
+	if (err < 0)
+		return log_fail(err, "statistics of the core");
+	err = route_cmds_register();
+	if (err < 0)
+		return log_fail(err, "core commands");
+	route_tm_hooks();
+	if (route_conf.log_prefix.n) {
+		self.pool = pool_new(64 * 1024);
+		if (!self.pool)
+			return log_fail(-ENOMEM, "log_prefix");
+		err = fmt_compile(self.pool, route_conf.log_prefix, &self.log_prefix, &why);
+		if (err < 0) {
+			log_error("log_prefix: %s", why.text);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void worker_one_done(struct ctx *ctx, int rc, void *arg)
+{
+	bool *dropped = arg;
+
+	(void)rc;
+	*dropped = (ctx->mflags & CTX_F_DROP) != 0;
+}
+
+int route_worker_init(struct loop *loop)
+{
+	static bool dropped; /* outlives this call when the route parks; then only its log tells */
+	struct ctx *ctx;
+
+	(void)loop; /* nothing here needs a descriptor or timer of its own */
+	rx_handler(receive);
+	route_onsend_init();
+	if (proc_number() != 0 || find(CTX_EVENT, STR_LIT("core:worker-one-init")) < 0)
+		return 0;
+	ctx = route_faked_ctx();
+	if (!ctx)
+		return -ENOMEM;
+	(void)route_event(STR_LIT("core:worker-one-init"), ctx, worker_one_done, &dropped);
+	if (dropped) {
+		log_error("event_route[core:worker-one-init] refused the start");
+		return -ECANCELED;
+	}
+	return 0;
+}

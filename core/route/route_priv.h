@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of core/route share. */
+#ifndef RF_ROUTE_PRIV_H
+#define RF_ROUTE_PRIV_H
+
+#include "core/route/route.h"
+
+enum route_counter {
+	RC_RCV_REQUESTS, RC_RCV_REPLIES, RC_FWD_REQUESTS, RC_FWD_REPLIES, RC_DROP_REQUESTS, RC_DROP_REPLIES, RC_ERR_REQUESTS, RC_ERR_REPLIES,
+	RC_BAD_URIS, RC_UNSUPPORTED, RC_BAD_HDR,
+	RC_REPLIES_1XX, RC_REPLIES_18X, RC_REPLIES_2XX, RC_REPLIES_3XX, RC_REPLIES_4XX, RC_REPLIES_5XX, RC_REPLIES_6XX,
+	RC_N
+};
+
+MUST_CHECK int route_counters_init(void);
+void route_count(enum route_counter c);
+void route_count_request(enum sip_method m);
+void route_count_reply(unsigned status);
+
+/*
+ * Starts a top-level run of a route on an idle ctx. done is called once with the route's code when the run is over,
+ * before this returns when nothing parked; it owns ctx then.
+ */
+typedef void route_done_fn(struct ctx *ctx, int rc);
+void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done);
+
+MUST_CHECK int route_cmds_register(void);
+void route_tm_hooks(void);
+/* Sets the sending hook when the script has an onsend_route. Context: worker. */
+void route_onsend_init(void);
+/* Writes a reason phrase into out: no control characters, at most 120 bytes. */
+struct str route_phrase(struct pool *pool, const char *text);
+
+#endif

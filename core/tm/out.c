@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Building what leaves the server. The same code serves transactions (which keep the result for retransmission) and
+ * stateless forwarding. Record-Route is the one field that depends on the socket the request leaves by, which is known
+ * only after the script ended; so record_route() leaves an edit with a template in it, and here the template is filled in for each
+ * branch. Templates travel with the other edits into transactions, so that a serial fork is record-routed like the first leg.
+ */
+#include "core/tm/out.h"
+
+#include <errno.h>
+
+#include "core/base/hashfn.h"
+#include "core/base/num.h"
+#include "core/base/strbuf.h"
+
+struct out_conf out_conf;
+
+/* ---- Record-Route templates: MARK, double_rr digit, full_lr digit, user, NUL, params ---- */
+
+int out_rr_template(struct pool *pool, struct str user, struct str params, bool full_lr, int double_rr, struct str *ret)
+{
+	struct strbuf sb;
+
+	strbuf_init_pool(&sb, pool, 2048);
+	strbuf_add_char(&sb, OUT_RR_MARK);
+	strbuf_add_char(&sb, (char)('0' + double_rr));
+	strbuf_add_char(&sb, full_lr ? '1' : '0');
+	strbuf_add(&sb, user);
+	strbuf_add_char(&sb, '\0');
+	strbuf_add(&sb, params);
+	*ret = strbuf_str(&sb);
+	return strbuf_err(&sb);
+}
+
+static void rr_one(struct strbuf *sb, const struct net_listener *l, struct str user, struct str params, bool full_lr, bool r2,
+		   bool show_udp, struct str adv_host, uint16_t adv_port)
+{
+	strbuf_add_lit(sb, "Record-Route: <sip:");
+	if (user.n) {
+		strbuf_add(sb, user);
+		strbuf_add_char(sb, '@');
+	}
+	if (adv_host.n) {
+		strbuf_add(sb, adv_host);
+		if (adv_port || l->addr.port != 5060) {
+			strbuf_add_char(sb, ':');
+			strbuf_add_u64(sb, adv_port ? adv_port : l->addr.port);
+		}
+	} else {
+		strbuf_add(sb, l->uri_hostport);
+	}
+	if (l->proto != SIP_PROTO_UDP || show_udp) {
+		/* RFC 7118 knows one word for both: transport=ws, the security is in the connection. */
+		strbuf_add_lit(sb, ";transport=");
+		strbuf_add_lit(sb, sip_proto_name(l->proto == SIP_PROTO_WSS ? SIP_PROTO_WS : l->proto));
+	}
+	if (r2)
+		strbuf_add_lit(sb, ";r2=on");
+	strbuf_add_lit(sb, full_lr ? ";lr=on" : ";lr");
+	strbuf_add(sb, params);
+	strbuf_add_lit(sb, ">\r\n");
+}
+
+int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener *in, const struct net_listener *out,
+		  struct str adv_host, uint16_t adv_port, struct str *ret)
+{
+	struct strbuf sb;
+	const char *nul;
+	struct str user, params;
+	int double_rr;
+	bool full, two;
+
+	if (tmpl.n < 4 || tmpl.s[0] != OUT_RR_MARK)
+		return -EINVAL;
+	nul = memchr(tmpl.s + 3, '\0', tmpl.n - 3);
+	if (!nul)
+		return -EINVAL;
+	user = str_of(tmpl.s + 3, (size_t)(nul - tmpl.s) - 3);
+	params = str_of(nul + 1, tmpl.n - (size_t)(nul + 1 - tmpl.s));
+	double_rr = tmpl.s[1] - '0';
+	full = tmpl.s[2] == '1';
+	two = in && (double_rr == 2 || (double_rr == 1 && in != out));
+	strbuf_init_pool(&sb, pool, 4096);
+	/* The outgoing side is on top: its peer meets it first on the way back. */
+	rr_one(&sb, out, user, params, full, two, two && double_rr == 2, adv_host, adv_port);
+	if (two)
+		rr_one(&sb, in, user, params, full, true, double_rr == 2, adv_host, adv_port);
+	*ret = strbuf_str(&sb);
+	return strbuf_err(&sb);
+}
+
+/* ---- next hop ---- */
+
+int out_query(struct str uri, enum sip_proto force, struct resolve_query *ret_query)
+{
+	struct sip_uri u;
+
+	if (sip_uri_parse(uri, &u, NULL) < 0)
+		return -EBADMSG;
+	if (u.scheme != SIP_URI_SIP && u.scheme != SIP_URI_SIPS)
+		return -EINVAL;
+	if (u.host.n == 0)
+		return -EBADMSG;
+	ret_query->host = u.host;
+	ret_query->port = u.port;
+	ret_query->proto = force != SIP_PROTO_NONE ? force : u.proto;
+	ret_query->secure = u.scheme == SIP_URI_SIPS;
+	if (ret_query->secure && (ret_query->proto == SIP_PROTO_NONE || ret_query->proto == SIP_PROTO_TCP))
+		ret_query->proto = SIP_PROTO_TLS;
+	return 0;
+}
+
+struct str out_next_hop(const struct ctx *ctx, const struct ctx_target *t)
+{
+	if (t->dst_uri.n)
+		return t->dst_uri;
+	if (t->path.n) {
+		struct str rest = t->path;
+		struct sip_addr a;
+
+		if (sip_addr_next(&rest, &a, NULL) == 1)
+			return a.uri;
+	}
+	return t->uri.n ? t->uri : ctx->msg.ruri;
+}
+
+/* ---- requests ---- */
+
+/* The edits with Record-Route templates filled in: the same list when there are none. */
+static int edits_for(struct ctx *ctx, const struct sip_edits *e, const struct net_listener *out, struct sip_edits *ret)
+{
+	struct sip_edit **tail = &ret->head;
+	bool found = false;
+
+	*ret = *e;
+	for (const struct sip_edit *i = e->head; i; i = i->next)
+		if (i->tag == SIP_EDIT_RECORD_ROUTE && i->put.n && i->put.s[0] == OUT_RR_MARK)
+			found = true;
+	if (!found)
+		return 0;
+	for (const struct sip_edit *i = e->head; i; i = i->next) {
+		struct sip_edit *c = pool_alloc(ctx->pool, sizeof(*c));
+
+		if (!c)
+			return -ENOMEM;
+		*c = *i;
+		c->next = NULL;
+		if (i->tag == SIP_EDIT_RECORD_ROUTE && i->put.n && i->put.s[0] == OUT_RR_MARK) {
+			int err = out_rr_expand(ctx->pool, i->put, net_listener_at(ctx->rx.listener), out, ctx->adv_host,
+						ctx->adv_port, &c->put);
+			if (err < 0)
+				return err;
+		}
+		*tail = c;
+		tail = &c->next;
+	}
+	return 0;
+}
+
+int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip_out *ret_out)
+{
+	struct sip_forward fwd = { 0 };
+	struct sip_edits edits;
+	struct strbuf sb;
+	int err = edits_for(ctx, req->edits, req->from, &edits);
+
+	if (err < 0)
+		return err;
+	strbuf_init_pool(&sb, ctx->pool, 1024);
+	strbuf_add_lit(&sb, "Via: SIP/2.0/");
+	strbuf_add_lit(&sb, sip_proto_via_name(req->from->proto));
+	strbuf_add_char(&sb, ' ');
+	if (ctx->adv_host.n || ctx->adv_port) {
+		struct str own = req->from->adv_host.n ? req->from->adv_host : req->from->host;
+
+		strbuf_add(&sb, ctx->adv_host.n ? ctx->adv_host : own);
+		strbuf_add_char(&sb, ':');
+		strbuf_add_u64(&sb, ctx->adv_port ? ctx->adv_port : req->from->addr.port);
+	} else {
+		strbuf_add(&sb, req->from->via_sent_by);
+	}
+	strbuf_add_lit(&sb, ";branch=");
+	strbuf_add(&sb, req->branch);
+	if ((ctx->mflags & CTX_F_LOCAL_RPORT) || out_conf.local_rport)
+		strbuf_add_lit(&sb, ";rport");
+	strbuf_add_lit(&sb, "\r\n");
+	if (strbuf_err(&sb) < 0)
+		return -EMSGSIZE;
+	fwd.via = strbuf_str(&sb);
+	fwd.ruri = req->ruri;
+	if (req->path.n) {
+		err = pool_printf(ctx->pool, &fwd.extra, "Route: %.*s\r\n", STR_FMT(req->path));
+		if (err < 0)
+			return err;
+	}
+	if (!req->keep_via1)
+		fwd.via1_params = out_via1_params(ctx);
+	return sip_build_request(ctx->pool, &ctx->msg, &edits, &fwd, req->from->proto != SIP_PROTO_UDP, ret_out);
+}
+
+/* ---- replies ---- */
+
+static bool via_names_source(const struct sip_via *via, const struct net_addr *src)
+{
+	struct net_addr a;
+
+	return net_addr_parse(via->host, 0, &a) == 0 && net_addr_ip_equal(&a, src);
+}
+
+struct str out_via1_params(struct ctx *ctx)
+{
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+	char ip[NET_ADDR_TEXT_MAX];
+	struct strbuf sb;
+	bool rport;
+
+	if (!via)
+		return STR_NULL;
+	rport = via->has_rport || (ctx->mflags & CTX_F_FORCE_RPORT) || out_conf.force_rport;
+	/* RFC 3581, 4: with rport, received goes in even when the sent-by already says it. */
+	if (!rport && via_names_source(via, &ctx->rx.src))
+		return STR_NULL;
+	strbuf_init_pool(&sb, ctx->pool, 128);
+	strbuf_add_lit(&sb, ";received=");
+	strbuf_add(&sb, str_of(ip, net_addr_ip_text(&ctx->rx.src, false, ip)));
+	if (rport) {
+		strbuf_add_lit(&sb, ";rport=");
+		strbuf_add_u64(&sb, ctx->rx.src.port);
+	}
+	return strbuf_err(&sb) < 0 ? STR_NULL : strbuf_str(&sb);
+}
+
+void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest)
+{
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+
+	*ret_dest = (struct tx_dest){ .to = ctx->rx.src, .conn_id = ctx->rx.conn_id, .listener = ctx->rx.listener, .proto = (uint8_t)ctx->rx.proto };
+	if (ctx->mflags & CTX_F_RPL_NO_CONNECT)
+		ret_dest->flags |= TX_NO_CONNECT;
+	if (ctx->mflags & CTX_F_RPL_CLOSE)
+		ret_dest->flags |= TX_CLOSE_AFTER;
+	if (!via || ctx->rx.proto != SIP_PROTO_UDP)
+		return;
+	if (out_conf.reply_to_via) {
+		struct net_addr a;
+
+		if (net_addr_parse(via->host, via->port ? via->port : 5060, &a) == 0)
+			ret_dest->to = a;
+		return;
+	}
+	/* RFC 3261, 18.2.2: to the source address, and to the sent-by port unless rport was asked for. */
+	if (!via->has_rport && !(ctx->mflags & CTX_F_FORCE_RPORT) && !out_conf.force_rport)
+		ret_dest->to.port = via->port ? via->port : 5060;
+}
+
+int out_via_dest(const struct sip_via *via, struct tx_dest *ret_dest)
+{
+	uint16_t port = via->port ? via->port : via->proto == SIP_PROTO_TLS ? 5061 : 5060;
+	struct str host = via->received.n ? via->received : via->maddr.n ? via->maddr : via->host;
+	struct net_addr to;
+	const struct net_listener *l;
+	uint32_t n;
+
+	if (via->has_rport && via->rport.n && num_u32(via->rport, &n) == 0 && n > 0 && n < 65536)
+		port = (uint16_t)n;
+	if (net_addr_parse(host, port, &to) < 0)
+		return -EINVAL;
+	/* Never to everybody at once: RFC 4475, 3.3.10. */
+	if (to.family == AF_INET && (to.ip[0] >= 224 || to.ip[0] == 0))
+		return -EINVAL;
+	if (to.family == AF_INET6 && to.ip[0] == 0xff)
+		return -EINVAL;
+	l = net_listener_for(via->proto, &to, NET_LISTENER_NONE);
+	if (!l)
+		return -EINVAL;
+	*ret_dest = (struct tx_dest){ .to = to, .listener = l->index, .proto = (uint8_t)via->proto };
+	return 0;
+}
+
+static void contact_add(struct strbuf *sb, struct str uri, int q, unsigned *n)
+{
+	strbuf_add_lit(sb, *n ? ", <" : "Contact: <");
+	strbuf_add(sb, uri);
+	strbuf_add_char(sb, '>');
+	if (q >= 0)
+		strbuf_printf(sb, ";q=%d.%03d", q / 1000, q % 1000);
+	++*n;
+}
+
+struct str out_contacts(struct ctx *ctx)
+{
+	struct strbuf sb;
+	unsigned n = 0;
+
+	strbuf_init_pool(&sb, ctx->pool, 16384);
+	if (ctx->main.uri.n && !(ctx->mflags & CTX_F_RURI_CONSUMED))
+		contact_add(&sb, ctx->main.uri, ctx->main.q, &n);
+	for (unsigned i = 0; i < ctx->n_branches; i++)
+		contact_add(&sb, ctx->branch[i].uri, ctx->branch[i].q, &n);
+	if (n == 0)
+		return STR_NULL;
+	strbuf_add_lit(&sb, "\r\n");
+	return strbuf_err(&sb) < 0 ? STR_NULL : strbuf_str(&sb);
+}
+
+size_t out_totag(struct ctx *ctx, enum out_tag_kind kind, char *out)
+{
+	static const char hex[] = "0123456789abcdef";
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+	const struct sip_addr *from = sip_msg_from(&ctx->msg);
+	const struct sip_cseq *cseq = sip_msg_cseq(&ctx->msg);
+	struct str callid = sip_msg_call_id(&ctx->msg);
+	uint64_t h[2];
+	size_t n = 0;
+
+	h[0] = hashfn64_seed(callid.s, callid.n, (uint64_t)kind);
+	if (from)
+		h[0] = hashfn64_seed(from->tag.s, from->tag.n, h[0]);
+	h[1] = hashfn64_seed(cseq ? &cseq->number : NULL, cseq ? sizeof(cseq->number) : 0, h[0]);
+	/* The ACK for a non-2xx carries the INVITE's branch (RFC 3261, 17.1.1.3); an RFC 2543 one is known by the rest. */
+	if (via && via->magic)
+		h[1] = hashfn64_seed(via->branch.s, via->branch.n, h[1]);
+	for (unsigned w = 0; w < 2; w++) {
+		for (unsigned i = 0; i < (w ? 8u : 16u); i++)
+			out[n++] = hex[(h[w] >> (60 - 4 * i)) & 15];
+		out[n++] = w ? (char)kind : '.';
+	}
+	return n;
+}

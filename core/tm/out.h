@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a proxied message needs on its way out, with or without a transaction: where a URI leads, own Via, Record-Route of
+ * the socket it leaves by, Route set of a Path; and for local replies where they go and what the top Via gets.
+ */
+#ifndef RF_TM_OUT_H
+#define RF_TM_OUT_H
+
+#include "core/net/resolve.h"
+#include "core/transport/ctx.h"
+#include "core/transport/tx.h"
+
+struct out_conf { /* core parameters that shape what is sent; filled by route before forking */
+	int force_rport, local_rport, reply_to_via, udp_mtu;
+	enum sip_proto udp_mtu_try_proto;
+};
+extern struct out_conf out_conf;
+
+/* First byte of the text of a SIP_EDIT_RECORD_ROUTE edit that is expanded per send socket; see out_rr_template(). */
+#define OUT_RR_MARK '\x01'
+
+/*
+ * Text for an edit that becomes one or two Record-Route fields once it is known which socket the request leaves by.
+ * user: "" or the user part; params: with leading ';'. double_rr: 0 never two, 1 when sockets differ, 2 always.
+ */
+MUST_CHECK int out_rr_template(struct pool *pool, struct str user, struct str params, bool full_lr, int double_rr, struct str *ret);
+/* Text of it for a request received on `in` and sent by `out`; adv_host n 0: the sockets' own names. */
+MUST_CHECK int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener *in, const struct net_listener *out,
+			     struct str adv_host, uint16_t adv_port, struct str *ret);
+
+/* What to ask for to reach a next hop. uri: sip, sips (tel: -EINVAL). Returns 0, -EBADMSG. Views into uri. */
+MUST_CHECK int out_query(struct str uri, enum sip_proto force, struct resolve_query *ret_query);
+/* Next hop of a target: dst_uri, else the first Path, else its URI, else the Request-URI. */
+struct str out_next_hop(const struct ctx *ctx, const struct ctx_target *t);
+
+struct out_request {
+	const struct sip_edits *edits;
+	struct str ruri;                 /* n 0: as received */
+	struct str path;                 /* value of a Route field; n 0: none */
+	struct str branch;               /* Via branch */
+	const struct net_listener *from;
+	bool keep_via1;                  /* no received/rport added to the former top Via (locally made requests: no Via there) */
+};
+MUST_CHECK int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip_out *ret_out);
+
+/* ";received=1.2.3.4;rport=5060" for the top Via of ctx's request (RFC 3261 18.2.1, RFC 3581); may be empty. */
+struct str out_via1_params(struct ctx *ctx);
+/* Where replies to ctx's request go. */
+void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest);
+/* Where a reply goes whose Via this is, when its connection is unknown or gone. Returns 0; -EINVAL: a name or a group address. */
+MUST_CHECK int out_via_dest(const struct sip_via *via, struct tx_dest *ret_dest);
+/* "Contact: <a>, <b>;q=0.5\r\n" of the destination set, for 3xx; n 0 when there is none. */
+struct str out_contacts(struct ctx *ctx);
+/* To-tag of local replies: a keyed hash over what a retransmission and the ACK repeat. out: 33 bytes at least. Returns its length. */
+enum out_tag_kind { OUT_TAG_SL = 's', OUT_TAG_TM = 't' };
+size_t out_totag(struct ctx *ctx, enum out_tag_kind kind, char *out);
+
+#endif
