@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * CANCEL. Hop by hop (RFC 3261, 9): the one that comes is answered here, and each branch that still rings gets one of its own,
+ * made from the INVITE that was sent there. A branch that has said nothing yet must not be cancelled; cancel_b_method says
+ * whether we wait for its first provisional (1), give it up (0), or send the CANCEL all the same (2).
+ */
+#include <errno.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/num.h"
+#include "core/base/strbuf.h"
+#include "core/tm/tm_priv.h"
+
+void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason)
+{
+	struct sip_out out;
+	uint64_t now = clock_ms();
+	bool again = b->cancel_end_at != 0;
+
+	if (b->flags & TM_B_CANCEL_SENT)
+		return;
+	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_CANCEL, STR_NULL, reason, &out) == 0)
+		(void)tx_send(&b->dest, out.iov, out.n_iov); /* repeated until it is answered */
+	pool_reset(tm_self.pool);
+	b->flags = (uint16_t)((b->flags | TM_B_CANCEL_SENT) & ~TM_B_CANCEL_WANTED);
+	if (again)
+		return;
+	if (b->dest.proto == SIP_PROTO_UDP) {
+		b->cancel_retr_ms = (uint16_t)tm_t1(t);
+		b->cancel_retr_at = now + b->cancel_retr_ms;
+	}
+	b->cancel_end_at = now + (uint64_t)tm_conf.fr_timer;
+	tm_branch_arm_fr(t, b, false, now); /* RFC 3261, 9.1: no 487 in time means that it is over */
+}
+
+void tm_cancel_branches(struct tm_txn *t, struct str reason, unsigned except)
+{
+	if (!tm_conf.local_cancel_reason && !t->canceled)
+		reason = STR_NULL;
+	if (t->method != SIP_M_INVITE)
+		return;
+	for (unsigned i = 0; i < t->n_branches; i++) {
+		struct tm_branch *b = tm_branch_at(t, i);
+
+		if (i == except || tm_branch_final(b) || (b->flags & (TM_B_CANCEL_SENT | TM_B_CANCEL_WANTED)))
+			continue;
+		if (b->state == TM_S_PROCEEDING || tm_conf.cancel_b_method == 2) {
+			tm_cancel_branch(t, b, reason);
+		} else if (tm_conf.cancel_b_method == 0) {
+			b->state = TM_S_COMPLETED;
+			b->status = 487;
+			b->flags |= TM_B_FAKED;
+			b->retr_at = b->fr_at = 0;
+		} else {
+			b->flags |= TM_B_CANCEL_WANTED;
+		}
+	}
+}
+
+/* The Reason fields of a CANCEL, to be passed on. */
+static void copy_reasons(struct str msg, struct strbuf *out)
+{
+	ptrdiff_t eol;
+	bool taking = false;
+
+	while ((eol = str_find(msg, STR_LIT("\r\n"))) > 0) {
+		struct str line = str_sub(msg, 0, (size_t)eol + 2);
+
+		if (line.s[0] != ' ' && line.s[0] != '\t')
+			taking = str_istarts(line, STR_LIT("Reason:")) || str_istarts(line, STR_LIT("Reason "));
+		if (taking)
+			strbuf_add(out, line);
+		msg = str_sub(msg, line.n, msg.n);
+	}
+}
+
+enum tm_after tm_cancel_event(struct tm_txn *t, struct str cancel_msg)
+{
+	char mem[2048];
+	struct strbuf sb;
+
+	t->canceled = true;
+	if (t->status >= 200)
+		return TM_MINE;
+	if (t->n_branches == 0) {
+		(void)tm_uas_reply(t, NULL, 487, STR_LIT("Request canceled"), STR_NULL);
+		return TM_MINE;
+	}
+	strbuf_init_fixed(&sb, mem, sizeof(mem));
+	if (tm_conf.e2e_cancel_reason && !(t->flags & TM_T_NO_E2E_REASON))
+		copy_reasons(cancel_msg, &sb);
+	tm_cancel_branches(t, strbuf_err(&sb) == 0 ? strbuf_str(&sb) : STR_NULL, TM_BRANCHES_MAX);
+	return tm_conclude(t);
+}
+
+struct cancel_key {
+	const struct tm_key *key;
+};
+
+static bool match_invite(const struct tm_txn *t, const void *arg)
+{
+	return tm_key_matches(t, ((const struct cancel_key *)arg)->key, SIP_M_INVITE);
+}
+
+static bool any_open(const struct tm_txn *t)
+{
+	for (unsigned i = 0; i < t->n_branches; i++)
+		if (!tm_branch_final(tm_branch_at(t, i)))
+			return true;
+	return false;
+}
+
+int tm_relay_cancel(struct ctx *ctx)
+{
+	struct tm_key key;
+	struct cancel_key arg = { &key };
+	struct tm_snapshot snap = { 0 };
+	struct tm_event *ev;
+	struct tm_txn *t = NULL;
+	struct str said;
+	enum tm_found found;
+	bool open;
+
+	if (tm_key_of(ctx, &key) < 0)
+		return -400;
+	ev = tm_event_new(TM_IN_CANCEL, 0, ctx->msg.buf, &ctx->rx);
+	if (!ev)
+		return -2;
+	found = tm_find(tm_key_hash(&key), match_invite, &arg, TM_TAKE_CLAIM, 0, ev, &t, &snap);
+	if (found == TM_ABSENT) {
+		shm_free(ev);
+		return 2;
+	}
+	open = found == TM_CLAIMED ? t->status < 200 && any_open(t) : snap.status < 200;
+	said = open ? STR_LIT("canceling") : STR_LIT("ok -- no more pending branches");
+	(void)tm_self.hooks->stateless_reply(ctx, 200, said); /* the CANCEL comes again if it is lost */
+	if (found == TM_CLAIMED) {
+		enum tm_after after = tm_cancel_event(t, str_of(ev->bytes, ev->len));
+
+		shm_free(ev);
+		if (after == TM_MINE)
+			tm_run_events(t);
+	}
+	return 1;
+}
+
+/* ---- by Call-ID and CSeq, for operators ---- */
+
+struct by_callid {
+	struct str callid;
+	uint32_t cseq;
+};
+
+static bool match_callid(const struct tm_txn *t, const void *arg)
+{
+	const struct by_callid *k = arg;
+
+	return t->method == SIP_M_INVITE && t->cseq == k->cseq && str_eq(tm_span_str(t, t->callid), k->callid);
+}
+
+int tm_cancel(struct str callid, struct str cseq)
+{
+	struct by_callid k = { .callid = callid };
+	struct tm_key key = { .callid = callid };
+	struct tm_snapshot snap = { 0 };
+	struct tm_event *ev;
+	struct tm_txn *t = NULL;
+	enum tm_found found;
+
+	if (num_u32(cseq, &k.cseq) < 0)
+		return -ENOENT;
+	key.cseq = k.cseq;
+	ev = tm_event_new(TM_IN_CANCEL, 0, STR_NULL, NULL);
+	if (!ev)
+		return -ENOMEM;
+	found = tm_find(tm_key_hash(&key), match_callid, &k, TM_TAKE_LEAVE, 0, ev, &t, &snap);
+	if (found != TM_BUSY) {
+		shm_free(ev);
+		return -ENOENT;
+	}
+	tm_kick(tm_key_hash(&key), snap.label);
+	return snap.n_branches;
+}

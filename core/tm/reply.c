@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Replies: matched by our Via branch, run through the client machine of their branch and the onreply route, then passed up,
+ * or kept until all branches of the leg have answered and a winner is picked. One branch without failure route is the common
+ * case: its final reply is passed on straight from the received bytes and nothing is kept.
+ *
+ * A reply is kept in the form in which it would be relayed (own Via gone, edits made), so that relaying it later is a copy.
+ */
+#include <errno.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/strbuf.h"
+#include "core/tm/tm_priv.h"
+
+/* ---- who wins (core-routing.md, 1.6, 4) ---- */
+
+static unsigned priority(const struct tm_branch *b)
+{
+	unsigned s = b->status, p;
+
+	if (s >= 700)
+		p = 10000 + s;
+	else if (s >= 600)
+		p = 1000 + s % 100;
+	else if (s >= 500)
+		p = 5000 + s % 100;
+	else if (s >= 400)
+		p = (s == 401 || s == 407 || s == 415 || s == 420 || s == 484 ? 4000 : 4100) + s % 100;
+	else
+		p = 3000 + s % 100;
+	return p + (b->flags & TM_B_FAKED ? (unsigned)tm_conf.faked_reply_prio : 0);
+}
+
+int tm_pick_winner(const struct tm_txn *t)
+{
+	unsigned best = 0;
+	int winner = -1;
+
+	for (unsigned i = t->leg_first; i < t->n_branches; i++) {
+		const struct tm_branch *b = tm_branch_at(t, i);
+
+		if ((b->flags & (TM_B_SUPERSEDED | TM_B_DROPPED)) || !tm_branch_final(b) || b->status < 300)
+			continue;
+		if (winner < 0 || priority(b) < best) {
+			best = priority(b);
+			winner = (int)i;
+		}
+	}
+	return winner;
+}
+
+/* ---- passing on ---- */
+
+static void local_done(struct tm_txn *t, int code, struct str reply)
+{
+	t->status = (uint16_t)code;
+	t->state = TM_S_ACCEPTED;
+	if (t->wait_at == 0) {
+		t->wait_at = clock_ms() + (uint64_t)tm_conf.wt_timer;
+		tm_stat(TM_ST_WAITING, 1);
+	}
+	tm_uac_answer(t, code, reply);
+}
+
+static void relay_ctx(struct ctx *ctx, struct tm_txn *t)
+{
+	struct sip_out out;
+	int err;
+
+	if (t->flags & TM_T_LOCAL) {
+		if (ctx->msg.status >= 200 && t->status < 200)
+			local_done(t, ctx->msg.status, ctx->msg.buf);
+		return;
+	}
+	err = sip_build_relayed_reply(ctx->pool, &ctx->msg, &ctx->edits, 0, STR_NULL, t->dest.proto != SIP_PROTO_UDP, &out);
+	if (err == 0)
+		err = tm_uas_send(t, ctx->msg.status, &out, NULL);
+	if (err < 0 && err != -EALREADY)
+		log_info("reply %u of transaction %08x not relayed: %s", ctx->msg.status, tm_hash_of(t), strerror(-err));
+}
+
+/* First line's reason phrase of a kept reply. */
+static struct str kept_reason(const struct tm_buf *buf)
+{
+	struct str line = str_of(buf->bytes, buf->len);
+	ptrdiff_t eol = str_find(line, STR_LIT("\r\n"));
+
+	/* "SIP/2.0 503 Reason" */
+	return eol > 12 ? str_sub(line, 12, (size_t)eol - 12) : STR_LIT("Service Unavailable");
+}
+
+static void add_challenges(struct strbuf *sb, const struct tm_buf *buf)
+{
+	struct str rest = str_of(buf->bytes, buf->len);
+	ptrdiff_t eol;
+
+	/* Field by field; a folded line goes with the field before it. */
+	bool taking = false;
+
+	while ((eol = str_find(rest, STR_LIT("\r\n"))) > 0) {
+		struct str line = str_sub(rest, 0, (size_t)eol + 2);
+
+		if (line.s[0] != ' ' && line.s[0] != '\t')
+			taking = str_istarts(line, STR_LIT("WWW-Authenticate")) || str_istarts(line, STR_LIT("Proxy-Authenticate"));
+		if (taking)
+			strbuf_add(sb, line);
+		rest = str_sub(rest, line.n, rest.n);
+	}
+}
+
+static bool is_challenge(unsigned status)
+{
+	return status == 401 || status == 407;
+}
+
+static unsigned count_challenges(const struct tm_txn *t)
+{
+	unsigned n = 0;
+
+	for (unsigned i = t->leg_first; i < t->n_branches; i++) {
+		const struct tm_branch *b = tm_branch_at(t, i);
+
+		if (b->reply && is_challenge(b->status) && !(b->flags & TM_B_SUPERSEDED))
+			n++;
+	}
+	return n;
+}
+
+static void relay_local(struct tm_txn *t, const struct tm_branch *b)
+{
+	char text[160];
+	int code = b->status;
+
+	if (t->canceled) {
+		(void)tm_uas_reply(t, NULL, 487, STR_LIT("Request Terminated"), STR_NULL);
+		return;
+	}
+	if (code == tm_conf.reply_408_code) {
+		/* noisy_ctimer 0: the caller gave up long ago when nothing ever answered. */
+		if (!tm_conf.noisy_ctimer && t->method == SIP_M_INVITE && t->n_branches == 1 && !(b->flags & TM_B_REPLIED)) {
+			t->wait_at = clock_ms() + (uint64_t)tm_conf.wt_timer;
+			t->state = TM_S_CONFIRMED;
+			tm_stat(TM_ST_WAITING, 1);
+			return;
+		}
+		(void)tm_uas_reply(t, NULL, code, tm_conf.reply_408_reason, STR_NULL);
+		return;
+	}
+	(void)tm_error_reply(-code, "TM", &code, text, sizeof(text));
+	(void)tm_uas_reply(t, NULL, code, str_lit(text), STR_NULL);
+}
+
+static void relay_winner(struct tm_txn *t, int w)
+{
+	const struct tm_branch *b = w >= 0 ? tm_branch_at(t, (unsigned)w) : NULL;
+	struct tm_buf *buf = b ? shm_ptr(b->reply) : NULL;
+
+	if (t->flags & TM_T_LOCAL) {
+		local_done(t, b ? b->status : 500, buf ? str_of(buf->bytes, buf->len) : STR_NULL);
+	} else if (!b) {
+		(void)tm_uas_reply(t, NULL, tm_conf.default_code, tm_conf.default_reason, STR_NULL);
+	} else if (!buf) {
+		relay_local(t, b);
+	} else if (is_challenge(b->status) && tm_conf.aggregate_challenges && count_challenges(t) > 1) {
+		struct strbuf sb;
+
+		strbuf_init_pool(&sb, tm_self.pool, 32768);
+		for (unsigned i = t->leg_first; i < t->n_branches; i++) {
+			const struct tm_branch *o = tm_branch_at(t, i);
+
+			if (o->reply && is_challenge(o->status) && !(o->flags & TM_B_SUPERSEDED))
+				add_challenges(&sb, shm_ptr(o->reply));
+		}
+		(void)tm_uas_reply(t, NULL, b->status, kept_reason(buf), strbuf_str(&sb));
+		pool_reset(tm_self.pool);
+	} else if (b->status == 503 && tm_conf.remap_503_500) {
+		/* RFC 3261, 16.7, 6: a 503 would make the caller avoid us, not the callee. */
+		(void)tm_uas_reply(t, NULL, 500, kept_reason(buf), STR_NULL);
+	} else {
+		(void)tm_uas_send(t, b->status, NULL, buf); /* its failure is logged there */
+	}
+}
+
+/* ---- when a branch has failed ---- */
+
+static struct str failure_name(const struct tm_txn *t, int w)
+{
+	const struct tm_buf *armed = shm_ptr(t->on_failure);
+
+	if (armed)
+		return str_of(armed->bytes, armed->len);
+	return w >= 0 ? tm_branch_text(tm_branch_at(t, (unsigned)w), TM_X_ON_FAILURE) : STR_NULL;
+}
+
+static struct ctx *failure_ctx(struct tm_txn *t, unsigned branch)
+{
+	const struct tm_branch *b = tm_branch_at(t, branch);
+	struct ctx *ctx = tm_txn_ctx(t);
+
+	if (!ctx)
+		return NULL;
+	ctx->txn = t;
+	ctx->txn_branch = (uint8_t)branch;
+	ctx->fail_status = b->status;
+	/* The URI is that of the time of relaying; the destination set is empty until the route fills it. */
+	ctx->main = (struct ctx_target){ .uri = str_dup(ctx->pool, tm_branch_text(tm_branch_at(t, 0), TM_X_URI)), .q = -1,
+		.listener = NET_LISTENER_NONE, .bflags = b->bflags };
+	ctx->mflags |= CTX_F_RURI_CONSUMED;
+	ctx->finished_arg = (void *)(uintptr_t)t->n_branches;
+	return ctx;
+}
+
+static void failure_done(struct ctx *ctx, int rc)
+{
+	struct tm_txn *t = ctx->txn;
+	unsigned before = (unsigned)(uintptr_t)ctx->finished_arg;
+	enum tm_after after = TM_MINE;
+
+	(void)rc; /* ignored in failure routes */
+	tm_ctx_store(ctx, t);
+	if ((ctx->mflags & CTX_F_DELAYED_ERROR) && t->status < 200)
+		(void)tm_reply_error(ctx);
+	ctx->txn = NULL;
+	ctx_free(ctx);
+	if (t->status < 200) {
+		if (t->n_branches > before) {
+			t->flags &= ~(uint32_t)TM_T_RAN_FAILURE;
+			after = tm_conclude(t);
+		} else {
+			relay_winner(t, t->winner);
+		}
+	}
+	if (after == TM_MINE)
+		tm_run_events(t);
+}
+
+enum tm_after tm_conclude(struct tm_txn *t)
+{
+	struct str name;
+	int w;
+
+	if (t->status >= 200 || t->state >= TM_S_ACCEPTED)
+		return TM_MINE;
+	for (unsigned i = t->leg_first; i < t->n_branches; i++)
+		if (!tm_branch_final(tm_branch_at(t, i)))
+			return TM_MINE;
+	w = tm_pick_winner(t);
+	name = failure_name(t, w);
+	if (w >= 0 && name.n && !(t->flags & (TM_T_RAN_FAILURE | TM_T_LOCAL)) && tm_self.hooks->has_route(CTX_FAILURE, name)) {
+		struct ctx *ctx = failure_ctx(t, (unsigned)w);
+
+		if (ctx) {
+			name = str_dup(ctx->pool, name);
+			t->flags |= TM_T_RAN_FAILURE;
+			t->winner = (uint8_t)w;
+			if (t->on_failure)
+				tm_ref_set(&t->on_failure, NULL);
+			ctx->finished = failure_done;
+			if (name.s && tm_self.hooks->run_route(ctx, CTX_FAILURE, name) == 0)
+				return TM_MOVED;
+			ctx->txn = NULL;
+			ctx_free(ctx);
+		} else {
+			log_error("no context for failure_route[%.*s]: the reply is relayed", STR_FMT(name));
+		}
+	}
+	relay_winner(t, w);
+	return TM_MINE;
+}
+
+static void branch_failure_done(struct ctx *ctx, int rc)
+{
+	struct tm_txn *t = ctx->txn;
+	enum tm_after after = TM_MINE;
+
+	(void)rc; /* ignored */
+	tm_ctx_store(ctx, t);
+	ctx->txn = NULL;
+	ctx_free(ctx);
+	after = tm_conclude(t);
+	if (after == TM_MINE)
+		tm_run_events(t);
+}
+
+/* A branch is final with 300 or more and its reply, if any, is kept. */
+static enum tm_after branch_failed(struct tm_txn *t, unsigned i)
+{
+	struct tm_branch *b = tm_branch_at(t, i);
+	struct str armed = tm_branch_text(b, TM_X_ON_BRANCH_FAILURE);
+
+	if (b->status >= 600 && b->status < 700 && !tm_conf.disable_6xx_block && !(t->flags & TM_T_DISABLE_6XX))
+		tm_cancel_branches(t, STR_NULL, i);
+	if (armed.n && !(b->flags & TM_B_BF_RAN) && !(t->flags & TM_T_LOCAL) && t->status < 200) {
+		struct ctx *ctx = failure_ctx(t, i);
+		struct str name;
+
+		b->flags |= TM_B_BF_RAN;
+		if (ctx && pool_printf(ctx->pool, &name, "tm:branch-failure:%.*s", STR_FMT(armed)) == 0) {
+			ctx->main.uri = str_dup(ctx->pool, tm_branch_text(b, TM_X_URI));
+			ctx->finished = branch_failure_done;
+			if (tm_self.hooks->run_route(ctx, CTX_EVENT, name) == 0)
+				return TM_MOVED;
+		}
+		if (ctx) {
+			ctx->txn = NULL;
+			ctx_free(ctx);
+		}
+	}
+	return tm_conclude(t);
+}
+
+enum tm_after tm_branch_fake(struct tm_txn *t, unsigned i, uint16_t status)
+{
+	struct tm_branch *b = tm_branch_at(t, i);
+	struct tm_step s;
+
+	if (!b || tm_branch_final(b))
+		return TM_MINE;
+	s = tm_fsm_step(b->machine, b->state, status == 477 ? TM_EV_SEND_FAILED : TM_EV_GIVE_UP);
+	if (!(s.actions & TM_A_FAKE))
+		return TM_MINE;
+	b->state = s.next;
+	b->status = status;
+	b->flags |= TM_B_FAKED;
+	b->retr_at = b->fr_at = 0;
+	/* An address that does not answer at all: the next one of the same name (RFC 3263, 4.3). */
+	if (!(b->flags & TM_B_REPLIED) && !t->canceled && !(t->flags & TM_T_DISABLE_FAILOVER) && tm_branch_failover(t, i))
+		return TM_MINE;
+	return branch_failed(t, i);
+}
+
+/* ---- a reply ---- */
+
+static enum tm_after absorb(struct ctx *ctx)
+{
+	ctx->txn = NULL;
+	ctx_free(ctx);
+	return TM_MINE;
+}
+
+static void keep_reply(struct ctx *ctx, struct tm_txn *t, struct tm_branch *b)
+{
+	struct sip_out out;
+	struct tm_buf *buf = NULL;
+
+	if (sip_build_relayed_reply(ctx->pool, &ctx->msg, &ctx->edits, 0, STR_NULL, t->dest.proto != SIP_PROTO_UDP, &out) == 0)
+		buf = tm_buf_of(&out, ctx->msg.status);
+	if (buf)
+		tm_ref_set(&b->reply, buf);
+	else
+		log_error("reply %u of transaction %08x cannot be kept", ctx->msg.status, tm_hash_of(t));
+}
+
+static enum tm_after final_failure(struct ctx *ctx, struct tm_txn *t, unsigned i)
+{
+	struct tm_branch *b = tm_branch_at(t, i);
+	uint16_t status = ctx->msg.status;
+	bool only = t->leg_first == i && t->n_branches == i + 1u;
+
+	if (tm_wants_failover(t, status) && b->alts && tm_branch_failover(t, i))
+		return absorb(ctx);
+	/* The fast path: nobody else to wait for, nobody to ask. */
+	if (only && t->status < 200 && !(status == 503 && tm_conf.remap_503_500) && !failure_name(t, (int)i).n &&
+	    !tm_branch_text(b, TM_X_ON_BRANCH_FAILURE).n) {
+		relay_ctx(ctx, t);
+		return absorb(ctx);
+	}
+	keep_reply(ctx, t, b);
+	(void)absorb(ctx);
+	return branch_failed(t, i);
+}
+
+static enum tm_after reply_pass(struct ctx *ctx, struct tm_txn *t, unsigned i, bool drop)
+{
+	struct tm_branch *b = tm_branch_at(t, i);
+	uint16_t status = ctx->msg.status;
+
+	b->status = status;
+	if (status < 200) {
+		b->state = TM_S_PROCEEDING;
+		if (!drop && status > 100 && t->status < 200)
+			relay_ctx(ctx, t);
+		return absorb(ctx);
+	}
+	b->fr_at = 0;
+	if (status < 300) {
+		b->state = b->machine == TM_UAC_INVITE ? TM_S_ACCEPTED : TM_S_COMPLETED;
+		relay_ctx(ctx, t);
+		if (t->method == SIP_M_INVITE)
+			tm_cancel_branches(t, STR_LIT("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"), i);
+		return absorb(ctx);
+	}
+	b->state = TM_S_COMPLETED;
+	return final_failure(ctx, t, i);
+}
+
+static void onreply_done(struct ctx *ctx, int rc)
+{
+	struct tm_txn *t = ctx->txn;
+	bool drop = (ctx->mflags & CTX_F_DROP) != 0;
+
+	(void)rc; /* ignored in named reply routes */
+	tm_ctx_store(ctx, t);
+	if (ctx->on_failure.n) {
+		struct tm_buf *name = tm_buf_new(ctx->on_failure, 0);
+
+		if (name)
+			tm_ref_set(&t->on_failure, name);
+	}
+	if (reply_pass(ctx, t, ctx->txn_branch, drop) == TM_MINE)
+		tm_run_events(t);
+}
+
+enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
+{
+	struct tm_branch *b = tm_branch_at(t, i);
+	const struct sip_cseq *cseq = sip_msg_cseq(&ctx->msg);
+	uint16_t status = ctx->msg.status;
+	uint64_t now = clock_ms();
+	struct tm_step s;
+	struct str name;
+
+	if (!b || !cseq || status < 100 || status > 699)
+		return absorb(ctx);
+	tm_stat(TM_ST_RPL_RECEIVED, 1);
+	if (cseq->method == SIP_M_CANCEL && t->method == SIP_M_INVITE) {
+		if (status >= 200)
+			b->cancel_retr_at = 0;
+		return absorb(ctx);
+	}
+	if ((uint32_t)cseq->method != t->method || cseq->number != t->cseq)
+		return absorb(ctx);
+	s = tm_fsm_step(b->machine, b->state, status < 200 ? TM_EV_RX_1XX : status < 300 ? TM_EV_RX_2XX : TM_EV_RX_FINAL);
+	if (s.actions & TM_A_ACK) {
+		const struct sip_hdr *to = sip_msg_hdr(&ctx->msg, SIP_H_TO);
+
+		if (to && !(t->flags & TM_T_NO_AUTO_ACK))
+			tm_branch_ack(b, to->value);
+	}
+	if (s.actions & TM_A_STOP_RETRANSMIT)
+		b->retr_at = 0;
+	if ((s.actions & TM_A_ARM_INVITE) && !(b->flags & TM_B_CANCEL_SENT) &&
+	    (tm_conf.restart_fr_on_each_reply || !(b->flags & TM_B_REPLIED) || (status >= 180 && status > b->status)))
+		tm_branch_arm_fr(t, b, true, now);
+	if (!(s.actions & TM_A_PASS)) {
+		b->state = s.next;
+		return absorb(ctx);
+	}
+	b->flags |= TM_B_REPLIED;
+	if (status < 200 && (b->flags & TM_B_CANCEL_WANTED)) {
+		b->state = TM_S_PROCEEDING;
+		tm_cancel_branch(t, b, STR_NULL);
+	}
+	name = tm_branch_text(b, TM_X_ON_REPLY);
+	if (UNLIKELY(name.n)) {
+		tm_ctx_load(ctx, t);
+		ctx->txn = t;
+		ctx->txn_branch = (uint8_t)i;
+		ctx->main.bflags = b->bflags;
+		ctx->finished = onreply_done;
+		if (tm_self.hooks->run_route(ctx, CTX_TM_REPLY, name) == 0)
+			return TM_MOVED;
+		ctx->finished = NULL;
+	}
+	return reply_pass(ctx, t, i, false);
+}
+
+struct label_key {
+	uint64_t label;
+};
+
+static bool match_label(const struct tm_txn *t, const void *arg)
+{
+	return t->label == ((const struct label_key *)arg)->label;
+}
+
+bool tm_rx_reply(struct ctx *ctx)
+{
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+	struct label_key key;
+	struct tm_txn *t = NULL;
+	struct tm_event *ev;
+	enum tm_found found;
+	unsigned branch;
+	uint32_t hash;
+
+	if (!via || !tm_branch_id_parse(via->branch, &hash, &key.label, &branch) || branch >= TM_BRANCHES_MAX)
+		return false;
+	found = tm_find(hash, match_label, &key, TM_TAKE_CLAIM, 0, NULL, &t, NULL);
+	if (found == TM_BUSY) {
+		/* Its route runs or waits elsewhere: leave the bytes there. It may have become free meanwhile. */
+		ev = tm_event_new(TM_IN_REPLY, (uint8_t)branch, ctx->msg.buf, &ctx->rx);
+		found = tm_find(hash, match_label, &key, TM_TAKE_CLAIM, 0, ev, &t, NULL);
+		if (found != TM_BUSY)
+			shm_free(ev);
+	}
+	if (found == TM_ABSENT)
+		return false;
+	if (found == TM_BUSY) {
+		ctx_free(ctx);
+		return true;
+	}
+	ctx->txn = t;
+	ctx->txn_branch = (uint8_t)branch;
+	if (tm_reply_event(ctx, t, branch) == TM_MINE)
+		tm_run_events(t);
+	return true;
+}
+
+struct ctx *tm_reply_ctx(struct ctx *ctx)
+{
+	const struct tm_txn *t = ctx->txn;
+	const struct tm_branch *b = t ? tm_branch_at(t, ctx->txn_branch) : NULL;
+	const struct tm_buf *buf = b ? shm_ptr(b->reply) : NULL;
+
+	return buf ? ctx_from_bytes(str_of(buf->bytes, buf->len), &t->rx) : NULL;
+}
+
+/* ---- a transport failed after the bytes were queued ---- */
+
+void tm_send_failed(const struct tx_dest *dest, struct str bytes, int err)
+{
+	ptrdiff_t eol = str_find(bytes, STR_LIT("\r\n")), at;
+	struct label_key key;
+	struct tm_txn *t = NULL;
+	struct tm_event *ev;
+	struct str id;
+	unsigned branch;
+	uint32_t hash;
+
+	(void)dest, (void)err; /* whichever way it failed, the branch is lost */
+	if (eol < 0 || str_starts(bytes, STR_LIT("SIP/2.0 ")) || str_starts(bytes, STR_LIT("ACK ")) || str_starts(bytes, STR_LIT("CANCEL ")))
+		return;
+	bytes = str_sub(bytes, (size_t)eol, 512);
+	at = str_find(bytes, STR_LIT(";branch="));
+	if (at < 0)
+		return;
+	id = str_sub(bytes, (size_t)at + 8, 35);
+	if (!tm_branch_id_parse(id, &hash, &key.label, &branch))
+		return;
+	ev = tm_event_new(TM_IN_SEND_FAILED, (uint8_t)branch, STR_NULL, NULL);
+	if (!ev)
+		return;
+	switch (tm_find(hash, match_label, &key, TM_TAKE_CLAIM, 0, ev, &t, NULL)) {
+	case TM_CLAIMED:
+		shm_free(ev);
+		if (tm_branch_fake(t, branch, 477) == TM_MINE)
+			tm_run_events(t);
+		break;
+	case TM_BUSY:
+		break; /* it is in the inbox */
+	case TM_ABSENT:
+	case TM_EXISTS:
+		shm_free(ev);
+		break;
+	}
+}

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests of our own. Any process may start one: a worker sends it, and the answer, which may reach any worker, is brought back to
+ * the process that asked, by its ring. The callback stays in that process in a table of waiting callers; shared memory holds
+ * only its number. A caller that died is not missed: its slot's next process knows the number no more.
+ *
+ * Left out: INVITE (its 2xx would have to be acknowledged end to end); it is refused.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/rng.h"
+#include "core/base/strbuf.h"
+#include "core/event/doorbell.h"
+#include "core/tm/tm_priv.h"
+#include "shm/slot.h"
+
+#define WAITING_MAX 4096u
+
+enum uac_op { UAC_START = 1, UAC_ANSWER, UAC_KICK };
+
+struct uac_head { /* of a ring message; texts follow in this order */
+	uint32_t op, slot, id, cseq, fr_ms;
+	int32_t code;
+	uint16_t listener, pad;
+	uint32_t hash;
+	uint64_t label;
+	uint32_t method, ruri, next_hop, headers, body, callid; /* lengths */
+};
+
+static struct {
+	struct { tm_uac_fn *fn; void *arg; uint32_t gen; bool used; } w[WAITING_MAX];
+	unsigned next;
+} waiting;
+
+struct uac_work { /* heap: a request on its way out */
+	struct ctx *ctx;
+	uint32_t slot, id, fr_ms;
+	uint16_t listener;
+	struct str next_hop; /* in ctx's pool */
+};
+
+/* ---- callers that wait ---- */
+
+static uint32_t wait_add(tm_uac_fn *fn, void *arg)
+{
+	for (unsigned k = 0; k < WAITING_MAX; k++) {
+		unsigned i = (waiting.next + k) % WAITING_MAX;
+
+		if (waiting.w[i].used)
+			continue;
+		waiting.next = i + 1;
+		waiting.w[i].used = true;
+		waiting.w[i].fn = fn;
+		waiting.w[i].arg = arg;
+		waiting.w[i].gen = (uint32_t)rng_u64() & 0xfffff;
+		return waiting.w[i].gen << 12 | i;
+	}
+	return 0xffffffffu;
+}
+
+static void deliver(uint32_t id, int code, struct str reply)
+{
+	unsigned i = id & (WAITING_MAX - 1);
+	struct ctx *ctx = NULL;
+	struct rx_info rx = { .proto = SIP_PROTO_UDP };
+
+	if (!waiting.w[i].used || waiting.w[i].gen != id >> 12)
+		return;
+	waiting.w[i].used = false;
+	if (!waiting.w[i].fn)
+		return;
+	if (reply.n)
+		ctx = ctx_from_bytes(reply, &rx);
+	waiting.w[i].fn(waiting.w[i].arg, code, ctx ? &ctx->msg : NULL);
+	if (ctx)
+		ctx_free(ctx);
+}
+
+static void answer_to(uint32_t slot, uint32_t id, int code, struct str reply)
+{
+	struct uac_head h = { .op = UAC_ANSWER, .id = id, .code = code };
+	struct iovec iov[2] = { { &h, sizeof(h) }, { (void *)(uintptr_t)reply.s, reply.n } };
+
+	if ((int)slot == shm_slot_self())
+		deliver(id, code, reply);
+	else if (doorbell_send(slot, DOORBELL_TM_EVENT, iov, 2) < 0)
+		log_info("answer %d for process %u cannot be handed over", code, slot);
+}
+
+void tm_uac_answer(struct tm_txn *t, int code, struct str reply)
+{
+	answer_to(t->uac_slot, t->uac_id, code, reply);
+}
+
+/* ---- sending, in a worker ---- */
+
+static void work_fail(struct uac_work *w, int code)
+{
+	answer_to(w->slot, w->id, code, STR_NULL);
+	ctx_free(w->ctx);
+	free(w);
+}
+
+static void work_send(struct uac_work *w, const struct resolve_answer *a)
+{
+	struct ctx *ctx = w->ctx;
+	struct tm_new_branch nb = { .target = &ctx->main, .edits = &ctx->edits, .answer = a, .keep_via1 = true };
+	struct tm_branch *b;
+	struct tm_txn *t;
+	int i;
+
+	if (w->listener != NET_LISTENER_NONE)
+		ctx->main.listener = w->listener;
+	t = tm_txn_local(ctx, w->slot, w->id);
+	if (!t) {
+		work_fail(w, 500);
+		return;
+	}
+	t->fr_ms = w->fr_ms;
+	ctx->txn = t;
+	i = tm_branch_add(ctx, t, &nb);
+	b = i >= 0 ? tm_branch_at(t, (unsigned)i) : NULL;
+	if (!b || tm_branch_send(t, b) < 0) {
+		ctx->txn = NULL;
+		tm_txn_destroy(t);
+		work_fail(w, i == -478 ? 478 : 477);
+		return;
+	}
+	tm_branch_arm_fr(t, b, false, clock_ms());
+	if (b->dest.proto == SIP_PROTO_UDP) {
+		b->retr_ms = (uint16_t)tm_t1(t);
+		b->retr_at = clock_ms() + b->retr_ms;
+	}
+	tm_stat(TM_ST_LOCAL, 1);
+	tm_let_go(ctx);
+	ctx_free(ctx);
+	free(w);
+}
+
+static void work_resolved(void *arg, int err, const struct resolve_answer *answer)
+{
+	if (err < 0 || answer->n == 0)
+		work_fail(arg, 478);
+	else
+		work_send(arg, answer);
+}
+
+static void work_resolve(struct uac_work *w)
+{
+	struct resolve_query q = { 0 };
+	struct resolve_answer a;
+	struct str hop = w->next_hop.n && !w->ctx->main.dst_uri.n ? w->next_hop : out_next_hop(w->ctx, &w->ctx->main);
+	int err = out_query(hop, SIP_PROTO_NONE, &q);
+
+	if (err == 0)
+		err = resolve_now(&q, &a);
+	if (err == 0 && a.n)
+		work_send(w, &a);
+	else if (err != -EAGAIN || resolve_ask(&q, work_resolved, w) < 0)
+		work_fail(w, 478);
+}
+
+static void local_request_done(struct ctx *ctx, int rc)
+{
+	struct uac_work *w = ctx->finished_arg;
+
+	(void)rc; /* the event route may change the request, not refuse it */
+	ctx->finished_arg = NULL;
+	work_resolve(w);
+}
+
+static bool has_field(struct str headers, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (str_istarts(headers, str_of(name + 2, n - 2)))
+		return true;
+	return str_ifind(headers, str_lit(name)) >= 0;
+}
+
+/* Writes the request. Returns 0 or diag_set(). */
+static int write_request(const struct tm_uac_req *req, struct strbuf *sb, struct diag *reterr)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	if (!has_field(req->headers, "\r\nFrom:") && !has_field(req->headers, "\r\nf:"))
+		return diag_set(reterr, 0, "no From among the headers");
+	if (!has_field(req->headers, "\r\nTo:") && !has_field(req->headers, "\r\nt:"))
+		return diag_set(reterr, 0, "no To among the headers");
+	strbuf_printf(sb, "%.*s %.*s SIP/2.0\r\n", STR_FMT(req->method), STR_FMT(req->ruri));
+	strbuf_add(sb, req->headers);
+	if (req->headers.n && !str_ends(req->headers, STR_LIT("\r\n")))
+		strbuf_add_lit(sb, "\r\n");
+	if (!has_field(req->headers, "\r\nCall-ID:")) {
+		strbuf_add_lit(sb, "Call-ID: ");
+		if (req->callid.n) {
+			strbuf_add(sb, req->callid);
+		} else {
+			uint64_t r[2] = { rng_u64(), rng_u64() };
+
+			for (unsigned i = 0; i < 32; i++)
+				strbuf_add_char(sb, hex[(r[i / 16] >> (4 * (i % 16))) & 15]);
+		}
+		strbuf_add_lit(sb, "\r\n");
+	}
+	if (!has_field(req->headers, "\r\nCSeq:"))
+		strbuf_printf(sb, "CSeq: %u %.*s\r\n", req->cseq ? req->cseq : 10, STR_FMT(req->method));
+	if (!has_field(req->headers, "\r\nMax-Forwards:"))
+		strbuf_add_lit(sb, "Max-Forwards: 70\r\n");
+	strbuf_printf(sb, "Content-Length: %zu\r\n\r\n", req->body.n);
+	strbuf_add(sb, req->body);
+	if (strbuf_err(sb) < 0)
+		return diag_err(reterr, -EMSGSIZE, 0, "request too long");
+	return 0;
+}
+
+static int start_here(const struct tm_uac_req *req, uint32_t slot, uint32_t id, struct diag *reterr)
+{
+	struct rx_info rx = { .proto = SIP_PROTO_NONE, .listener = NET_LISTENER_NONE, .rx_us = clock_now_us(), .wall_s = clock_wall_s() };
+	struct uac_work *w = calloc(1, sizeof(*w));
+	struct strbuf sb;
+	int err = -ENOMEM;
+
+	strbuf_init(&sb, 65535);
+	if (!w)
+		goto fail;
+	err = write_request(req, &sb, reterr);
+	if (err < 0)
+		goto fail;
+	w->ctx = ctx_from_bytes(strbuf_str(&sb), &rx);
+	if (!w->ctx) {
+		err = diag_set(reterr, 0, "the request cannot be parsed");
+		goto fail;
+	}
+	strbuf_done(&sb);
+	w->ctx->mflags |= CTX_F_NO_REPLY;
+	w->slot = slot;
+	w->id = id;
+	w->fr_ms = req->fr_ms;
+	w->listener = req->listener;
+	w->next_hop = req->next_hop.n ? str_dup(w->ctx->pool, req->next_hop) : STR_NULL;
+	if (tm_self.hooks->has_route(CTX_EVENT, STR_LIT("tm:local-request"))) {
+		w->ctx->finished = local_request_done;
+		w->ctx->finished_arg = w;
+		if (tm_self.hooks->run_route(w->ctx, CTX_EVENT, STR_LIT("tm:local-request")) == 0)
+			return 0;
+		w->ctx->finished = NULL;
+	}
+	work_resolve(w);
+	return 0;
+fail:
+	strbuf_done(&sb);
+	free(w);
+	return err;
+}
+
+/* ---- between processes ---- */
+
+static unsigned some_worker(void)
+{
+	unsigned from = rng_below(SHM_SLOTS_MAX);
+
+	for (unsigned k = 0; k < SHM_SLOTS_MAX; k++) {
+		struct shm_slot_info info;
+		unsigned i = (from + k) % SHM_SLOTS_MAX;
+
+		if (shm_slot_info(i, &info) == 0 && info.kind == SHM_SLOT_WORKER && info.state == SHM_SLOT_ACTIVE)
+			return i;
+	}
+	return 0;
+}
+
+static bool here_is_worker(void)
+{
+	struct shm_slot_info info;
+	int self = shm_slot_self();
+
+	return self >= 0 && shm_slot_info((unsigned)self, &info) == 0 && info.kind != SHM_SLOT_RPCD && info.kind != SHM_SLOT_SUPERVISOR;
+}
+
+int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void *arg, struct diag *reterr)
+{
+	struct uac_head h = { .op = UAC_START, .cseq = req->cseq, .fr_ms = req->fr_ms, .listener = req->listener };
+	struct iovec iov[7];
+	unsigned worker;
+	int err;
+
+	if (str_eq(req->method, STR_LIT("INVITE")) || str_eq(req->method, STR_LIT("ACK")) || str_eq(req->method, STR_LIT("CANCEL")))
+		return diag_err(reterr, -ENOTSUP, 0, "%.*s cannot be sent from here", STR_FMT(req->method));
+	h.slot = (uint32_t)shm_slot_self();
+	h.id = wait_add(done, arg);
+	if (h.id == 0xffffffffu)
+		return diag_err(reterr, -EBUSY, 0, "too many requests of our own are waiting");
+	if (here_is_worker()) {
+		err = start_here(req, h.slot, h.id, reterr);
+	} else {
+		struct str t[6] = { req->method, req->ruri, req->next_hop, req->headers, req->body, req->callid };
+		uint32_t *len[6] = { &h.method, &h.ruri, &h.next_hop, &h.headers, &h.body, &h.callid };
+
+		iov[0] = (struct iovec){ &h, sizeof(h) };
+		for (unsigned i = 0; i < 6; i++) {
+			*len[i] = (uint32_t)t[i].n;
+			iov[i + 1] = (struct iovec){ (void *)(uintptr_t)t[i].s, t[i].n };
+		}
+		worker = some_worker();
+		err = worker ? doorbell_send(worker, DOORBELL_TM_EVENT, iov, 7) : -ESRCH;
+		if (err < 0)
+			(void)diag_err(reterr, err, 0, "no worker takes it");
+	}
+	if (err < 0)
+		waiting.w[h.id & (WAITING_MAX - 1)].used = false;
+	return err < 0 ? err : 0;
+}
+
+void tm_kick(uint32_t hash, uint64_t label)
+{
+	struct uac_head h = { .op = UAC_KICK, .hash = hash, .label = label };
+	struct iovec iov = { &h, sizeof(h) };
+	unsigned worker = some_worker();
+
+	if (!worker || doorbell_send(worker, DOORBELL_TM_EVENT, &iov, 1) < 0)
+		log_info("no worker takes the event of transaction %08x: its next timer does", hash);
+}
+
+bool tm_in_worker(void)
+{
+	return here_is_worker();
+}
+
+static bool match_label(const struct tm_txn *t, const void *arg)
+{
+	return t->label == ((const struct uac_head *)arg)->label;
+}
+
+static void on_ring(unsigned from, const void *data, size_t len)
+{
+	struct uac_head h;
+	struct str rest, t[6];
+	struct diag why = { 0 };
+	struct tm_txn *txn = NULL;
+
+	if (len < sizeof(h))
+		return;
+	memcpy(&h, data, sizeof(h));
+	rest = str_of((const char *)data + sizeof(h), len - sizeof(h));
+	switch (h.op) {
+	case UAC_ANSWER:
+		deliver(h.id, h.code, rest);
+		return;
+	case UAC_KICK:
+		if (tm_find(h.hash, match_label, &h, TM_TAKE_CLAIM, 0, NULL, &txn, NULL) == TM_CLAIMED)
+			tm_run_events(txn);
+		return;
+	case UAC_START: {
+		uint32_t n[6] = { h.method, h.ruri, h.next_hop, h.headers, h.body, h.callid };
+
+		for (unsigned i = 0; i < 6; i++) {
+			if (n[i] > rest.n)
+				return;
+			t[i] = str_sub(rest, 0, n[i]);
+			rest = str_sub(rest, n[i], rest.n);
+		}
+		if (start_here(&(struct tm_uac_req){ .method = t[0], .ruri = t[1], .next_hop = t[2], .headers = t[3], .body = t[4],
+				       .callid = t[5], .listener = h.listener, .cseq = h.cseq, .fr_ms = h.fr_ms }, h.slot, h.id, &why) < 0) {
+			log_info("request of process %u not sent: %s", from, why.text);
+			answer_to(h.slot, h.id, 400, STR_NULL);
+		}
+		return;
+	}
+	default:
+		return;
+	}
+}
+
+int tm_uac_init(void)
+{
+	doorbell_handle(DOORBELL_TM_EVENT, on_ring);
+	return 0;
+}
+
+int tm_uac_worker_init(struct loop *loop)
+{
+	/* The handler table is per process and inherited; a slot taken over must not answer for its predecessor. */
+	memset(&waiting, 0, sizeof(waiting));
+	return loop ? 0 : -EINVAL;
+}
