@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The commands of the language that are no flow control (core-functions.md, sections 2 to 5): one table, one row per name and
- * argument count, registered as functions of module "core". Aliases are rows of their own.
+ * argument count, registered as functions of module "core". Other spellings are the grammar's business (core/script/commands.def).
  */
 #include "core/route/route_priv.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include "core/base/log.h"
-#include "core/base/num.h"
 #include "core/script/func.h"
 #include "core/tm/tm.h"
 #include "core/transport/conn.h"
@@ -105,28 +102,15 @@ static int cmd_forward_tls(struct ctx *ctx, const union script_arg *a, unsigned 
 	return forward_as(ctx, a, n, SIP_PROTO_TLS);
 }
 
-/* The listener must be there when the script is loaded: a wrong one is a mistake to be told at once. */
-static int fix_socket(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
-{
-	const struct net_listener *l = net_listener_find(text);
-	uint16_t *p;
-
-	(void)index; /* there is one parameter */
-	if (!l)
-		return diag_set(reterr, 0, "nothing listens on \"%.*s\"", STR_FMT(text));
-	p = pool_alloc(pool, sizeof(*p));
-	if (!p)
-		return diag_err(reterr, -ENOMEM, 0, "out of memory");
-	*p = l->index;
-	*ret_p = p;
-	return 0;
-}
-
 static int cmd_force_send_socket(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	if (n != 1)
+	const struct net_listener *l = n == 1 ? net_listener_find(a[0].s) : NULL;
+
+	if (!l) {
+		log_error("force_send_socket: nothing listens on %.*s", STR_FMT(a[0].s));
 		return -1;
-	ctx->main.listener = *(const uint16_t *)a[0].p;
+	}
+	ctx->main.listener = l->index;
 	return 1;
 }
 
@@ -163,7 +147,7 @@ FLAG_CMD(rpl_close, CTX_F_RPL_CLOSE)
 static int cmd_tcp_alias(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
-	int64_t port = n ? a[0].i : via && via->port ? via->port : 5060;
+	int64_t port = n && a[0].i ? a[0].i : via && via->port ? via->port : 5060;
 
 	if (ctx->rx.conn_id == 0)
 		return 1; /* nothing to alias on datagrams */
@@ -174,33 +158,16 @@ static int cmd_tcp_alias(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 /* ---- flags ---- */
 
-static int fix_flag(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+static uint32_t flag_bit(int64_t n)
 {
-	uint32_t n, *p;
-	int named;
-
-	(void)index; /* there is one parameter */
-	if (num_u32(text, &n) < 0) {
-		named = script_flag_find(text);
-		if (named < 0)
-			return diag_set(reterr, 0, "no flag is declared as \"%.*s\"", STR_FMT(text));
-		n = (uint32_t)named;
-	}
-	if (n > 31)
-		return diag_set(reterr, 0, "flag %u is out of range 0-31", n);
-	p = pool_alloc(pool, sizeof(*p));
-	if (!p)
-		return diag_err(reterr, -ENOMEM, 0, "out of memory");
-	*p = (uint32_t)1 << n;
-	*ret_p = p;
-	return 0;
+	return n >= 0 && n <= 31 ? (uint32_t)1 << n : 0; /* the compiler refuses others */
 }
 
 static int cmd_setflag(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	if (n != 1)
 		return -1;
-	ctx->flags |= *(const uint32_t *)a[0].p;
+	ctx->flags |= flag_bit(a[0].i);
 	return 1;
 }
 
@@ -208,13 +175,13 @@ static int cmd_resetflag(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	if (n != 1)
 		return -1;
-	ctx->flags &= ~*(const uint32_t *)a[0].p;
+	ctx->flags &= ~flag_bit(a[0].i);
 	return 1;
 }
 
 static int cmd_isflagset(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	return n == 1 && (ctx->flags & *(const uint32_t *)a[0].p) ? 1 : -1;
+	return n == 1 && (ctx->flags & flag_bit(a[0].i)) ? 1 : -1;
 }
 
 /* ---- log ---- */
@@ -222,9 +189,8 @@ static int cmd_isflagset(struct ctx *ctx, const union script_arg *a, unsigned n)
 static int cmd_log(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct str line;
-	int level = n > 1 ? (int)a[0].i : log_level() + 1;
+	int level = (int)a[0].i;
 
-	/* Without a level it is for whoever raises debug by one: the default is "debug" + 1, as in the reference. */
 	if (log_on(level) && pool_printf(ctx->pool, &line, "<script>: %.*s", STR_FMT(a[n - 1].s)) == 0)
 		log_text(level, -1, line);
 	return 1;
@@ -241,21 +207,19 @@ static int cmd_error(struct ctx *ctx, const union script_arg *a, unsigned n)
 #define NONE(name_, fn_, kinds_)  { .name = name_, .fn = fn_, .n_params = 0, .kinds = kinds_ }
 #define STR1(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_STR }, .kinds = ON_ROUTED }
 #define INT1(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_INT }, .kinds = ON_ROUTED }
-#define FLAG(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_FIX }, .fixup = fix_flag, .kinds = ON_ANY }
+#define FLAG(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_INT }, .kinds = ON_ANY }
 #define FORWARD(name_, fn_) \
-	{ .name = name_, .fn = fn_, .n_params = 0, .kinds = ON_ROUTED, .may_suspend = true }, \
-	{ .name = name_, .fn = fn_, .n_params = 1, .param = { SP_STR }, .kinds = ON_ROUTED, .may_suspend = true }, \
 	{ .name = name_, .fn = fn_, .n_params = 2, .param = { SP_STR, SP_INT }, .kinds = ON_ROUTED, .may_suspend = true }
 
 static const struct script_func cmds[] = {
-	STR1("rewriteuri", cmd_uri), STR1("seturi", cmd_uri),
+	STR1("rewriteuri", cmd_uri),
 	NONE("revert_uri", cmd_revert, ON_ROUTED),
-	STR1("rewritehost", cmd_host), STR1("sethost", cmd_host), STR1("seth", cmd_host),
-	STR1("rewritehostport", cmd_hostport), STR1("sethostport", cmd_hostport), STR1("sethp", cmd_hostport),
-	STR1("rewritehostporttrans", cmd_hostporttrans), STR1("sethostporttrans", cmd_hostporttrans), STR1("sethpt", cmd_hostporttrans),
-	STR1("rewriteport", cmd_port), STR1("setport", cmd_port), STR1("setp", cmd_port),
-	STR1("rewriteuser", cmd_user), STR1("setuser", cmd_user), STR1("setu", cmd_user),
-	STR1("rewriteuserpass", cmd_userpass), STR1("setuserpass", cmd_userpass), STR1("setup", cmd_userpass),
+	STR1("rewritehost", cmd_host),
+	STR1("rewritehostport", cmd_hostport),
+	STR1("rewritehostporttrans", cmd_hostporttrans),
+	STR1("rewriteport", cmd_port),
+	STR1("rewriteuser", cmd_user),
+	STR1("rewriteuserpass", cmd_userpass),
 	STR1("prefix", cmd_prefix),
 	INT1("strip", cmd_strip), INT1("strip_tail", cmd_strip_tail),
 	NONE("userphone", cmd_userphone, ON_ROUTED),
@@ -263,16 +227,14 @@ static const struct script_func cmds[] = {
 	NONE("remove_branch", cmd_remove_branch, ON_ROUTED), INT1("remove_branch", cmd_remove_branch),
 	FORWARD("forward", cmd_forward), FORWARD("forward_udp", cmd_forward_udp), FORWARD("forward_tcp", cmd_forward_tcp),
 	FORWARD("forward_tls", cmd_forward_tls),
-	{ .name = "force_send_socket", .fn = cmd_force_send_socket, .n_params = 1, .param = { SP_FIX }, .fixup = fix_socket, .kinds = ON_ROUTED },
+	STR1("force_send_socket", cmd_force_send_socket),
 	STR1("set_advertised_address", cmd_adv_address), INT1("set_advertised_port", cmd_adv_port),
-	NONE("force_rport", cmd_force_rport, ON_ROUTED), NONE("add_rport", cmd_force_rport, ON_ROUTED),
+	NONE("force_rport", cmd_force_rport, ON_ROUTED),
 	NONE("add_local_rport", cmd_local_rport, ON_ROUTED),
 	NONE("force_tcp_alias", cmd_tcp_alias, ON_ROUTED), INT1("force_tcp_alias", cmd_tcp_alias),
-	NONE("add_tcp_alias", cmd_tcp_alias, ON_ROUTED), INT1("add_tcp_alias", cmd_tcp_alias),
 	NONE("set_forward_no_connect", cmd_fwd_no_connect, ON_ANY), NONE("set_reply_no_connect", cmd_rpl_no_connect, ON_ANY),
 	NONE("set_forward_close", cmd_fwd_close, ON_ANY), NONE("set_reply_close", cmd_rpl_close, ON_ANY),
 	FLAG("setflag", cmd_setflag), FLAG("resetflag", cmd_resetflag), FLAG("isflagset", cmd_isflagset),
-	{ .name = "log", .fn = cmd_log, .n_params = 1, .param = { SP_STR }, .kinds = ON_ANY },
 	{ .name = "log", .fn = cmd_log, .n_params = 2, .param = { SP_INT, SP_STR }, .kinds = ON_ANY },
 	{ .name = "error", .fn = cmd_error, .n_params = 2, .param = { SP_STR, SP_STR }, .kinds = ON_ROUTED },
 	{ .name = NULL },

@@ -121,6 +121,8 @@ int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_prot
 	if (err != -EAGAIN)
 		return to_code(ctx, err < 0 ? err : send_to(ctx, &a));
 	ticket = ctx_park(ctx, 10000, -478);
+	if (!ticket)
+		return to_code(ctx, -EHOSTUNREACH);
 	err = resolve_ask(&q, resolved, (void *)(uintptr_t)ticket);
 	if (err < 0) {
 		/* The wait is on: it ends through the loop like any other, in the next turn or at the latest with its deadline. */

@@ -25,7 +25,7 @@ static struct {
 	route_ack_filter_fn *ack_filter;
 	struct pool *pool;
 	struct fmt *log_prefix;
-	uint32_t msg_no;
+
 } self;
 
 void route_ack_filter(route_ack_filter_fn *fn)
@@ -246,7 +246,6 @@ static void receive(struct ctx *ctx)
 	struct diag why = { 0 };
 	int route;
 
-	ctx->msg_no = ++self.msg_no;
 	if (sip_msg_parse(ctx->pool, ctx->msg.buf, &ctx->msg, &why) < 0) {
 		refuse(ctx, &why);
 		return;

@@ -20,8 +20,9 @@ void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason)
 
 	if (b->flags & TM_B_CANCEL_SENT)
 		return;
-	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_CANCEL, STR_NULL, reason, &out) == 0)
-		(void)tx_send(&b->dest, out.iov, out.n_iov); /* repeated until it is answered */
+	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_CANCEL, STR_NULL, reason, &out) < 0 ||
+	    tx_send(&b->dest, out.iov, out.n_iov) < 0)
+		log_debug("a CANCEL was not sent: it is repeated until it is answered");
 	pool_reset(tm_self.pool);
 	b->flags = (uint16_t)((b->flags | TM_B_CANCEL_SENT) & ~TM_B_CANCEL_WANTED);
 	if (again)

@@ -90,8 +90,9 @@ void tm_branch_ack(struct tm_branch *b, struct str reply_to)
 {
 	struct sip_out out;
 
-	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_ACK, reply_to, STR_NULL, &out) == 0)
-		(void)tx_send(&b->dest, out.iov, out.n_iov); /* the final comes again if it is lost */
+	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_ACK, reply_to, STR_NULL, &out) < 0 ||
+	    tx_send(&b->dest, out.iov, out.n_iov) < 0)
+		log_debug("an ACK was not sent: the final reply comes again");
 	pool_reset(tm_self.pool);
 }
 
@@ -425,6 +426,10 @@ static bool relay_resolve(struct ctx *ctx, struct relay *r, uint64_t *ticket)
 		}
 		if (*ticket == 0)
 			*ticket = ctx_park(ctx, SUSPEND_MAX_MS, -478);
+		if (*ticket == 0) { /* nowhere to wait: as if the name did not exist */
+			b->error = -478;
+			continue;
+		}
 		if (resolve_ask(&b->query, resolved, (void *)(uintptr_t)*ticket) == 0)
 			return false;
 		b->error = -478;
@@ -594,7 +599,7 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 	if (ctx->msg.method == SIP_M_CANCEL && !ctx->txn) {
 		int rc = tm_relay_cancel(ctx);
 
-		if (rc != 2)
+		if (rc != 2 || (opts && opts->cancel_only))
 			return rc;
 		if (tm_conf.unmatched_cancel == 2)
 			return 1;
@@ -610,8 +615,10 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 			return relay_failed(ctx, rc);
 	}
 	t = ctx->txn;
-	if (t->canceled && t->status < 200)
-		return relay_failed(ctx, -487), ctx->last_error = -487, -1;
+	if (t->canceled && t->status < 200) {
+		(void)relay_failed(ctx, -487); /* the answer is 487, the script sees a plain failure */
+		return -1;
+	}
 	if (ctx->fr_ms)
 		t->fr_ms = ctx->fr_ms;
 	if (ctx->fr_inv_ms)

@@ -354,6 +354,16 @@ int tm_lookup_cancel(struct ctx *ctx)
 	return look(ctx, SIP_M_INVITE, false, NULL) == TM_EXISTS ? 1 : -1;
 }
 
+int tm_lookup_cancel_flags(struct ctx *ctx)
+{
+	struct tm_snapshot snap;
+
+	if (look(ctx, SIP_M_INVITE, false, &snap) != TM_EXISTS)
+		return -1;
+	ctx->flags = snap.msg_flags;
+	return 1;
+}
+
 bool tm_exists(struct ctx *ctx)
 {
 	if (ctx->txn)
@@ -385,13 +395,21 @@ static void uas_act(struct tm_txn *t, uint16_t actions, uint64_t now)
 	}
 }
 
+static void resend(const struct tm_txn *t, const struct tm_buf *last)
+{
+	int err = tx_send_bytes(&t->dest, last->bytes, last->len);
+
+	if (err < 0) /* it will be asked for once more */
+		log_debug("transaction %08x: reply not repeated: %s", tm_hash_of(t), strerror(-err));
+}
+
 void tm_uas_event(struct tm_txn *t, enum tm_event_kind ev, uint64_t now)
 {
 	struct tm_step s = tm_fsm_step(t->machine, t->state, ev);
 	const struct tm_buf *last = shm_ptr(t->last_reply);
 
 	if ((s.actions & TM_A_RESEND) && last)
-		(void)tx_send_bytes(&t->dest, last->bytes, last->len); /* lost again: it will be asked for again */
+		resend(t, last);
 	t->state = s.next;
 	if (ev == TM_EV_RETRANSMIT && !(s.actions & TM_A_ARM_RETRANSMIT))
 		t->retr_at = 0;

@@ -226,7 +226,8 @@ enum tm_found tm_find(uint32_t hash, tm_match_fn *match, const void *arg, enum t
 
 	if (t) {
 		if (ret_snap)
-			*ret_snap = (struct tm_snapshot){ t->status, t->n_branches, t->label, t->flags, t->canceled };
+			*ret_snap = (struct tm_snapshot){ .status = t->status, .n_branches = t->n_branches, .canceled = t->canceled, .flags = t->flags,
+				.msg_flags = t->msg_flags, .label = t->label };
 		if (ev && ev->kind == TM_IN_CANCEL)
 			t->canceled = true;
 		if (take == TM_TAKE_NOT) {

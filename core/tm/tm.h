@@ -55,6 +55,7 @@ int tm_newtran(struct ctx *ctx);
 int tm_check_trans(struct ctx *ctx);
 int tm_lookup_request(struct ctx *ctx);
 int tm_lookup_cancel(struct ctx *ctx);
+int tm_lookup_cancel_flags(struct ctx *ctx); /* copies the INVITE's message flags too */
 bool tm_exists(struct ctx *ctx);
 
 struct tm_relay_opts {

@@ -166,7 +166,13 @@ bool tm_key_e2e_ack(const struct tm_txn *t, const struct tm_key *key);
 enum tm_found { TM_ABSENT, TM_CLAIMED, TM_BUSY, TM_EXISTS };
 typedef bool tm_match_fn(const struct tm_txn *t, const void *arg);
 enum tm_take { TM_TAKE_NOT, TM_TAKE_CLAIM, TM_TAKE_LEAVE }; /* only look; claim when free; leave the event in any case */
-struct tm_snapshot { uint16_t status; uint8_t n_branches; uint64_t label; uint32_t flags; bool canceled; };
+struct tm_snapshot {
+	uint16_t status;
+	uint8_t n_branches;
+	bool canceled;
+	uint32_t flags, msg_flags;
+	uint64_t label;
+};
 /* Looks for a transaction. When it is busy: pending bits and ev (may be NULL; becomes the transaction's) are left with it. */
 enum tm_found tm_find(uint32_t hash, tm_match_fn *match, const void *arg, enum tm_take take, uint16_t pending, struct tm_event *ev,
 		      struct tm_txn **ret_txn, struct tm_snapshot *ret_snap);

@@ -1,1 +1,3 @@
-# modules/rr: see modules/README.md for the pattern.
+module_PROGRAMS += modules/rr.so
+modules_rr_so_SOURCES = modules/rr/rr.c
+modules_rr_so_LDFLAGS = $(RF_MODULE_LINK)
