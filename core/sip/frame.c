@@ -75,7 +75,7 @@ static int read_length(struct sip_frame *f, struct str buf, bool no_cl_ok, uint6
 	uint64_t len = 0, other;
 
 	if (!p || !is_start_line(sip_span(buf.s, p)))
-		return diag_set(reterr, 0, "not a SIP message");
+		return diag_set(reterr, 0, "Not A SIP Message");
 	for (p++; (kind = sip_line_take(p, end, &line)) != SIP_LINE_EMPTY; p = line.next) {
 		struct str value;
 
@@ -86,15 +86,15 @@ static int read_length(struct sip_frame *f, struct str buf, bool no_cl_ok, uint6
 			continue; /* broken lines are the parser's to refuse */
 		value = sip_span(line.value, line.value_end);
 		if (num_u64(value, &other) < 0)
-			return diag_set(reterr, (size_t)(line.start - buf.s), "bad Content-Length");
+			return diag_set(reterr, (size_t)(line.start - buf.s), "Bad Content-Length");
 		if (seen && other != len)
 			return diag_set(reterr, (size_t)(line.start - buf.s),
-					"conflicting Content-Length");
+					"Conflicting Content-Length");
 		seen = true;
 		len = other;
 	}
 	if (!seen && !no_cl_ok)
-		return diag_set(reterr, f->body_off, "Content-Length missing");
+		return diag_set(reterr, f->body_off, "Missing Content-Length");
 	*ret_len = len;
 	return 0;
 }
@@ -116,7 +116,7 @@ int64_t sip_frame_next(struct sip_frame *f, struct str buf, size_t max_bytes, bo
 		if (err < 0)
 			return err;
 		if (!sip_char_is(buf.s[0], CHARS_TOKEN))
-			return diag_set(reterr, 0, "not a SIP message");
+			return diag_set(reterr, 0, "Not A SIP Message");
 		f->half_ping = false;
 	}
 	if (f->total == 0) {
@@ -125,7 +125,7 @@ int64_t sip_frame_next(struct sip_frame *f, struct str buf, size_t max_bytes, bo
 
 			err = find_body(f, look);
 			if (err < 0 && buf.n >= max_bytes)
-				return diag_err(reterr, -EMSGSIZE, max_bytes, "header too long");
+				return diag_err(reterr, -EMSGSIZE, max_bytes, "Header Too Long");
 			if (err < 0)
 				return err;
 		}
@@ -133,7 +133,7 @@ int64_t sip_frame_next(struct sip_frame *f, struct str buf, size_t max_bytes, bo
 		if (err < 0)
 			return err;
 		if (len > max_bytes - f->body_off)
-			return diag_err(reterr, -EMSGSIZE, f->body_off, "message too long");
+			return diag_err(reterr, -EMSGSIZE, f->body_off, "Message Too Long");
 		f->total = f->body_off + (uint32_t)len;
 	}
 	if (buf.n < f->total)
