@@ -159,7 +159,10 @@ static void sweep_bucket(uint32_t bucket, bool all)
 
 static bool make_room(uint64_t bytes)
 {
-	for (unsigned i = 0; i < 2 * SWEEP_BUCKETS; i++) {
+	uint32_t limit = SWEEP_BUCKETS + shm_hash_n_buckets(root->table);
+
+	/* first what has expired; then anything, and most buckets hold something: this ends soon */
+	for (uint32_t i = 0; i < limit; i++) {
 		uint32_t bucket;
 
 		if ((uint64_t)atomic_load(&root->bytes) + bytes <= conf.bytes_max)
