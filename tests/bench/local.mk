@@ -3,3 +3,10 @@ EXTRA_PROGRAMS += tests/bench/bench_sip
 tests_bench_bench_sip_SOURCES = tests/bench/bench_sip.c
 tests_bench_bench_sip_CFLAGS = $(AM_CFLAGS)
 tests_bench_bench_sip_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+EXTRA_PROGRAMS += tests/bench/rfload
+tests_bench_rfload_SOURCES = tests/bench/rfload.c
+
+# Speed beside an installed Kamailio, in one run.
+bench: ringfort $(module_PROGRAMS) tests/bench/rfload
+	$(top_srcdir)/tests/bench/compare --server ./ringfort --load ./tests/bench/rfload
+.PHONY: bench
