@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Addresses: ["display"] <URI> ;params, or a bare URI ;params, and comma-separated lists of them. A bare
- * URI ends at the first ';' (what follows belongs to the field), and may hold neither '?' nor ',' (RFC
- * 3261, 20.10). A display name without quotes may hold anything but the characters that have a meaning
- * here, since people write UTF-8 and dots there; RFC 4475, 3.1.2.15 is why a comma is refused.
+ * Addresses: ["display"] <URI> ;params, or a bare URI ;params, and comma-separated lists of them. A
+ * bare URI ends at the first ';' (what follows belongs to the field), and may hold neither '?' nor
+ * ',' (RFC 3261, 20.10). A display name without quotes may hold anything but the characters that
+ * have a meaning here, since people write UTF-8 and dots there; RFC 4475, 3.1.2.15 is why a comma
+ * is refused.
  */
 #include "core/sip/addr.h"
 
@@ -27,7 +28,7 @@ static int parse_params(struct sip_addr *a, struct str in, struct diag *reterr)
 
 /* "<" URI ">" at p. */
 static int parse_bracketed(struct sip_addr *a, const char **pos, const char *end, const char *base,
-			   struct diag *reterr)
+                           struct diag *reterr)
 {
 	const char *p = *pos + 1, *q;
 
@@ -45,7 +46,7 @@ static int parse_bracketed(struct sip_addr *a, const char **pos, const char *end
 }
 
 static int parse_bare(struct sip_addr *a, const char **pos, const char *end, const char *base,
-		      struct diag *reterr)
+                      struct diag *reterr)
 {
 	const char *p = *pos, *q;
 	bool colon = false;

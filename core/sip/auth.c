@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Digest credentials: scheme, then name=value separated by commas. Views hold what stands between the
- * quotes, escapes kept, because that is what both sides hash. A field given twice is refused: which of
- * the two counts would be a matter of taste, and one taste checks while the other one uses.
+ * Digest credentials: scheme, then name=value separated by commas. Views hold what stands between
+ * the quotes, escapes kept, because that is what both sides hash. A field given twice is refused:
+ * which of the two counts would be a matter of taste, and one taste checks while the other one
+ * uses.
  */
 #include "core/sip/auth.h"
 
@@ -27,7 +28,7 @@ static const struct field {
 };
 
 static int take_field(struct sip_credentials *c, struct str name, struct str value, size_t pos,
-		      struct diag *reterr)
+                      struct diag *reterr)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		struct str *field;
@@ -44,8 +45,8 @@ static int take_field(struct sip_credentials *c, struct str name, struct str val
 }
 
 /* One name=value at *pos; moves behind it and the comma. */
-static int parse_field(struct sip_credentials *c, const char **pos, const char *end, const char *base,
-		       struct diag *reterr)
+static int parse_field(struct sip_credentials *c, const char **pos, const char *end,
+                       const char *base, struct diag *reterr)
 {
 	const char *p = *pos, *q = sip_skip_class(p, end, CHARS_TOKEN);
 	struct str name = sip_span(p, q), value;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages out: a list of pieces (iovec) that point into the received bytes, into the edits' texts, and
- * into constants; only numbers and merged Via parameters are written anew. The caller's edits and our own
- * (top Via, Content-Length) become one sorted array, and one walk over it emits a region of the message.
- * The body goes first, since its length decides about Content-Length.
+ * Messages out: a list of pieces (iovec) that point into the received bytes, into the edits' texts,
+ * and into constants; only numbers and merged Via parameters are written anew. The caller's edits
+ * and our own (top Via, Content-Length) become one sorted array, and one walk over it emits a
+ * region of the message. The body goes first, since its length decides about Content-Length.
  */
 #include "core/sip/build.h"
 
@@ -80,14 +80,16 @@ void sip_out_copy(const struct sip_out *out, char *dst)
 
 /* --- changes --- */
 
-static int changes_init(struct changes *c, struct pool *pool, const struct sip_edits *edits, unsigned n_own)
+static int changes_init(struct changes *c, struct pool *pool, const struct sip_edits *edits,
+                        unsigned n_own)
 {
 	c->n = 0;
 	c->cap = n_own + (edits ? edits->n : 0u);
 	c->list = pool_alloc(pool, (c->cap ? c->cap : 1) * sizeof(*c->list));
 	if (!c->list)
 		return -ENOMEM;
-	for (const struct sip_edit *ed = edits ? edits->head : NULL; ed && c->n < c->cap; ed = ed->next)
+	for (const struct sip_edit *ed = edits ? edits->head : NULL; ed && c->n < c->cap;
+	     ed = ed->next)
 		c->list[c->n++] = (struct change){ ed->off, ed->drop, ed->put };
 	return 0;
 }
@@ -112,10 +114,11 @@ static int changes_add(struct changes *c, uint32_t off, uint32_t drop, struct st
 }
 
 /*
- * Emits [from, to) with the changes that start in it (those at `to` too when last). What begins inside
- * bytes that are dropped already is not put in.
+ * Emits [from, to) with the changes that start in it (those at `to` too when last). What begins
+ * inside bytes that are dropped already is not put in.
  */
-static void emit(struct sip_out *out, struct str buf, uint32_t from, uint32_t to, const struct changes *c, bool last)
+static void emit(struct sip_out *out, struct str buf, uint32_t from, uint32_t to,
+                 const struct changes *c, bool last)
 {
 	uint32_t cur = from;
 
@@ -151,8 +154,8 @@ static uint32_t offset_in(const struct sip_msg *m, const char *p)
 }
 
 /*
- * ";received=..;rport=.." into the top Via: a parameter that is there gets the new value, the others are
- * put at the end of the value, in one text.
+ * ";received=..;rport=.." into the top Via: a parameter that is there gets the new value, the
+ * others are put at the end of the value, in one text.
  */
 static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, struct str params)
 {
@@ -198,7 +201,8 @@ static int change_drop_via1(struct changes *c, struct sip_msg *m)
 	rest = sip_span(sip_end(via->text), sip_end(h->value));
 	if (sip_list_next(&rest, &next) <= 0)
 		return changes_add(c, h->off, h->len, STR_NULL);
-	return changes_add(c, offset_in(m, via->text.s), (uint32_t)(next.s - via->text.s), STR_NULL);
+	return changes_add(c, offset_in(m, via->text.s), (uint32_t)(next.s - via->text.s),
+	                   STR_NULL);
 }
 
 static struct str decimal(struct pool *pool, size_t v)
@@ -219,9 +223,11 @@ static unsigned count(const struct sip_msg *m, enum sip_header id)
 	return n;
 }
 
-/* Makes Content-Length tell body_bytes; *ret_add: the text to put before the empty line (n 0: none). */
+/* Makes Content-Length tell body_bytes; *ret_add: the text to put before the empty line (n 0:
+ * none). */
 static int change_content_length(struct changes *c, struct pool *pool, const struct sip_msg *m,
-				 const struct sip_edits *edits, size_t body_bytes, bool need_cl, struct str *ret_add)
+                                 const struct sip_edits *edits, size_t body_bytes, bool need_cl,
+                                 struct str *ret_add)
 {
 	struct str text;
 	bool there = false;
@@ -244,9 +250,10 @@ static int change_content_length(struct changes *c, struct pool *pool, const str
 	return err;
 }
 
-/* Header block (changes applied), Content-Length, empty line, body; behind what out holds already. */
+/* Header block (changes applied), Content-Length, empty line, body; behind what out holds already.
+ */
 static int put_headers_and_body(struct sip_out *out, struct pool *pool, struct sip_msg *m,
-				const struct sip_edits *edits, struct changes *c, bool need_cl)
+                                const struct sip_edits *edits, struct changes *c, bool need_cl)
 {
 	struct str add_cl;
 	struct sip_out body;
@@ -272,8 +279,8 @@ static int put_headers_and_body(struct sip_out *out, struct pool *pool, struct s
 
 /* --- received messages, changed --- */
 
-static int prepare(struct sip_out *out, struct changes *c, struct pool *pool, const struct sip_msg *m,
-		   const struct sip_edits *edits)
+static int prepare(struct sip_out *out, struct changes *c, struct pool *pool,
+                   const struct sip_msg *m, const struct sip_edits *edits)
 {
 	unsigned own = VIA_PARAMS_MAX + 2 + count(m, SIP_H_CONTENT_LENGTH);
 	int err = changes_init(c, pool, edits, own);
@@ -282,7 +289,8 @@ static int prepare(struct sip_out *out, struct changes *c, struct pool *pool, co
 }
 
 /* With a new Request-URI the line is written anew; else edits may have touched it. */
-static void put_request_line(struct sip_out *out, const struct sip_msg *m, struct str ruri, const struct changes *c)
+static void put_request_line(struct sip_out *out, const struct sip_msg *m, struct str ruri,
+                             const struct changes *c)
 {
 	if (ruri.n == 0 && touches(c, 0, m->headers_off - 1)) {
 		emit(out, m->buf, 0, m->headers_off, c, false);
@@ -295,7 +303,7 @@ static void put_request_line(struct sip_out *out, const struct sip_msg *m, struc
 }
 
 int sip_build_request(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits,
-		      const struct sip_forward *fwd, bool need_cl, struct sip_out *ret_out)
+                      const struct sip_forward *fwd, bool need_cl, struct sip_out *ret_out)
 {
 	struct sip_out out;
 	struct changes c;
@@ -315,13 +323,15 @@ int sip_build_request(struct pool *pool, struct sip_msg *msg, const struct sip_e
 	return 0;
 }
 
-static int put_status_line(struct sip_out *out, struct pool *pool, uint16_t status, struct str reason)
+static int put_status_line(struct sip_out *out, struct pool *pool, uint16_t status,
+                           struct str reason)
 {
 	struct str code = decimal(pool, status);
 
 	if (code.n == 0)
 		return -ENOMEM;
-	if (status < 100 || status > 699 || str_find_char(reason, '\r') >= 0 || str_find_char(reason, '\n') >= 0)
+	if (status < 100 || status > 699 || str_find_char(reason, '\r') >= 0 ||
+	    str_find_char(reason, '\n') >= 0)
 		return -EINVAL;
 	out_put(out, STR_LIT("SIP/2.0 "));
 	out_put(out, code);
@@ -332,7 +342,8 @@ static int put_status_line(struct sip_out *out, struct pool *pool, uint16_t stat
 }
 
 int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits,
-			    uint16_t new_status, struct str new_reason, bool need_cl, struct sip_out *ret_out)
+                            uint16_t new_status, struct str new_reason, bool need_cl,
+                            struct sip_out *ret_out)
 {
 	struct sip_out out;
 	struct changes c;
@@ -346,7 +357,7 @@ int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct
 		emit(&out, msg->buf, 0, msg->headers_off, &c, false);
 	else
 		err = put_status_line(&out, pool, new_status ? new_status : msg->status,
-				      new_reason.n > 0 ? new_reason : msg->reason);
+		                      new_reason.n > 0 ? new_reason : msg->reason);
 	if (err == 0)
 		err = put_headers_and_body(&out, pool, msg, edits, &c, need_cl);
 	if (err < 0)
@@ -378,7 +389,8 @@ static void copy_first(struct sip_out *out, const struct sip_msg *m, enum sip_he
 		copy_field(out, h);
 }
 
-static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m, struct str via1_params)
+static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m,
+                     struct str via1_params)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
 	struct changes c;
@@ -401,7 +413,8 @@ static bool has_to_tag(struct sip_msg *m, const struct sip_hdr *to)
 
 	if (addr)
 		return addr->tag.n > 0;
-	return str_ifind(to->value, STR_LIT(";tag=")) >= 0; /* a To that does not parse: being refused */
+	return str_ifind(to->value, STR_LIT(";tag=")) >=
+	       0; /* a To that does not parse: being refused */
 }
 
 static void copy_to(struct sip_out *out, struct sip_msg *m, const struct sip_reply_opts *opts)
@@ -419,12 +432,14 @@ static void copy_to(struct sip_out *out, struct sip_msg *m, const struct sip_rep
 }
 
 int sip_build_reply(struct pool *pool, struct sip_msg *msg, const struct sip_reply_opts *opts,
-		    struct sip_out *ret_out)
+                    struct sip_out *ret_out)
 {
 	unsigned n_copied = count(msg, SIP_H_VIA) + count(msg, SIP_H_RECORD_ROUTE);
 	struct str length = decimal(pool, opts->body.n);
 	struct sip_out out;
-	int err = length.n > 0 ? out_init(&out, pool, 2 * n_copied + 2 * VIA_PARAMS_MAX + OWN_PIECES) : -ENOMEM;
+	int err = length.n > 0
+	              ? out_init(&out, pool, 2 * n_copied + 2 * VIA_PARAMS_MAX + OWN_PIECES)
+	              : -ENOMEM;
 
 	if (err == 0)
 		err = put_status_line(&out, pool, opts->status, opts->reason);
@@ -453,8 +468,8 @@ int sip_build_reply(struct pool *pool, struct sip_msg *msg, const struct sip_rep
 	return 0;
 }
 
-int sip_build_local(struct pool *pool, struct str sent_invite, enum sip_method method, struct str to,
-		    struct str extra, struct sip_out *ret_out)
+int sip_build_local(struct pool *pool, struct str sent_invite, enum sip_method method,
+                    struct str to, struct str extra, struct sip_out *ret_out)
 {
 	struct sip_msg *m = pool_alloc(pool, sizeof(*m));
 	const char *name = sip_method_name(method);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The list of edits: sorted by offset, insertions before removals, then by order, then by age (younger first
- * at ORDER_BEFORE). No two of its ranges overlap: what a later call drops on top of an earlier edit is merged
- * here, once, so that the builder is one walk. The rules, in the order they are tried:
+ * The list of edits: sorted by offset, insertions before removals, then by order, then by age
+ * (younger first at ORDER_BEFORE). No two of its ranges overlap: what a later call drops on top of
+ * an earlier edit is merged here, once, so that the builder is one walk. The rules, in the order
+ * they are tried:
  *
  *   - an edit that lies inside what is dropped already changes nothing;
- *   - one that covers earlier edits swallows them with their texts, but not an insertion at its edges;
+ *   - one that covers earlier edits swallows them with their texts, but not an insertion at its
+ * edges;
  *   - the same range again replaces the earlier text (removing twice is once);
  *   - of a partial overlap only the part that is new is dropped.
  */
@@ -16,11 +18,7 @@
 #include "core/sip/sip_priv.h"
 
 /* What goes behind a field stands before what goes in front of the next one; removals are at 0. */
-enum {
-	ORDER_AFTER = -2,
-	ORDER_BEFORE = -1,
-	ORDER_APPEND = 1
-};
+enum { ORDER_AFTER = -2, ORDER_BEFORE = -1, ORDER_APPEND = 1 };
 
 static uint32_t edit_end(const struct sip_edit *ed)
 {
@@ -35,8 +33,8 @@ static void swallow(struct sip_edits *e, uint32_t off, uint32_t drop)
 
 	while (*pp) {
 		struct sip_edit *ed = *pp;
-		bool inside = ed->drop > 0 ? ed->off >= off && edit_end(ed) <= end :
-					     ed->off > off && ed->off < end;
+		bool inside = ed->drop > 0 ? ed->off >= off && edit_end(ed) <= end
+		                           : ed->off > off && ed->off < end;
 
 		if (!inside) {
 			pp = &ed->next;
@@ -47,7 +45,8 @@ static void swallow(struct sip_edits *e, uint32_t off, uint32_t drop)
 	}
 }
 
-/* Cuts what others drop already off [*off, *off+*drop). Returns false when nothing of it is left. */
+/* Cuts what others drop already off [*off, *off+*drop). Returns false when nothing of it is left.
+ */
 static bool trim_overlap(const struct sip_edits *e, uint32_t *off, uint32_t *drop)
 {
 	uint32_t end = *off + *drop;
@@ -81,10 +80,11 @@ static bool goes_before(const struct sip_edit *ed, const struct sip_edit *other)
 	return ed->order < other->order || (ed->order == other->order && ed->order == ORDER_BEFORE);
 }
 
-int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, uint32_t off, uint32_t drop,
-		 struct str put, enum sip_edit_tag tag, int8_t order)
+int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, uint32_t off,
+                 uint32_t drop, struct str put, enum sip_edit_tag tag, int8_t order)
 {
-	size_t limit = msg->body_off + msg->body.n; /* bytes behind the body are no part of the message */
+	size_t limit =
+	    msg->body_off + msg->body.n; /* bytes behind the body are no part of the message */
 	struct sip_edit **pp, *ed;
 
 	if (off > limit || drop > limit - off)
@@ -100,7 +100,9 @@ int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *m
 	ed = pool_alloc(pool, sizeof(*ed));
 	if (!ed)
 		return -ENOMEM;
-	*ed = (struct sip_edit){ .off = off, .drop = drop, .put = put, .tag = (uint16_t)tag, .order = order };
+	*ed = (struct sip_edit){
+		.off = off, .drop = drop, .put = put, .tag = (uint16_t)tag, .order = order
+	};
 	for (pp = &e->head; *pp && !goes_before(ed, *pp); pp = &(*pp)->next)
 		;
 	ed->next = *pp;
@@ -109,20 +111,20 @@ int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *m
 	return 0;
 }
 
-int sip_edit_prepend(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, struct str fields,
-		     enum sip_edit_tag tag)
+int sip_edit_prepend(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
+                     struct str fields, enum sip_edit_tag tag)
 {
 	return sip_edit_add(e, pool, msg, msg->headers_off, 0, fields, tag, ORDER_BEFORE);
 }
 
-int sip_edit_append(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, struct str fields,
-		    enum sip_edit_tag tag)
+int sip_edit_append(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
+                    struct str fields, enum sip_edit_tag tag)
 {
 	return sip_edit_add(e, pool, msg, msg->headers_end, 0, fields, tag, ORDER_APPEND);
 }
 
-int sip_edit_before(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, enum sip_header id,
-		    struct str fields, enum sip_edit_tag tag)
+int sip_edit_before(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
+                    enum sip_header id, struct str fields, enum sip_edit_tag tag)
 {
 	const struct sip_hdr *h = sip_msg_hdr(msg, id);
 
@@ -131,30 +133,31 @@ int sip_edit_before(struct sip_edits *e, struct pool *pool, const struct sip_msg
 	return sip_edit_add(e, pool, msg, h->off, 0, fields, tag, ORDER_BEFORE);
 }
 
-int sip_edit_after(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, enum sip_header id,
-		   struct str fields, enum sip_edit_tag tag)
+int sip_edit_after(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
+                   enum sip_header id, struct str fields, enum sip_edit_tag tag)
 {
 	unsigned i = (unsigned)id < SIP_N_HEADERS ? msg->last[id] : 0;
 
 	if (i == 0)
 		return sip_edit_append(e, pool, msg, fields, tag);
 	return sip_edit_add(e, pool, msg, msg->hdrs[i - 1].off + msg->hdrs[i - 1].len, 0, fields,
-			    tag, ORDER_AFTER);
+	                    tag, ORDER_AFTER);
 }
 
 int sip_edit_remove_hdr(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
-			const struct sip_hdr *hdr, enum sip_edit_tag tag)
+                        const struct sip_hdr *hdr, enum sip_edit_tag tag)
 {
 	return sip_edit_add(e, pool, msg, hdr->off, hdr->len, STR_NULL, tag, 0);
 }
 
-int sip_edit_replace(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, struct str view,
-		     struct str put, enum sip_edit_tag tag)
+int sip_edit_replace(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
+                     struct str view, struct str put, enum sip_edit_tag tag)
 {
 	if (!view.s || view.s < msg->buf.s || view.s > sip_end(msg->buf) ||
 	    view.n > (size_t)(sip_end(msg->buf) - view.s))
 		return -EINVAL;
-	return sip_edit_add(e, pool, msg, (uint32_t)(view.s - msg->buf.s), (uint32_t)view.n, put, tag, 0);
+	return sip_edit_add(e, pool, msg, (uint32_t)(view.s - msg->buf.s), (uint32_t)view.n, put,
+	                    tag, 0);
 }
 
 bool sip_edit_hdr_removed(const struct sip_edits *e, const struct sip_hdr *hdr)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Cuts a stream into messages. The header is searched for its empty line, each byte once; then
- * Content-Length gives the rest. What two readers could take for different lengths (two values, signs,
- * overflow) ends the stream, because everything behind it could be smuggled.
+ * Content-Length gives the rest. What two readers could take for different lengths (two values,
+ * signs, overflow) ends the stream, because everything behind it could be smuggled.
  *
- * A CRLF alone may be a pong or the first half of a ping whose second half is still on its way. It is
- * taken at once as a pong, so that no buffer stays open, and remembered: a CRLF that arrives next makes
- * it a ping.
+ * A CRLF alone may be a pong or the first half of a ping whose second half is still on its way. It
+ * is taken at once as a pong, so that no buffer stays open, and remembered: a CRLF that arrives
+ * next makes it a ping.
  */
 #include "core/sip/frame.h"
 
@@ -30,7 +30,8 @@ static int line_end(const char *p, const char *end)
 	return p[1] == '\n' ? 2 : 0;
 }
 
-static int64_t keepalive(struct sip_frame *f, struct str buf, int first, enum sip_frame_kind *ret_kind)
+static int64_t keepalive(struct sip_frame *f, struct str buf, int first,
+                         enum sip_frame_kind *ret_kind)
 {
 	int second = f->half_ping ? 0 : line_end(buf.s + first, sip_end(buf));
 
@@ -66,7 +67,7 @@ static bool is_start_line(struct str line)
 }
 
 static int read_length(struct sip_frame *f, struct str buf, bool no_cl_ok, uint64_t *ret_len,
-		       struct diag *reterr)
+                       struct diag *reterr)
 {
 	const char *end = buf.s + f->body_off, *p = memchr(buf.s, '\n', f->body_off);
 	struct sip_line line;
@@ -81,15 +82,15 @@ static int read_length(struct sip_frame *f, struct str buf, bool no_cl_ok, uint6
 
 		if (kind == SIP_LINE_CUT)
 			break;
-		if (kind != SIP_LINE_FIELD || sip_header_lookup(sip_span(line.start, line.name_end)) !=
-						      SIP_H_CONTENT_LENGTH)
+		if (kind != SIP_LINE_FIELD ||
+		    sip_header_lookup(sip_span(line.start, line.name_end)) != SIP_H_CONTENT_LENGTH)
 			continue; /* broken lines are the parser's to refuse */
 		value = sip_span(line.value, line.value_end);
 		if (num_u64(value, &other) < 0)
 			return diag_set(reterr, (size_t)(line.start - buf.s), "Bad Content-Length");
 		if (seen && other != len)
 			return diag_set(reterr, (size_t)(line.start - buf.s),
-					"Conflicting Content-Length");
+			                "Conflicting Content-Length");
 		seen = true;
 		len = other;
 	}
@@ -100,7 +101,7 @@ static int read_length(struct sip_frame *f, struct str buf, bool no_cl_ok, uint6
 }
 
 int64_t sip_frame_next(struct sip_frame *f, struct str buf, size_t max_bytes, bool no_cl_ok,
-		       enum sip_frame_kind *ret_kind, struct diag *reterr)
+                       enum sip_frame_kind *ret_kind, struct diag *reterr)
 {
 	uint64_t len = 0;
 	int err;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names of header fields, one line each: number, name, and the three things that its hash is made of
- * (length, first and last letter). The hash is perfect over the list: the compiler warns of a collision
- * (-Woverride-init; test_header looks every name up), and then the factors in HASH() need new values.
+ * Names of header fields, one line each: number, name, and the three things that its hash is made
+ * of (length, first and last letter). The hash is perfect over the list: the compiler warns of a
+ * collision (test_header looks every name up, too), and then the factors in HASH() need new values.
  * One table read and one comparison of at most 24 bytes decide, since every field of every message
  * comes here.
  */
 #include "core/sip/header.h"
 #include "core/sip/sip_priv.h"
 
-#define HASH(n, first, last) (uint8_t)((n) * 11u + (first) * 169u + (last))
+#define HASH(n, first, last) (uint8_t)((n)*11u + (first)*169u + (last))
 
 /* clang-format off */
 #define HEADERS(X) \
@@ -116,8 +116,8 @@ static const struct {
 };
 /* clang-format on */
 
-/* Same letters, n bytes, case ignored: eight at a time. Our own names hold letters and '-' only, so that
- * setting bit 5 maps nothing but the other case (and CR, which no name holds) onto them. */
+/* Same letters, n bytes, case ignored: eight at a time. Our own names hold letters and '-' only, so
+ * that setting bit 5 maps nothing but the other case (and CR, which no name holds) onto them. */
 static bool same_name(const char *a, const char *b, size_t n)
 {
 	const uint64_t fold = 0x2020202020202020u;
@@ -151,7 +151,7 @@ enum sip_header sip_header_lookup(struct str name)
 	if (name.n > 20)
 		return SIP_H_OTHER;
 	id = by_hash[HASH((unsigned)name.n, (unsigned char)name.s[0] | 0x20u,
-			  (unsigned char)name.s[name.n - 1] | 0x20u)];
+	                  (unsigned char)name.s[name.n - 1] | 0x20u)];
 	if (id == 0 || names[id].n != name.n || !same_name(name.s, names[id].name, name.n))
 		return SIP_H_OTHER;
 	return (enum sip_header)id;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The message: one pass over the header block fills a table of fields (offsets, names as numbers, chains
- * of equal names); what a field means is parsed when somebody asks, and kept. This is where every packet
- * comes through, so the pass touches each byte once, sixteen at a time, and clears only what it must.
+ * The message: one pass over the header block fills a table of fields (offsets, names as numbers,
+ * chains of equal names); what a field means is parsed when somebody asks, and kept. This is where
+ * every packet comes through, so the pass touches each byte once, sixteen at a time, and clears
+ * only what it must.
  *
  * Two levels of refusal: sip_msg_parse() refuses what cannot be cut into fields with certainty,
- * sip_msg_check() what no proxy may act upon. Both leave enough behind to answer 400. What is merely odd
- * (unknown fields, strange bytes in values, no Max-Forwards) passes.
+ * sip_msg_check() what no proxy may act upon. Both leave enough behind to answer 400. What is
+ * merely odd (unknown fields, strange bytes in values, no Max-Forwards) passes.
  */
 #include "core/sip/msg.h"
 
@@ -17,15 +18,7 @@
 
 #define HDRS_AT_FIRST 32u
 
-enum cache {
-	CACHE_RURI,
-	CACHE_VIA1,
-	CACHE_VIA2,
-	CACHE_FROM,
-	CACHE_TO,
-	CACHE_CSEQ,
-	N_CACHES
-};
+enum cache { CACHE_RURI, CACHE_VIA1, CACHE_VIA2, CACHE_FROM, CACHE_TO, CACHE_CSEQ, N_CACHES };
 
 static const struct str sip_version = STR_LIT("SIP/2.0");
 
@@ -63,7 +56,8 @@ static int parse_status_line(struct sip_msg *m, struct str line, struct diag *re
 	return 0;
 }
 
-/* Method SP Request-URI SP SIP/2.0. On failure kind, method and version are set as far as they are clear. */
+/* Method SP Request-URI SP SIP/2.0. On failure kind, method and version are set as far as they are
+ * clear. */
 static int parse_request_line(struct sip_msg *m, struct str line, struct diag *reterr)
 {
 	const char *p = line.s, *end = sip_end(line), *uri, *last;
@@ -92,7 +86,8 @@ static int parse_request_line(struct sip_msg *m, struct str line, struct diag *r
 	if (p == uri)
 		return diag_set(reterr, (size_t)(p - line.s), "Extra Space In Request Line");
 	if (!p || p + 1 != m->version.s || last != end)
-		return diag_set(reterr, (size_t)(uri - line.s), "Space In Request-URI Or After Version");
+		return diag_set(reterr, (size_t)(uri - line.s),
+		                "Space In Request-URI Or After Version");
 	m->ruri = sip_span(uri, p);
 	if (*uri == '<')
 		return diag_set(reterr, (size_t)(uri - line.s), "Request-URI In Brackets");
@@ -138,8 +133,8 @@ static int grow(struct sip_msg *m, unsigned *cap)
 
 	if (*cap >= SIP_MSG_HEADERS_MAX)
 		return -EMSGSIZE;
-	p = *cap ? pool_grow(m->pool, m->hdrs, *cap * sizeof(*m->hdrs), next * sizeof(*m->hdrs)) :
-		   pool_alloc(m->pool, next * sizeof(*m->hdrs));
+	p = *cap ? pool_grow(m->pool, m->hdrs, *cap * sizeof(*m->hdrs), next * sizeof(*m->hdrs))
+	         : pool_alloc(m->pool, next * sizeof(*m->hdrs));
 	if (!p)
 		return -EMSGSIZE;
 	m->hdrs = p;
@@ -186,7 +181,8 @@ static int parse_headers(struct sip_msg *m, struct diag *reterr)
 			}
 			add_field(m, &line);
 			if (m->hdrs[m->n_hdrs - 1].id == SIP_H_CONTENT_LENGTH) {
-				e = take_content_length(m, &m->hdrs[m->n_hdrs - 1], err ? NULL : reterr);
+				e = take_content_length(m, &m->hdrs[m->n_hdrs - 1],
+				                        err ? NULL : reterr);
 				err = err ? err : e;
 			}
 			p = line.next;
@@ -202,8 +198,9 @@ static int parse_headers(struct sip_msg *m, struct diag *reterr)
 			return err ? err : diag_set(reterr, pos, "End Of Header Missing");
 		}
 		if (err == 0)
-			err = diag_set(reterr, pos, kind == SIP_LINE_STRAY_CR ? "Stray CR In Header" :
-									    "Bad Header Field");
+			err = diag_set(reterr, pos,
+			               kind == SIP_LINE_STRAY_CR ? "Stray CR In Header"
+			                                         : "Bad Header Field");
 		p = line.next;
 	}
 }
@@ -257,7 +254,8 @@ unsigned sip_msg_hdr_count(const struct sip_msg *msg, struct str name)
 	unsigned n = 0;
 
 	if (id != SIP_H_OTHER) {
-		for (const struct sip_hdr *h = sip_msg_hdr(msg, id); h; h = sip_msg_hdr_next(msg, h))
+		for (const struct sip_hdr *h = sip_msg_hdr(msg, id); h;
+		     h = sip_msg_hdr_next(msg, h))
 			n++;
 		return n;
 	}
@@ -283,7 +281,8 @@ const struct sip_hdr *sip_msg_hdr_named(const struct sip_msg *msg, struct str na
 		return h;
 	}
 	for (unsigned i = 0; i < msg->n_hdrs; i++)
-		if (msg->hdrs[i].id == SIP_H_OTHER && str_ieq(msg->hdrs[i].name, name) && nth-- == 0)
+		if (msg->hdrs[i].id == SIP_H_OTHER && str_ieq(msg->hdrs[i].name, name) &&
+		    nth-- == 0)
 			return &msg->hdrs[i];
 	return NULL;
 }
@@ -344,7 +343,8 @@ static bool via2_fill(struct sip_msg *m)
 	if (!sip_msg_via1(m))
 		return false;
 	rest = sip_span(sip_end(m->via1_c.text), sip_end(h->value));
-	while ((more = sip_via_next(&rest, &m->via2_c, NULL)) == 0 && (h = sip_msg_hdr_next(m, h)) != NULL)
+	while ((more = sip_via_next(&rest, &m->via2_c, NULL)) == 0 &&
+	       (h = sip_msg_hdr_next(m, h)) != NULL)
 		rest = h->value;
 	return more > 0;
 }
@@ -359,7 +359,7 @@ const struct sip_via *sip_msg_via2(struct sip_msg *msg)
 }
 
 static int addr_fill(struct sip_msg *m, enum cache c, enum sip_header id, struct sip_addr *addr,
-		     struct diag *reterr)
+                     struct diag *reterr)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, id);
 	int err = h ? sip_addr_parse(h->value, addr, reterr) : diag_set(reterr, 0, "missing");
@@ -408,7 +408,7 @@ struct str sip_msg_call_id(const struct sip_msg *msg)
 }
 
 int sip_msg_addr_next(const struct sip_msg *msg, enum sip_header id, struct sip_addr_iter *it,
-		      struct sip_addr *ret_addr)
+                      struct sip_addr *ret_addr)
 {
 	for (;;) {
 		int more;
@@ -455,7 +455,8 @@ static int check_single(const struct sip_msg *m, struct diag *reterr)
 	return 0;
 }
 
-/* The top one is kept; the rest of its field must be sound too, the other fields are other hops' affair. */
+/* The top one is kept; the rest of its field must be sound too, the other fields are other hops'
+ * affair. */
 static int check_via(struct sip_msg *m, struct diag *reterr)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
@@ -496,7 +497,8 @@ static int check_request(struct sip_msg *m, struct diag *reterr)
 	if (!uri)
 		return diag_set(reterr, (size_t)(m->ruri.s - m->buf.s), "Bad Request-URI");
 	if (uri->headers.n > 0)
-		return diag_set(reterr, (size_t)(uri->headers.s - m->buf.s), "Headers In Request-URI");
+		return diag_set(reterr, (size_t)(uri->headers.s - m->buf.s),
+		                "Headers In Request-URI");
 	if (h && (num_u32(h->value, &hops) < 0 || hops > 255))
 		return diag_set(reterr, h->off, "Bad Max-Forwards");
 	if (m->method != SIP_M_REGISTER)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parameter lists: name[=value] separated by ';'. Values are tokens, hosts or quoted strings; what an
- * unquoted value may hold is left wide, since people put URIs, addresses and UTF-8 there. Empty
+ * Parameter lists: name[=value] separated by ';'. Values are tokens, hosts or quoted strings; what
+ * an unquoted value may hold is left wide, since people put URIs, addresses and UTF-8 there. Empty
  * parameters (";;" or a ';' at the end) carry nothing and are skipped.
  */
 #include <errno.h>

@@ -62,7 +62,8 @@ static inline char sip_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Behind the closing quote of the quoted string that starts at p ('"'); NULL when it is not closed. */
+/* Behind the closing quote of the quoted string that starts at p ('"'); NULL when it is not closed.
+ */
 static inline const char *sip_skip_quoted(const char *p, const char *end)
 {
 	for (p++; p < end; p++) {
@@ -83,7 +84,7 @@ static inline const char *sip_find2(const char *p, const char *end, char a, char
 	while (end - p >= 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
 		unsigned hits = (unsigned)_mm_movemask_epi8(
-			_mm_or_si128(_mm_cmpeq_epi8(v, va), _mm_cmpeq_epi8(v, vb)));
+		    _mm_or_si128(_mm_cmpeq_epi8(v, va), _mm_cmpeq_epi8(v, vb)));
 
 		if (hits)
 			return p + __builtin_ctz(hits);
@@ -97,7 +98,7 @@ static inline const char *sip_find2(const char *p, const char *end, char a, char
 
 /* One header field as the walk finds it; all pointers into the block. */
 struct sip_line {
-	const char *start, *name_end; /* the name, white space before the colon not counted */
+	const char *start, *name_end;  /* the name, white space before the colon not counted */
 	const char *value, *value_end; /* trimmed */
 	const char *next;              /* behind the line end */
 };
@@ -111,8 +112,8 @@ enum sip_line_kind {
 };
 
 /*
- * Takes the field at p, with its folded lines. Lines end in CRLF or a bare LF. For a broken line `next`
- * is set too where the walk can go on.
+ * Takes the field at p, with its folded lines. Lines end in CRLF or a bare LF. For a broken line
+ * `next` is set too where the walk can go on.
  */
 static inline enum sip_line_kind sip_line_take(const char *p, const char *end, struct sip_line *ret)
 {
@@ -141,8 +142,8 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 		while (e > p && (e[-1] == ' ' || e[-1] == '\t'))
 			e--;
 		ret->name_end = e;
-		broken = e == p || *p == ' ' || *p == '\t' ||
-			 memchr(p, '\r', (size_t)(e - p)) != NULL;
+		broken =
+		    e == p || *p == ' ' || *p == '\t' || memchr(p, '\r', (size_t)(e - p)) != NULL;
 		q++;
 	} else {
 		broken = true;
@@ -177,7 +178,8 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 	return stray ? SIP_LINE_STRAY_CR : SIP_LINE_FIELD;
 }
 
-/* host[:port] of URIs and Via; white space around the colon is taken (Via has it, URIs hold none). */
+/* host[:port] of URIs and Via; white space around the colon is taken (Via has it, URIs hold none).
+ */
 struct sip_hostport {
 	struct str host, port_text; /* IPv6 without brackets */
 	uint16_t port;
@@ -189,6 +191,6 @@ bool sip_is_ipv4(struct str s);
 bool sip_is_ipv6(struct str s);
 /* Moves *pos behind it. base: where positions in reterr count from. Returns 0 or -EBADMSG. */
 MUST_CHECK int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *ret,
-				  struct diag *reterr, const char *base);
+                                  struct diag *reterr, const char *base);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Via: SIP / 2.0 / transport, sent-by, parameters (RFC 3261, 20.42). White space may stand around the
- * slashes and the colon. received may carry an IPv6 address with or without brackets (RFC 5118, 4.5); the
- * view leaves them out. The first of a repeated parameter counts.
+ * Via: SIP / 2.0 / transport, sent-by, parameters (RFC 3261, 20.42). White space may stand around
+ * the slashes and the colon. received may carry an IPv6 address with or without brackets (RFC
+ * 5118, 4.5); the view leaves them out. The first of a repeated parameter counts.
  */
 #include "core/sip/via.h"
 
@@ -84,6 +84,10 @@ int sip_via_parse(struct str in, struct sip_via *ret_via, struct diag *reterr)
 	struct sip_param param;
 	int err;
 
+	/* The list is split with <> respected, as for addresses; here they have no place (and
+	 * replacing a parameter could tear a pair of them apart). */
+	if (s.n > 0 && memchr(s.s, '<', s.n))
+		return diag_set(reterr, (size_t)(s.s - in.s), "'<' in Via");
 	p = s.n > 0 ? take_protocol(&v, s.s, end) : NULL;
 	if (!p)
 		return diag_set(reterr, (size_t)(s.s - in.s), "SIP/2.0/transport expected");
@@ -103,7 +107,8 @@ int sip_via_parse(struct str in, struct sip_via *ret_via, struct diag *reterr)
 		if (err < 0)
 			return diag_set(reterr, (size_t)(rest.s - in.s), "bad Via parameter");
 	}
-	v.magic = v.branch.n > sizeof(MAGIC_COOKIE) - 1 && str_starts(v.branch, STR_LIT(MAGIC_COOKIE));
+	v.magic =
+	    v.branch.n > sizeof(MAGIC_COOKIE) - 1 && str_starts(v.branch, STR_LIT(MAGIC_COOKIE));
 	*ret_via = v;
 	return 0;
 }

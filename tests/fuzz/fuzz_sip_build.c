@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Editor and builder: the input is a few bytes of commands (one count, then five bytes each) and a message;
- * random edits are applied and everything is built from it. Sizes add up, what is built of an untouched
- * header block parses again with a Content-Length that is right, and the top Via is ours.
+ * Editor and builder: the input is a few bytes of commands (one count, then five bytes each) and a
+ * message; random edits are applied and everything is built from it. Sizes add up, what is built of
+ * an untouched header block parses again with a Content-Length that is right, and the top Via is
+ * ours.
  */
 #include <errno.h>
 
@@ -48,10 +49,12 @@ static void apply(struct sip_edits *e, struct pool *pool, struct sip_msg *m, con
 		err = sip_edit_append(e, pool, m, put, tag);
 		break;
 	case 4:
-		err = sip_edit_before(e, pool, m, (enum sip_header)(op[1] % SIP_N_HEADERS), put, tag);
+		err =
+		    sip_edit_before(e, pool, m, (enum sip_header)(op[1] % SIP_N_HEADERS), put, tag);
 		break;
 	case 5:
-		err = sip_edit_after(e, pool, m, (enum sip_header)(op[1] % SIP_N_HEADERS), put, tag);
+		err =
+		    sip_edit_after(e, pool, m, (enum sip_header)(op[1] % SIP_N_HEADERS), put, tag);
 		break;
 	default:
 		sip_edit_undo(e, tag);
@@ -80,9 +83,12 @@ static void check_edits(const struct sip_edits *e, const struct sip_msg *m)
 static void build_all(struct pool *pool, struct sip_msg *m, const struct sip_edits *e, bool clean)
 {
 	struct sip_forward fwd = { .via = STR_LIT("Via: SIP/2.0/UDP fuzz;branch=z9hG4bKf\r\n"),
-				   .via1_params = STR_LIT(";received=192.0.2.1;rport=5060") };
-	struct sip_reply_opts opts = { .status = 400, .reason = STR_LIT("Bad"), .to_tag = STR_LIT("x"),
-				       .via1_params = fwd.via1_params, .record_routes = true };
+		                   .via1_params = STR_LIT(";received=192.0.2.1;rport=5060") };
+	struct sip_reply_opts opts = { .status = 400,
+		                       .reason = STR_LIT("Bad"),
+		                       .to_tag = STR_LIT("x"),
+		                       .via1_params = fwd.via1_params,
+		                       .record_routes = true };
 	struct sip_msg again;
 	struct sip_out out;
 	struct str text;
@@ -93,14 +99,16 @@ static void build_all(struct pool *pool, struct sip_msg *m, const struct sip_edi
 			fuzz_require(sip_msg_parse(pool, text, &again, NULL) == 0);
 			fuzz_require(str_eq(sip_msg_via1(&again)->host, STR_LIT("fuzz")));
 			fuzz_require(again.has_content_length && again.extra_bytes == 0 &&
-				     again.content_length == again.body.n);
+			             again.content_length == again.body.n);
 		}
 		fuzz_free(text);
 		text = text_of(&out);
-		if (sip_build_local(pool, text, SIP_M_ACK, STR_LIT("<sip:a@b>;tag=1"), STR_NULL, &out) == 0) {
+		if (sip_build_local(pool, text, SIP_M_ACK, STR_LIT("<sip:a@b>;tag=1"), STR_NULL,
+		                    &out) == 0) {
 			struct str ack = text_of(&out);
 
-			fuzz_require(sip_msg_parse(pool, ack, &again, NULL) == 0 && again.method == SIP_M_ACK);
+			fuzz_require(sip_msg_parse(pool, ack, &again, NULL) == 0 &&
+			             again.method == SIP_M_ACK);
 			fuzz_free(ack);
 		}
 		fuzz_free(text);
@@ -139,7 +147,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		edits.new_body = STR_LIT("v=0\r\n");
 		build_all(pool, &m, &edits, false);
 	} else if (sip_msg_answerable(&m)) {
-		struct sip_reply_opts opts = { .status = 400, .reason = STR_LIT("Bad"), .to_tag = STR_LIT("x") };
+		struct sip_reply_opts opts = { .status = 400,
+			                       .reason = STR_LIT("Bad"),
+			                       .to_tag = STR_LIT("x") };
 		struct sip_out out;
 
 		if (sip_build_reply(pool, &m, &opts, &out) == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Framing of a stream: the first byte seeds where the stream is cut; cut there or not at all, the same
- * messages come out at the same places, and a message that was framed has its body where the parser
- * finds it.
+ * Framing of a stream: the first byte seeds where the stream is cut; cut there or not at all, the
+ * same messages come out at the same places, and a message that was framed has its body where the
+ * parser finds it.
  */
 #include <errno.h>
 
@@ -63,7 +63,8 @@ static void parser_agrees(const uint8_t *data, size_t size)
 	int64_t n = sip_frame_next(&f, in, MAX_BYTES, true, &kind, NULL);
 
 	fuzz_require(pool != NULL);
-	if (n > 0 && kind == SIP_FRAME_MSG && sip_msg_parse(pool, str_sub(in, 0, (size_t)n), &m, NULL) == 0) {
+	if (n > 0 && kind == SIP_FRAME_MSG &&
+	    sip_msg_parse(pool, str_sub(in, 0, (size_t)n), &m, NULL) == 0) {
 		fuzz_require(m.body_off == f.body_off);
 		fuzz_require(m.extra_bytes == 0 || !m.has_content_length);
 		fuzz_require(!m.has_content_length || m.content_length == (uint32_t)n - m.body_off);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values of header fields: the first byte says which parser gets the rest; views stay inside, lists come
- * to an end, and an item taken off a list parses the same alone.
+ * Values of header fields: the first byte says which parser gets the rest; views stay inside, lists
+ * come to an end, and an item taken off a list parses the same alone.
  */
 #include "core/sip/addr.h"
 #include "core/sip/auth.h"
@@ -18,7 +18,8 @@ static void addrs(struct str in)
 
 	while (sip_addr_next(&rest, &a, NULL) > 0) {
 		fuzz_require(++n <= in.n);
-		fuzz_require(fuzz_inside(a.text, in) && fuzz_inside(a.display, a.text) && fuzz_inside(a.uri, a.text));
+		fuzz_require(fuzz_inside(a.text, in) && fuzz_inside(a.display, a.text) &&
+		             fuzz_inside(a.uri, a.text));
 		fuzz_require(fuzz_inside(a.params, a.text) && fuzz_inside(a.tag, a.text));
 		fuzz_require(a.star || a.uri.n > 0);
 		fuzz_require(sip_addr_parse(a.text, &alone, NULL) == 0 && str_eq(alone.uri, a.uri));
@@ -33,10 +34,13 @@ static void vias(struct str in)
 
 	while (sip_via_next(&rest, &v, NULL) > 0) {
 		fuzz_require(++n <= in.n);
-		fuzz_require(fuzz_inside(v.text, in) && fuzz_inside(v.host, v.text) && fuzz_inside(v.branch, v.text));
-		fuzz_require(fuzz_inside(v.received, v.text) && fuzz_inside(v.maddr, v.text) && v.host.n > 0);
+		fuzz_require(fuzz_inside(v.text, in) && fuzz_inside(v.host, v.text) &&
+		             fuzz_inside(v.branch, v.text));
+		fuzz_require(fuzz_inside(v.received, v.text) && fuzz_inside(v.maddr, v.text) &&
+		             v.host.n > 0);
 		fuzz_require(!v.magic || v.branch.n > 7);
-		fuzz_require(sip_via_parse(v.text, &alone, NULL) == 0 && str_eq(alone.branch, v.branch));
+		fuzz_require(sip_via_parse(v.text, &alone, NULL) == 0 &&
+		             str_eq(alone.branch, v.branch));
 	}
 }
 
@@ -77,15 +81,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 3:
 		if (sip_credentials_parse(in, &cred, &diag) == 0)
-			fuzz_require(fuzz_inside(cred.username, in) && fuzz_inside(cred.user, cred.username) &&
-				     fuzz_inside(cred.response, in) && fuzz_inside(cred.domain, cred.username));
+			fuzz_require(fuzz_inside(cred.username, in) &&
+			             fuzz_inside(cred.user, cred.username) &&
+			             fuzz_inside(cred.response, in) &&
+			             fuzz_inside(cred.domain, cred.username));
 		break;
 	case 4:
 		if (sip_cseq_parse(in, &cseq, &diag) == 0)
-			fuzz_require(cseq.number <= INT32_MAX && cseq.name.n > 0 && fuzz_inside(cseq.name, in));
+			fuzz_require(cseq.number <= INT32_MAX && cseq.name.n > 0 &&
+			             fuzz_inside(cseq.name, in));
 		break;
 	default:
-		fuzz_require((unsigned)sip_header_lookup(in) < SIP_N_HEADERS && sip_header_is(in, in));
+		fuzz_require((unsigned)sip_header_lookup(in) < SIP_N_HEADERS &&
+		             sip_header_is(in, in));
 		break;
 	}
 	fuzz_require(diag.pos <= in.n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parser of whole messages: all views stay inside the input, every cache can be asked after any result,
- * the fields lie one behind the other and cover the header block, and what is forwarded unchanged parses
- * to the same message.
+ * Parser of whole messages: all views stay inside the input, every cache can be asked after any
+ * result, the fields lie one behind the other and cover the header block, and what is forwarded
+ * unchanged parses to the same message.
  */
 #include "core/sip/build.h"
 #include "core/sip/sip_priv.h"
@@ -25,7 +25,8 @@ static void same_after_build_and_parse(struct pool *pool, struct sip_msg *m)
 	fuzz_require(again.n_hdrs == m->n_hdrs && again.method == m->method);
 	fuzz_require(str_eq(again.ruri, m->ruri) && str_eq(again.method_name, m->method_name));
 	for (unsigned i = 0; i < m->n_hdrs; i++)
-		fuzz_require(str_eq(again.hdrs[i].name, m->hdrs[i].name) && again.hdrs[i].id == m->hdrs[i].id);
+		fuzz_require(str_eq(again.hdrs[i].name, m->hdrs[i].name) &&
+		             again.hdrs[i].id == m->hdrs[i].id);
 	/* a Content-Length that promised more than came is corrected */
 	fuzz_require(str_eq(again.body, m->body) && again.extra_bytes == 0);
 	fuzz_free(text);
@@ -38,7 +39,7 @@ static void fields_cover_the_header(const struct sip_msg *m)
 	for (unsigned i = 0; i < m->n_hdrs; i++) {
 		fuzz_require(m->hdrs[i].off == at);
 		fuzz_require(m->hdrs[i].value.s > m->hdrs[i].name.s &&
-			     sip_end(m->hdrs[i].value) < m->buf.s + at + m->hdrs[i].len);
+		             sip_end(m->hdrs[i].value) < m->buf.s + at + m->hdrs[i].len);
 		at += m->hdrs[i].len;
 	}
 	fuzz_require(at == m->headers_end && m->body_off > at);
@@ -53,11 +54,13 @@ static void ask_everything(struct sip_msg *m)
 	if (sip_msg_ruri(m))
 		fuzz_require(sip_uri_equal(sip_msg_ruri(m), sip_msg_ruri(m)));
 	via = sip_msg_via1(m);
-	fuzz_require(!via || (fuzz_inside(via->text, m->buf) && fuzz_inside(via->branch, m->buf) && via->host.n > 0));
+	fuzz_require(!via || (fuzz_inside(via->text, m->buf) && fuzz_inside(via->branch, m->buf) &&
+	                      via->host.n > 0));
 	via = sip_msg_via2(m);
 	fuzz_require(!via || fuzz_inside(via->received, m->buf));
 	if (sip_msg_from(m))
-		fuzz_require(fuzz_inside(sip_msg_from(m)->uri, m->buf) && fuzz_inside(sip_msg_from(m)->tag, m->buf));
+		fuzz_require(fuzz_inside(sip_msg_from(m)->uri, m->buf) &&
+		             fuzz_inside(sip_msg_from(m)->tag, m->buf));
 	(void)sip_msg_to(m);
 	fuzz_require(!sip_msg_cseq(m) || sip_msg_cseq(m)->number <= INT32_MAX);
 	for (int id = 1; id < SIP_N_HEADERS; id++) {
@@ -86,7 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fields_cover_the_header(&m);
 		err = sip_msg_check(&m, &diag);
 		if (err == 0)
-			fuzz_require(sip_msg_via1(&m) && sip_msg_from(&m) && sip_msg_to(&m) && sip_msg_cseq(&m));
+			fuzz_require(sip_msg_via1(&m) && sip_msg_from(&m) && sip_msg_to(&m) &&
+			             sip_msg_cseq(&m));
 		ask_everything(&m);
 		if (m.kind == SIP_REQUEST)
 			same_after_build_and_parse(pool, &m);

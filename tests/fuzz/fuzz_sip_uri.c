@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * URIs: views stay inside, a URI equals itself and its copy, comparison is symmetric (the input is cut at
- * its first line end into two URIs), and decoding never writes more than it was given.
+ * URIs: views stay inside, a URI equals itself and its copy, comparison is symmetric (the input is
+ * cut at its first line end into two URIs), and decoding never writes more than it was given.
  */
 #include "core/sip/uri.h"
 #include "tests/fuzz/fuzz.h"
@@ -14,8 +14,10 @@ static bool parse(struct str in, struct sip_uri *u)
 		fuzz_require(diag.pos <= in.n && diag.text[0] != '\0');
 		return false;
 	}
-	fuzz_require(fuzz_inside(u->user, in) && fuzz_inside(u->password, in) && fuzz_inside(u->host, in));
-	fuzz_require(fuzz_inside(u->params, in) && fuzz_inside(u->headers, in) && fuzz_inside(u->transport, in));
+	fuzz_require(fuzz_inside(u->user, in) && fuzz_inside(u->password, in) &&
+	             fuzz_inside(u->host, in));
+	fuzz_require(fuzz_inside(u->params, in) && fuzz_inside(u->headers, in) &&
+	             fuzz_inside(u->transport, in));
 	fuzz_require(u->host.n > 0 || u->scheme == SIP_URI_TEL || u->scheme == SIP_URI_TELS);
 	fuzz_require(sip_uri_port(u) != 0);
 	return true;
@@ -25,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *lf = size ? memchr(data, '\n', size) : NULL;
 	size_t n = lf ? (size_t)(lf - data) : size;
-	struct str a = fuzz_copy(data, n), b = fuzz_copy(lf ? lf + 1 : data, lf ? size - n - 1 : size);
+	struct str a = fuzz_copy(data, n),
+		   b = fuzz_copy(lf ? lf + 1 : data, lf ? size - n - 1 : size);
 	struct sip_uri x, y;
 	char *out = malloc(n ? n : 1);
 	bool ok = parse(a, &x);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs a fuzz target over stored inputs, without libFuzzer: every file of the folders and files named on
- * the command line; without any, tests/fuzz/corpus/NAME, NAME being the program's own behind "fuzz_".
- * Each input is also tried cut to its halves. Fails when there was no input.
+ * Runs a fuzz target over stored inputs, without libFuzzer: every file of the folders and files
+ * named on the command line; without any, tests/fuzz/corpus/NAME, NAME being the program's own
+ * behind "fuzz_". Each input is also tried cut to its halves. Fails when there was no input.
  */
 #include <dirent.h>
 #include <sys/stat.h>
@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 		name = name ? name + 1 : argv[0];
 		if (strncmp(name, "fuzz_", 5) == 0)
 			name += 5;
-		n = snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".", name);
+		n = snprintf(path, sizeof(path), "%s/tests/fuzz/corpus/%s", srcdir ? srcdir : ".",
+		             name);
 		if (n > 0 && (size_t)n < sizeof(path))
 			run_path(path);
 	}

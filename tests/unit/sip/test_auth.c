@@ -3,9 +3,11 @@
 
 START_TEST(digest)
 {
-	struct str in = exact("Digest username=\"bob@biloxi.com\",\r\n realm=\"biloxi.com\" , nonce=\"dcd98b71,\",uri=\"sip:bob@biloxi.com\","
-			      "qop=auth, nc=00000001, cnonce=\"0a4f113b\", response=\"6629fae49393a05397450978507c4ef1\","
-			      "opaque=\"\",algorithm=SHA-256,auth-param=\"x\"");
+	struct str in = exact("Digest username=\"bob@biloxi.com\",\r\n realm=\"biloxi.com\" , "
+	                      "nonce=\"dcd98b71,\",uri=\"sip:bob@biloxi.com\","
+	                      "qop=auth, nc=00000001, cnonce=\"0a4f113b\", "
+	                      "response=\"6629fae49393a05397450978507c4ef1\","
+	                      "opaque=\"\",algorithm=SHA-256,auth-param=\"x\"");
 	struct sip_credentials c;
 
 	ck_assert_int_eq(sip_credentials_parse(in, &c, NULL), 0);

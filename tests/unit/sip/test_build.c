@@ -42,13 +42,18 @@ START_TEST(forward)
 	};
 	struct sip_out out;
 
-	parse("INVITE sip:b@x sip/2.0" CRLF "Via: SIP/2.0/UDP h;rport;branch=z9hG4bK1" CRLF "CSeq: 1 INVITE" CRLF FROM_TO CRLF);
+	parse("INVITE sip:b@x sip/2.0" CRLF "Via: SIP/2.0/UDP h;rport;branch=z9hG4bK1" CRLF
+	      "CSeq: 1 INVITE" CRLF FROM_TO CRLF);
 	ck_assert_int_eq(sip_build_request(pool, &msg, NULL, &fwd, false, &out), 0);
-	expect(&out, "INVITE sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF "Record-Route: <sip:me;lr>" CRLF
-		     "Via: SIP/2.0/UDP h;rport=5062;branch=z9hG4bK1;received=192.0.2.99" CRLF "CSeq: 1 INVITE" CRLF FROM_TO CRLF);
-	ck_assert_int_eq(sip_build_request(pool, &msg, NULL, &(struct sip_forward){ .ruri = STR_NULL }, true, &out), 0);
-	expect(&out, "INVITE sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP h;rport;branch=z9hG4bK1" CRLF "CSeq: 1 INVITE" CRLF FROM_TO
-		     "Content-Length: 0" CRLF CRLF);
+	expect(&out, "INVITE sip:b@192.0.2.4 SIP/2.0" CRLF
+	             "Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF "Record-Route: <sip:me;lr>" CRLF
+	             "Via: SIP/2.0/UDP h;rport=5062;branch=z9hG4bK1;received=192.0.2.99" CRLF
+	             "CSeq: 1 INVITE" CRLF FROM_TO CRLF);
+	ck_assert_int_eq(sip_build_request(pool, &msg, NULL,
+	                                   &(struct sip_forward){ .ruri = STR_NULL }, true, &out),
+	                 0);
+	expect(&out, "INVITE sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP h;rport;branch=z9hG4bK1" CRLF
+	             "CSeq: 1 INVITE" CRLF FROM_TO "Content-Length: 0" CRLF CRLF);
 }
 END_TEST
 
@@ -76,7 +81,9 @@ static const struct { const char *vias, *want; } tops[] = {
 START_TEST(via1_params)
 {
 	struct sip_forward fwd = { .via1_params = str_lit(via1s[_i].params) };
-	struct sip_reply_opts opts = { .status = 100, .reason = STR_LIT("Trying"), .via1_params = fwd.via1_params };
+	struct sip_reply_opts opts = { .status = 100,
+		                       .reason = STR_LIT("Trying"),
+		                       .via1_params = fwd.via1_params };
 	char text[512], want[512];
 	struct sip_out out;
 
@@ -85,7 +92,8 @@ START_TEST(via1_params)
 	parse(text);
 	ck_assert_int_eq(sip_build_request(pool, &msg, NULL, &fwd, false, &out), 0);
 	expect(&out, want);
-	snprintf(want, sizeof(want), "SIP/2.0 100 Trying\r\n%s\r\nContent-Length: 0\r\n\r\n", via1s[_i].want);
+	snprintf(want, sizeof(want), "SIP/2.0 100 Trying\r\n%s\r\nContent-Length: 0\r\n\r\n",
+	         via1s[_i].want);
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
 	expect(&out, want);
 }
@@ -101,10 +109,14 @@ START_TEST(relayed_reply)
 	parse(text);
 	ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, NULL, 0, STR_NULL, false, &out), 0);
 	expect(&out, want);
-	snprintf(want, sizeof(want), "SIP/2.0 603 No\r\n%sCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n", tops[_i].want);
-	ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, NULL, 603, STR_LIT("No"), true, &out), 0);
+	snprintf(want, sizeof(want),
+	         "SIP/2.0 603 No\r\n%sCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n", tops[_i].want);
+	ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, NULL, 603, STR_LIT("No"), true, &out),
+	                 0);
 	expect(&out, want);
-	ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, NULL, 603, STR_LIT("No\r\nX: y"), true, &out), -EINVAL);
+	ck_assert_int_eq(
+	    sip_build_relayed_reply(pool, &msg, NULL, 603, STR_LIT("No\r\nX: y"), true, &out),
+	    -EINVAL);
 }
 END_TEST
 
@@ -113,7 +125,8 @@ START_TEST(relayed_reply_without_via)
 	struct sip_out out;
 
 	parse("SIP/2.0 200 OK" CRLF FROM_TO CRLF);
-	ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, NULL, 0, STR_NULL, false, &out), -EINVAL);
+	ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, NULL, 0, STR_NULL, false, &out),
+	                 -EINVAL);
 }
 END_TEST
 
@@ -125,37 +138,56 @@ START_TEST(content_length)
 
 	parse("OPTIONS sip:b@x SIP/2.0" CRLF "X: 1" CRLF CRLF "abc");
 	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &fwd, false, &out), 0);
-	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "X: 1" CRLF "Content-Length: 12" CRLF CRLF "0123456789ab");
-	parse("OPTIONS sip:b@x SIP/2.0" CRLF "l: 3" CRLF "X: 1" CRLF "Content-Length: 003" CRLF CRLF "abc");
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "X: 1" CRLF "Content-Length: 12" CRLF CRLF
+	             "0123456789ab");
+	parse("OPTIONS sip:b@x SIP/2.0" CRLF "l: 3" CRLF "X: 1" CRLF "Content-Length: 003" CRLF CRLF
+	      "abc");
 	ck_assert_int_eq(sip_build_request(pool, &msg, NULL, &fwd, true, &out), 0);
-	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "l: 3" CRLF "X: 1" CRLF "Content-Length: 003" CRLF CRLF "abc");
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "l: 3" CRLF "X: 1" CRLF
+	             "Content-Length: 003" CRLF CRLF "abc");
 	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &fwd, true, &out), 0);
-	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "l: 12" CRLF "X: 1" CRLF "Content-Length: 12" CRLF CRLF "0123456789ab");
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "l: 12" CRLF "X: 1" CRLF
+	             "Content-Length: 12" CRLF CRLF "0123456789ab");
 	ck_assert_int_eq(sip_edit_remove_hdr(&edits, pool, &msg, &msg.hdrs[0], SIP_EDIT_SCRIPT), 0);
 	ck_assert_int_eq(sip_edit_remove_hdr(&edits, pool, &msg, &msg.hdrs[2], SIP_EDIT_SCRIPT), 0);
 	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &fwd, false, &out), 0);
-	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "X: 1" CRLF "Content-Length: 12" CRLF CRLF "0123456789ab");
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "X: 1" CRLF "Content-Length: 12" CRLF CRLF
+	             "0123456789ab");
 }
 END_TEST
 
 START_TEST(local_reply)
 {
 	struct sip_reply_opts opts = {
-		.status = 200, .reason = STR_LIT("OK"), .to_tag = STR_LIT("tt"), .extra = STR_LIT("Server: s" CRLF),
-		.body = STR_LIT("hi"), .content_type = STR_LIT("text/plain"), .record_routes = true,
+		.status = 200,
+		.reason = STR_LIT("OK"),
+		.to_tag = STR_LIT("tt"),
+		.extra = STR_LIT("Server: s" CRLF),
+		.body = STR_LIT("hi"),
+		.content_type = STR_LIT("text/plain"),
+		.record_routes = true,
 	};
 	struct sip_out out;
 
-	parse("OPTIONS sip:b@x SIP/2.0" CRLF "v: SIP/2.0/UDP a" CRLF "Record-Route: <sip:r1>" CRLF FROM_TO "Timestamp: 54" CRLF "CSeq:  7" CRLF " OPTIONS" CRLF
-	      "Via: SIP/2.0/UDP b, SIP/2.0/UDP c" CRLF "Record-Route: <sip:r2>" CRLF CRLF);
+	parse("OPTIONS sip:b@x SIP/2.0" CRLF "v: SIP/2.0/UDP a" CRLF
+	      "Record-Route: <sip:r1>" CRLF FROM_TO "Timestamp: 54" CRLF "CSeq:  7" CRLF
+	      " OPTIONS" CRLF "Via: SIP/2.0/UDP b, SIP/2.0/UDP c" CRLF
+	      "Record-Route: <sip:r2>" CRLF CRLF);
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
-	expect(&out, "SIP/2.0 200 OK" CRLF "v: SIP/2.0/UDP a" CRLF "Via: SIP/2.0/UDP b, SIP/2.0/UDP c" CRLF "Record-Route: <sip:r1>" CRLF
-		     "Record-Route: <sip:r2>" CRLF "From: <sip:a@x>;tag=1" CRLF "To: <sip:b@x>;tag=tt" CRLF "Call-ID: 1" CRLF "CSeq:  7" CRLF " OPTIONS" CRLF
-		     "Server: s" CRLF "Content-Type: text/plain" CRLF "Content-Length: 2" CRLF CRLF "hi");
-	opts = (struct sip_reply_opts){ .status = 100, .reason = STR_LIT("Trying"), .to_tag = STR_LIT("tt") };
+	expect(&out,
+	       "SIP/2.0 200 OK" CRLF "v: SIP/2.0/UDP a" CRLF
+	       "Via: SIP/2.0/UDP b, SIP/2.0/UDP c" CRLF "Record-Route: <sip:r1>" CRLF
+	       "Record-Route: <sip:r2>" CRLF "From: <sip:a@x>;tag=1" CRLF
+	       "To: <sip:b@x>;tag=tt" CRLF "Call-ID: 1" CRLF "CSeq:  7" CRLF " OPTIONS" CRLF
+	       "Server: s" CRLF "Content-Type: text/plain" CRLF "Content-Length: 2" CRLF CRLF "hi");
+	opts = (struct sip_reply_opts){ .status = 100,
+		                        .reason = STR_LIT("Trying"),
+		                        .to_tag = STR_LIT("tt") };
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
-	expect(&out, "SIP/2.0 100 Trying" CRLF "v: SIP/2.0/UDP a" CRLF "Via: SIP/2.0/UDP b, SIP/2.0/UDP c" CRLF "From: <sip:a@x>;tag=1" CRLF
-		     "To: <sip:b@x>" CRLF "Call-ID: 1" CRLF "CSeq:  7" CRLF " OPTIONS" CRLF "Timestamp: 54" CRLF "Content-Length: 0" CRLF CRLF);
+	expect(&out, "SIP/2.0 100 Trying" CRLF "v: SIP/2.0/UDP a" CRLF
+	             "Via: SIP/2.0/UDP b, SIP/2.0/UDP c" CRLF "From: <sip:a@x>;tag=1" CRLF
+	             "To: <sip:b@x>" CRLF "Call-ID: 1" CRLF "CSeq:  7" CRLF " OPTIONS" CRLF
+	             "Timestamp: 54" CRLF "Content-Length: 0" CRLF CRLF);
 	opts = (struct sip_reply_opts){ .status = 99, .reason = STR_LIT("x") };
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), -EINVAL);
 	opts = (struct sip_reply_opts){ .status = 400, .reason = STR_LIT("x\n") };
@@ -165,12 +197,16 @@ END_TEST
 
 START_TEST(local_reply_keeps_a_tag)
 {
-	struct sip_reply_opts opts = { .status = 481, .reason = STR_LIT("No"), .to_tag = STR_LIT("tt") };
+	struct sip_reply_opts opts = { .status = 481,
+		                       .reason = STR_LIT("No"),
+		                       .to_tag = STR_LIT("tt") };
 	struct sip_out out;
 
-	parse("BYE sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To: sip:b@x ;\r\n tag=old" CRLF CRLF);
+	parse("BYE sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF
+	      "To: sip:b@x ;\r\n tag=old" CRLF CRLF);
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
-	expect(&out, "SIP/2.0 481 No" CRLF "Via: SIP/2.0/UDP a" CRLF "To: sip:b@x ;\r\n tag=old" CRLF "Content-Length: 0" CRLF CRLF);
+	expect(&out, "SIP/2.0 481 No" CRLF "Via: SIP/2.0/UDP a" CRLF
+	             "To: sip:b@x ;\r\n tag=old" CRLF "Content-Length: 0" CRLF CRLF);
 }
 END_TEST
 
@@ -181,43 +217,64 @@ START_TEST(bare_lf_is_mended_in_replies)
 
 	parse("OPTIONS sip:b@x SIP/2.0\nVia: SIP/2.0/UDP a\nCall-ID: 1\n\n");
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
-	expect(&out, "SIP/2.0 200 OK" CRLF "Via: SIP/2.0/UDP a" CRLF "Call-ID: 1" CRLF "Content-Length: 0" CRLF CRLF);
+	expect(&out, "SIP/2.0 200 OK" CRLF "Via: SIP/2.0/UDP a" CRLF "Call-ID: 1" CRLF
+	             "Content-Length: 0" CRLF CRLF);
 }
 END_TEST
 
-/* An empty value once was taken to stand behind its line end, and the copied field ended the header. */
+/* An empty value once was taken to stand behind its line end, and the copied field ended the
+ * header. */
 START_TEST(empty_fields_are_copied)
 {
 	struct sip_reply_opts opts = { .status = 400, .reason = STR_LIT("Bad To") };
 	struct sip_edits edits = { 0 };
 	struct sip_out out;
 
-	parse("OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To: " CRLF "From:" CRLF " " CRLF "Call-ID: 1" CRLF CRLF);
+	parse("OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To: " CRLF "From:" CRLF
+	      " " CRLF "Call-ID: 1" CRLF CRLF);
 	ck_assert_int_eq(sip_build_reply(pool, &msg, &opts, &out), 0);
-	expect(&out, "SIP/2.0 400 Bad To" CRLF "Via: SIP/2.0/UDP a" CRLF "From:" CRLF "To:" CRLF "Call-ID: 1" CRLF "Content-Length: 0" CRLF CRLF);
-	ck_assert_int_eq(sip_edit_replace(&edits, pool, &msg, sip_msg_hdr(&msg, SIP_H_TO)->value, STR_LIT("<sip:b@x>"), SIP_EDIT_TO), 0);
-	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &(struct sip_forward){ .ruri = STR_NULL }, false, &out), 0);
-	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To:<sip:b@x> " CRLF "From:" CRLF " " CRLF "Call-ID: 1" CRLF CRLF);
+	expect(&out, "SIP/2.0 400 Bad To" CRLF "Via: SIP/2.0/UDP a" CRLF "From:" CRLF "To:" CRLF
+	             "Call-ID: 1" CRLF "Content-Length: 0" CRLF CRLF);
+	ck_assert_int_eq(sip_edit_replace(&edits, pool, &msg, sip_msg_hdr(&msg, SIP_H_TO)->value,
+	                                  STR_LIT("<sip:b@x>"), SIP_EDIT_TO),
+	                 0);
+	ck_assert_int_eq(sip_build_request(pool, &msg, &edits,
+	                                   &(struct sip_forward){ .ruri = STR_NULL }, false, &out),
+	                 0);
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "To:<sip:b@x> " CRLF
+	             "From:" CRLF " " CRLF "Call-ID: 1" CRLF CRLF);
 }
 END_TEST
 
 START_TEST(ack_and_cancel)
 {
-	struct str sent = STR_LIT("INVITE sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme, SIP/2.0/UDP other" CRLF "Via: SIP/2.0/UDP third" CRLF
-				  "Route: <sip:r1;lr>" CRLF FROM_TO "Max-Forwards: 12" CRLF "Route: <sip:r2;lr>" CRLF "CSeq: 0042 INVITE" CRLF "Contact: <sip:a@h>" CRLF
-				  "Content-Length: 3" CRLF CRLF "sdp");
+	struct str sent =
+	    STR_LIT("INVITE sip:b@192.0.2.4 SIP/2.0" CRLF
+	            "Via: SIP/2.0/UDP me;branch=z9hG4bKme, SIP/2.0/UDP other" CRLF
+	            "Via: SIP/2.0/UDP third" CRLF "Route: <sip:r1;lr>" CRLF FROM_TO
+	            "Max-Forwards: 12" CRLF "Route: <sip:r2;lr>" CRLF "CSeq: 0042 INVITE" CRLF
+	            "Contact: <sip:a@h>" CRLF "Content-Length: 3" CRLF CRLF "sdp");
 	struct sip_out out;
 
-	ck_assert_int_eq(sip_build_local(pool, sent, SIP_M_ACK, STR_LIT("<sip:b@x>;tag=uas"), STR_LIT("User-Agent: ua" CRLF), &out), 0);
-	expect(&out, "ACK sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF "Route: <sip:r1;lr>" CRLF "Route: <sip:r2;lr>" CRLF
-		     "From: <sip:a@x>;tag=1" CRLF "To: <sip:b@x>;tag=uas" CRLF "Call-ID: 1" CRLF "CSeq: 0042 ACK" CRLF "Max-Forwards: 70" CRLF
-		     "User-Agent: ua" CRLF "Content-Length: 0" CRLF CRLF);
+	ck_assert_int_eq(sip_build_local(pool, sent, SIP_M_ACK, STR_LIT("<sip:b@x>;tag=uas"),
+	                                 STR_LIT("User-Agent: ua" CRLF), &out),
+	                 0);
+	expect(&out,
+	       "ACK sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF
+	       "Route: <sip:r1;lr>" CRLF "Route: <sip:r2;lr>" CRLF "From: <sip:a@x>;tag=1" CRLF
+	       "To: <sip:b@x>;tag=uas" CRLF "Call-ID: 1" CRLF "CSeq: 0042 ACK" CRLF
+	       "Max-Forwards: 70" CRLF "User-Agent: ua" CRLF "Content-Length: 0" CRLF CRLF);
 	ck_assert_int_eq(sip_build_local(pool, sent, SIP_M_CANCEL, STR_NULL, STR_NULL, &out), 0);
-	expect(&out, "CANCEL sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF "Route: <sip:r1;lr>" CRLF "Route: <sip:r2;lr>" CRLF
-		     "From: <sip:a@x>;tag=1" CRLF "To: <sip:b@x>" CRLF "Call-ID: 1" CRLF "CSeq: 0042 CANCEL" CRLF "Max-Forwards: 70" CRLF
-		     "Content-Length: 0" CRLF CRLF);
-	ck_assert_int_eq(sip_build_local(pool, sent, SIP_M_OTHER, STR_NULL, STR_NULL, &out), -EINVAL);
-	ck_assert_int_eq(sip_build_local(pool, STR_LIT("nonsense"), SIP_M_ACK, STR_NULL, STR_NULL, &out), -EBADMSG);
+	expect(&out,
+	       "CANCEL sip:b@192.0.2.4 SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF
+	       "Route: <sip:r1;lr>" CRLF "Route: <sip:r2;lr>" CRLF "From: <sip:a@x>;tag=1" CRLF
+	       "To: <sip:b@x>" CRLF "Call-ID: 1" CRLF "CSeq: 0042 CANCEL" CRLF
+	       "Max-Forwards: 70" CRLF "Content-Length: 0" CRLF CRLF);
+	ck_assert_int_eq(sip_build_local(pool, sent, SIP_M_OTHER, STR_NULL, STR_NULL, &out),
+	                 -EINVAL);
+	ck_assert_int_eq(
+	    sip_build_local(pool, STR_LIT("nonsense"), SIP_M_ACK, STR_NULL, STR_NULL, &out),
+	    -EBADMSG);
 }
 END_TEST
 
@@ -229,14 +286,19 @@ START_TEST(too_long)
 
 	edits.new_body = str_of(big, 66000);
 	parse(sip_samples[0]);
-	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &(struct sip_forward){ .ruri = STR_NULL }, false, &out), -EMSGSIZE);
+	ck_assert_int_eq(sip_build_request(pool, &msg, &edits,
+	                                   &(struct sip_forward){ .ruri = STR_NULL }, false, &out),
+	                 -EMSGSIZE);
 	edits.new_body.n = 60000;
-	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &(struct sip_forward){ .ruri = STR_NULL }, false, &out), 0);
+	ck_assert_int_eq(sip_build_request(pool, &msg, &edits,
+	                                   &(struct sip_forward){ .ruri = STR_NULL }, false, &out),
+	                 0);
 	free(big);
 }
 END_TEST
 
-/* Built without a change, a message has the same fields and body; for a second round, the same bytes. */
+/* Built without a change, a message has the same fields and body; for a second round, the same
+ * bytes. */
 START_TEST(unchanged)
 {
 	struct sip_msg again;
@@ -246,21 +308,29 @@ START_TEST(unchanged)
 
 	parse(sip_samples[_i]);
 	if (msg.kind == SIP_REPLY) /* relaying takes a Via away; put one there first */
-		ck_assert_int_eq(sip_edit_before(&none, pool, &msg, SIP_H_VIA, STR_LIT("Via: SIP/2.0/UDP me" CRLF), SIP_EDIT_VIA), 0);
+		ck_assert_int_eq(sip_edit_before(&none, pool, &msg, SIP_H_VIA,
+		                                 STR_LIT("Via: SIP/2.0/UDP me" CRLF), SIP_EDIT_VIA),
+		                 0);
 	if (msg.kind == SIP_REQUEST)
-		ck_assert_int_eq(sip_build_request(pool, &msg, &none, &(struct sip_forward){ .ruri = STR_NULL }, false, &out), 0);
+		ck_assert_int_eq(sip_build_request(pool, &msg, &none,
+		                                   &(struct sip_forward){ .ruri = STR_NULL }, false,
+		                                   &out),
+		                 0);
 	else
-		ck_assert_int_eq(sip_build_relayed_reply(pool, &msg, &none, 0, STR_NULL, false, &out), 0);
+		ck_assert_int_eq(
+		    sip_build_relayed_reply(pool, &msg, &none, 0, STR_NULL, false, &out), 0);
 	text = joined(&out);
 	ck_assert_int_eq(sip_msg_parse(pool, text, &again, NULL), 0);
 	if (msg.kind == SIP_REQUEST) {
 		ck_assert_uint_eq(again.n_hdrs, msg.n_hdrs);
 		for (unsigned i = 0; i < msg.n_hdrs; i++)
-			ck_assert(again.hdrs[i].id == msg.hdrs[i].id && str_eq(again.hdrs[i].name, msg.hdrs[i].name) &&
-				  str_eq(again.hdrs[i].value, msg.hdrs[i].value));
+			ck_assert(again.hdrs[i].id == msg.hdrs[i].id &&
+			          str_eq(again.hdrs[i].name, msg.hdrs[i].name) &&
+			          str_eq(again.hdrs[i].value, msg.hdrs[i].value));
 	}
 	ck_assert(str_eq(again.body, msg.body));
-	ck_assert(str_eq(again.ruri, msg.ruri) && again.method == msg.method && again.status == msg.status);
+	ck_assert(str_eq(again.ruri, msg.ruri) && again.method == msg.method &&
+	          again.status == msg.status);
 	exact_free(text);
 }
 END_TEST
@@ -268,9 +338,12 @@ END_TEST
 /* With the n-th allocation failing, every builder says so and returns nothing. */
 START_TEST(out_of_memory)
 {
-	static const char text[] = "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "CSeq: 1 OPTIONS" CRLF CRLF;
+	static const char text[] =
+	    "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "CSeq: 1 OPTIONS" CRLF CRLF;
 	struct sip_forward fwd = { .via1_params = STR_LIT(";received=1.2.3.4") };
-	struct sip_reply_opts opts = { .status = 200, .reason = STR_LIT("OK"), .via1_params = STR_LIT(";received=1.2.3.4") };
+	struct sip_reply_opts opts = { .status = 200,
+		                       .reason = STR_LIT("OK"),
+		                       .via1_params = STR_LIT(";received=1.2.3.4") };
 	struct pool *small = pool_new((size_t)_i * 128 + 64);
 	struct sip_out out = { .bytes = 4711 };
 	int err;
@@ -278,7 +351,8 @@ START_TEST(out_of_memory)
 	parse(text);
 	ck_assert_ptr_nonnull(small);
 	err = sip_build_request(small, &msg, NULL, &fwd, true, &out);
-	ck_assert(err == 0 ? out.bytes > 50 && out.bytes != 4711 : err == -ENOMEM && out.bytes == 4711);
+	ck_assert(err == 0 ? out.bytes > 50 && out.bytes != 4711
+	                   : err == -ENOMEM && out.bytes == 4711);
 	pool_reset(small);
 	out.bytes = 4711;
 	err = sip_build_reply(small, &msg, &opts, &out);

@@ -15,7 +15,8 @@ static void setup(void)
 {
 	pool = pool_new(1 << 20);
 	memset(&edits, 0, sizeof(edits));
-	in = exact(START A B C "l: 4" CRLF CRLF "body" "extra");
+	in = exact(START A B C "l: 4" CRLF CRLF "body"
+	                       "extra");
 	ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
 }
 
@@ -62,8 +63,8 @@ START_TEST(order_of_insertions)
 	OK(sip_edit_after(&edits, pool, &msg, SIP_H_VIA, STR_LIT("F: 2" CRLF), SIP_EDIT_SCRIPT));
 	OK(sip_edit_before(&edits, pool, &msg, SIP_H_FROM, STR_LIT("Y: 3" CRLF), SIP_EDIT_SCRIPT));
 	OK(sip_edit_after(&edits, pool, &msg, SIP_H_FROM, STR_LIT("Y: 4" CRLF), SIP_EDIT_SCRIPT));
-	expect(START "P: 2" CRLF "P: 1" CRLF A "B: 2" CRLF "B: 1" CRLF B "F: 1" CRLF "F: 2" CRLF C "l: 4" CRLF
-		     "Y: 1" CRLF "Y: 2" CRLF "Y: 3" CRLF "Y: 4" CRLF CRLF "body");
+	expect(START "P: 2" CRLF "P: 1" CRLF A "B: 2" CRLF "B: 1" CRLF B "F: 1" CRLF "F: 2" CRLF C
+	             "l: 4" CRLF "Y: 1" CRLF "Y: 2" CRLF "Y: 3" CRLF "Y: 4" CRLF CRLF "body");
 }
 END_TEST
 
@@ -131,19 +132,30 @@ START_TEST(overlaps)
 	OK(sip_edit_add(&edits, pool, &msg, hdr("A")->off, 4, STR_NULL, SIP_EDIT_SCRIPT, 0));
 	expect(START B C "l: 4" CRLF CRLF "body");
 	edits = (struct sip_edits){ 0 };
-	OK(sip_edit_add(&edits, pool, &msg, hdr("A")->off + 3, 1, STR_LIT("x"), SIP_EDIT_SCRIPT, 0));
-	OK(sip_edit_add(&edits, pool, &msg, hdr("A")->off + 2, 3, STR_LIT("y"), SIP_EDIT_SCRIPT, 0));
+	OK(sip_edit_add(&edits, pool, &msg, hdr("A")->off + 3, 1, STR_LIT("x"), SIP_EDIT_SCRIPT,
+	                0));
+	OK(sip_edit_add(&edits, pool, &msg, hdr("A")->off + 2, 3, STR_LIT("y"), SIP_EDIT_SCRIPT,
+	                0));
 	expect(START "A:y\n" B C "l: 4" CRLF CRLF "body");
 }
 END_TEST
 
 START_TEST(bounds)
 {
-	ck_assert_int_eq(sip_edit_add(&edits, pool, &msg, (uint32_t)in.n, 0, STR_LIT("x"), SIP_EDIT_SCRIPT, 0), -EINVAL);
-	ck_assert_int_eq(sip_edit_add(&edits, pool, &msg, 0, UINT32_MAX, STR_LIT("x"), SIP_EDIT_SCRIPT, 0), -EINVAL);
-	ck_assert_int_eq(sip_edit_add(&edits, pool, &msg, UINT32_MAX, 1, STR_LIT("x"), SIP_EDIT_SCRIPT, 0), -EINVAL);
-	ck_assert_int_eq(sip_edit_replace(&edits, pool, &msg, STR_LIT("elsewhere"), STR_LIT("x"), SIP_EDIT_SCRIPT), -EINVAL);
-	ck_assert_int_eq(sip_edit_replace(&edits, pool, &msg, STR_NULL, STR_LIT("x"), SIP_EDIT_SCRIPT), -EINVAL);
+	ck_assert_int_eq(
+	    sip_edit_add(&edits, pool, &msg, (uint32_t)in.n, 0, STR_LIT("x"), SIP_EDIT_SCRIPT, 0),
+	    -EINVAL);
+	ck_assert_int_eq(
+	    sip_edit_add(&edits, pool, &msg, 0, UINT32_MAX, STR_LIT("x"), SIP_EDIT_SCRIPT, 0),
+	    -EINVAL);
+	ck_assert_int_eq(
+	    sip_edit_add(&edits, pool, &msg, UINT32_MAX, 1, STR_LIT("x"), SIP_EDIT_SCRIPT, 0),
+	    -EINVAL);
+	ck_assert_int_eq(sip_edit_replace(&edits, pool, &msg, STR_LIT("elsewhere"), STR_LIT("x"),
+	                                  SIP_EDIT_SCRIPT),
+	                 -EINVAL);
+	ck_assert_int_eq(
+	    sip_edit_replace(&edits, pool, &msg, STR_NULL, STR_LIT("x"), SIP_EDIT_SCRIPT), -EINVAL);
 	ck_assert_uint_eq(edits.n, 0);
 }
 END_TEST
@@ -181,8 +193,8 @@ START_TEST(start_line_edit)
 }
 END_TEST
 
-/* Random edits against a slow model: a byte is dropped when any edit covered it, insertions that survive
- * are whole, and the list stays sorted without overlaps. */
+/* Random edits against a slow model: a byte is dropped when any edit covered it, insertions that
+ * survive are whole, and the list stays sorted without overlaps. */
 START_TEST(random_edits)
 {
 	uint64_t seed = 1000 + (uint64_t)_i;
@@ -194,19 +206,23 @@ START_TEST(random_edits)
 	struct str text;
 
 	for (unsigned i = 0; i < 12; i++) {
-		uint32_t off = msg.headers_off + next_random(&seed) % (msg.headers_end - msg.headers_off);
+		uint32_t off =
+		    msg.headers_off + next_random(&seed) % (msg.headers_end - msg.headers_off);
 		uint32_t drop = next_random(&seed) % 3 ? next_random(&seed) % 12 : 0;
 
 		if (off + drop > msg.headers_end)
 			drop = msg.headers_end - off;
-		OK(sip_edit_add(&edits, pool, &msg, off, drop, next_random(&seed) % 2 ? STR_LIT("#") : STR_NULL,
-				SIP_EDIT_SCRIPT, (int8_t)(next_random(&seed) % 4 - 2)));
+		OK(sip_edit_add(&edits, pool, &msg, off, drop,
+		                next_random(&seed) % 2 ? STR_LIT("#") : STR_NULL, SIP_EDIT_SCRIPT,
+		                (int8_t)(next_random(&seed) % 4 - 2)));
 		for (uint32_t k = off; k < off + drop; k++)
 			dropped[k] = true;
 	}
 	for (const struct sip_edit *e = edits.head; e && e->next; e = e->next) {
 		ck_assert_uint_le(e->off, e->next->off);
-		ck_assert_uint_le(e->off + e->drop, e->next->off + (e->drop == 0 || e->next->drop == 0 ? e->drop : 0));
+		ck_assert_uint_le(e->off + e->drop,
+		                  e->next->off +
+		                      (e->drop == 0 || e->next->drop == 0 ? e->drop : 0));
 	}
 	for (size_t k = 0; k < limit; k++)
 		if (!dropped[k] || k >= msg.headers_end)

@@ -47,7 +47,8 @@ START_TEST(frame_vectors)
 	enum sip_frame_kind kind;
 	int64_t n = sip_frame_next(&f, in, MAX_BYTES, vectors[_i].no_cl_ok, &kind, NULL);
 
-	ck_assert_msg(n == vectors[_i].want, "%lld instead of %lld", (long long)n, (long long)vectors[_i].want);
+	ck_assert_msg(n == vectors[_i].want, "%lld instead of %lld", (long long)n,
+	              (long long)vectors[_i].want);
 	if (n > 0)
 		ck_assert_int_eq((int)kind, vectors[_i].kind);
 	exact_free(in);
@@ -75,12 +76,19 @@ START_TEST(frame_byte_by_byte)
 }
 END_TEST
 
-/* A stream of messages and keepalives, cut at random: the same frames come out, pings are answered once. */
+/* A stream of messages and keepalives, cut at random: the same frames come out, pings are answered
+ * once. */
 START_TEST(frame_random_splits)
 {
 	static const char *const parts[] = {
-		HEAD "l: 3\r\n\r\nabc", "\r\n\r\n", HEAD "l: 0\r\n\r\n", "\r\n", HEAD "Content-Length: 6\r\n\r\n\r\n\r\n\r\n",
-		"\r\n\r\n", "\r\n\r\n", HEAD "l: 1\n\n\n",
+		HEAD "l: 3\r\n\r\nabc",
+		"\r\n\r\n",
+		HEAD "l: 0\r\n\r\n",
+		"\r\n",
+		HEAD "Content-Length: 6\r\n\r\n\r\n\r\n\r\n",
+		"\r\n\r\n",
+		"\r\n\r\n",
+		HEAD "l: 1\n\n\n",
 	};
 	char stream[1024];
 	size_t len = 0, from = 0, to = 0, n_msgs = 0, n_pings = 0;

@@ -4,7 +4,8 @@
 #include "core/sip/header.h"
 #include "tests/unit/sip/sip_test.h"
 
-/* Every name of the table finds itself in any case, and nothing one letter off: this proves the hash. */
+/* Every name of the table finds itself in any case, and nothing one letter off: this proves the
+ * hash. */
 START_TEST(every_name_finds_itself)
 {
 	const char *name = sip_header_name((enum sip_header)_i);
@@ -48,7 +49,8 @@ static const struct { const char *a, *b; bool same; } equals[] = {
 
 START_TEST(same_header)
 {
-	ck_assert_int_eq(sip_header_is(str_lit(equals[_i].a), str_lit(equals[_i].b)), equals[_i].same);
+	ck_assert_int_eq(sip_header_is(str_lit(equals[_i].a), str_lit(equals[_i].b)),
+	                 equals[_i].same);
 }
 END_TEST
 

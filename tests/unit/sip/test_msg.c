@@ -90,7 +90,8 @@ END_TEST
 
 START_TEST(values_over_several_fields)
 {
-	struct str in = exact("REGISTER sip:x SIP/2.0\r\nm: <sip:1@x>, <sip:2@x>\r\nX: y\r\nContact:\r\nContact: *\r\nm: <sip:3\r\n\r\n");
+	struct str in = exact("REGISTER sip:x SIP/2.0\r\nm: <sip:1@x>, <sip:2@x>\r\nX: "
+	                      "y\r\nContact:\r\nContact: *\r\nm: <sip:3\r\n\r\n");
 	struct sip_addr_iter it = { 0 };
 	struct sip_addr addr;
 
@@ -172,7 +173,8 @@ START_TEST(no_memory)
 }
 END_TEST
 
-/* Bytes flipped, taken out and doubled at random: no crash, no byte read too far, no view out of the buffer. */
+/* Bytes flipped, taken out and doubled at random: no crash, no byte read too far, no view out of
+ * the buffer. */
 START_TEST(random_damage)
 {
 	static const char odd[] = "\r\n\t :;,\"<>@=\\%[]?&*/0\xff";
@@ -202,7 +204,7 @@ START_TEST(random_damage)
 			(void)!sip_msg_check(&msg, NULL);
 			(void)sip_msg_via2(&msg);
 			ck_assert(msg.body.n == 0 ||
-				  (msg.body.s >= in.s && msg.body.s + msg.body.n <= in.s + in.n));
+			          (msg.body.s >= in.s && msg.body.s + msg.body.n <= in.s + in.n));
 			for (unsigned i = 0; i < msg.n_hdrs; i++)
 				ck_assert(msg.hdrs[i].off + msg.hdrs[i].len <= msg.buf.n);
 		}

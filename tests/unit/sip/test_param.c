@@ -75,13 +75,15 @@ START_TEST(char_classes)
 		ck_assert_int_eq(sip_char_is((char)c, CHARS_ALPHA), alpha);
 		ck_assert_int_eq(sip_char_is((char)c, CHARS_DIGIT), digit);
 		ck_assert_int_eq(sip_char_is((char)c, CHARS_TOKEN),
-				 alpha || digit || (c && strchr("-.!%*_+`'~", (int)c) != NULL));
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_LWS), c == ' ' || c == '\t' || c == '\r' || c == '\n');
+		                 alpha || digit || (c && strchr("-.!%*_+`'~", (int)c) != NULL));
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_LWS),
+		                 c == ' ' || c == '\t' || c == '\r' || c == '\n');
 		ck_assert_int_eq(sip_char_is((char)c, CHARS_HEX),
-				 digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_HOST), alpha || digit || c == '-' || c == '.' || c == '_');
+		                 digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
+		ck_assert_int_eq(sip_char_is((char)c, CHARS_HOST),
+		                 alpha || digit || c == '-' || c == '.' || c == '_');
 		ck_assert_int_eq(sip_char_ends_uri((char)c),
-				 c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"');
+		                 c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"');
 	}
 }
 END_TEST

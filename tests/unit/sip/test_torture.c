@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rules behind the torture messages of RFC 4475 and RFC 5118: each row is a message of our own with the
- * same twist, and what the parser must make possible: pass to the script, 400, 505, or drop. The whole
- * messages are run against a server by tests/torture/run.
+ * The rules behind the torture messages of RFC 4475 and RFC 5118: each row is a message of our own
+ * with the same twist, and what the parser must make possible: pass to the script, 400, 505, or
+ * drop. The whole messages are run against a server by tests/torture/run.
  */
 #include "tests/unit/sip/sip_test.h"
 
 enum outcome {
-	PASS,  /* parses, passes the check */
-	R400,  /* refused, answerable */
-	R505,  /* refused with bad_version, answerable */
-	DROP,  /* refused, not answerable */
-	OTHER  /* passes, and the Request-URI is of a scheme that is not ours: 416 */
+	PASS, /* parses, passes the check */
+	R400, /* refused, answerable */
+	R505, /* refused with bad_version, answerable */
+	DROP, /* refused, not answerable */
+	OTHER /* passes, and the Request-URI is of a scheme that is not ours: 416 */
 };
 
 #define VIA "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKkdjuw" CRLF
@@ -21,7 +21,9 @@ enum outcome {
 #define CSEQ(m) "CSeq: 8 " m CRLF
 #define MF "Max-Forwards: 70" CRLF
 #define END "l: 0" CRLF CRLF
-#define REST(m) VIA FROM TO ID CSEQ(m) MF END
+#define REST(m)                                                                                    \
+	VIA FROM TO ID CSEQ(m)                                                                     \
+	MF END
 #define OPT "OPTIONS sip:user@example.com SIP/2.0" CRLF
 #define REG "REGISTER sip:example.com SIP/2.0" CRLF
 #define S200 "SIP/2.0 200 OK" CRLF
@@ -152,20 +154,25 @@ START_TEST(torture)
 	if (err == 0)
 		err = sip_msg_check(&msg, &diag);
 	if (err == 0)
-		got = msg.kind == SIP_REQUEST && sip_msg_ruri(&msg)->scheme == SIP_URI_OTHER ? OTHER : PASS;
+		got = msg.kind == SIP_REQUEST && sip_msg_ruri(&msg)->scheme == SIP_URI_OTHER ? OTHER
+		                                                                             : PASS;
 	else if (!sip_msg_answerable(&msg))
 		got = DROP;
 	else
 		got = msg.bad_version ? R505 : R400;
-	ck_assert_msg(got == r->want, "%s: outcome %d instead of %d (%s)", r->name, (int)got, (int)r->want, diag.text);
+	ck_assert_msg(got == r->want, "%s: outcome %d instead of %d (%s)", r->name, (int)got,
+	              (int)r->want, diag.text);
 	ck_assert(err == 0 || err == -EBADMSG);
 	if (err < 0) {
-		ck_assert_msg(diag.text[0] >= 'A' && diag.text[0] <= 'Z', "%s: '%s' is no reason phrase", r->name, diag.text);
+		ck_assert_msg(diag.text[0] >= 'A' && diag.text[0] <= 'Z',
+		              "%s: '%s' is no reason phrase", r->name, diag.text);
 		ck_assert_uint_le(diag.pos, in.n);
 	}
 	if (got == R400 || got == R505) { /* the answer can be written and is a message again */
-		struct sip_reply_opts opts = { .status = 400, .reason = str_lit(diag.text), .to_tag = STR_LIT("t"),
-					       .via1_params = STR_LIT(";received=192.0.2.99") };
+		struct sip_reply_opts opts = { .status = 400,
+			                       .reason = str_lit(diag.text),
+			                       .to_tag = STR_LIT("t"),
+			                       .via1_params = STR_LIT(";received=192.0.2.99") };
 		struct sip_out out;
 		struct sip_msg again;
 		struct str text;
@@ -182,7 +189,8 @@ START_TEST(torture)
 }
 END_TEST
 
-/* Cut anywhere, a message is refused, or is one whose body was cut; nothing is read behind the end. */
+/* Cut anywhere, a message is refused, or is one whose body was cut; nothing is read behind the end.
+ */
 START_TEST(every_prefix)
 {
 	size_t n = strlen(rows[_i].text);

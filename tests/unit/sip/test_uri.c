@@ -141,6 +141,33 @@ START_TEST(uri_equal)
 }
 END_TEST
 
+/* Two lists of thousands of parameters are not compared one by one: that would take seconds. */
+START_TEST(uri_equal_is_bounded)
+{
+	struct str a, b;
+	struct sip_uri x, y;
+	char *p;
+
+	p = malloc(60000);
+	ck_assert_ptr_nonnull(p);
+	memset(p, ';', 60000);
+	memcpy(p, "sip:a@x", 7);
+	for (size_t i = 8; i < 60000; i += 2)
+		p[i] = 'a';
+	a = exact_n(p, 60000);
+	for (size_t i = 8; i < 60000; i += 2)
+		p[i] = 'b';
+	b = exact_n(p, 60000);
+	free(p);
+	ck_assert_int_eq(sip_uri_parse(a, &x, NULL), 0);
+	ck_assert_int_eq(sip_uri_parse(b, &y, NULL), 0);
+	ck_assert(!sip_uri_equal(&x, &y));
+	ck_assert(sip_uri_equal(&x, &x));
+	exact_free(a);
+	exact_free(b);
+}
+END_TEST
+
 START_TEST(uri_details)
 {
 	struct sip_uri u;
@@ -150,7 +177,8 @@ START_TEST(uri_details)
 	ck_assert_int_eq((int)u.proto, SIP_PROTO_TLS);
 	ck_str(u.transport, "TLS");
 	ck_assert_uint_eq(sip_uri_port(&u), 5061);
-	ck_assert_int_eq(sip_uri_parse(STR_LIT("sip:300.0.2.1;transport=carrier-pigeon"), &u, NULL), 0);
+	ck_assert_int_eq(sip_uri_parse(STR_LIT("sip:300.0.2.1;transport=carrier-pigeon"), &u, NULL),
+	                 0);
 	ck_assert(!u.host_v4 && !u.has_lr && u.has_transport);
 	ck_assert_int_eq((int)u.proto, SIP_PROTO_NONE);
 	ck_assert_uint_eq(sip_uri_port(&u), 5060);
@@ -159,8 +187,10 @@ START_TEST(uri_details)
 	ck_assert_uint_eq(sip_uri_port(&u), 7);
 	ck_assert_uint_eq(sip_uri_default_port(&u), 5061);
 	for (int p = SIP_PROTO_UDP; p <= SIP_PROTO_WSS; p++) {
-		ck_assert_int_eq((int)sip_proto_lookup(str_lit(sip_proto_name((enum sip_proto)p))), p);
-		ck_assert_int_eq((int)sip_proto_lookup(str_lit(sip_proto_via_name((enum sip_proto)p))), p);
+		ck_assert_int_eq((int)sip_proto_lookup(str_lit(sip_proto_name((enum sip_proto)p))),
+		                 p);
+		ck_assert_int_eq(
+		    (int)sip_proto_lookup(str_lit(sip_proto_via_name((enum sip_proto)p))), p);
 	}
 	ck_assert_str_eq(sip_proto_name(SIP_PROTO_NONE), "");
 }
@@ -186,6 +216,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(t, uri_vectors, 0, ARRAY_LEN(uris));
 	tcase_add_loop_test(t, uri_every_prefix, 0, ARRAY_LEN(uris));
 	tcase_add_loop_test(t, uri_equal, 0, ARRAY_LEN(pairs));
+	tcase_add_test(t, uri_equal_is_bounded);
 	tcase_add_test(t, uri_details);
 	tcase_add_test(t, unescape);
 	return suite_of("sip/uri", t);

@@ -26,6 +26,7 @@ static const struct via_vector {
 	{ "SIP/2.0/UDP 2001:db8::1", -EBADMSG, 0, 0, 0, 0, 0, 0, false, false },
 	{ "SIP/2.0/UDP [2001:db8::1", -EBADMSG, 0, 0, 0, 0, 0, 0, false, false },
 	{ "SIP/2.0/UDP a;branch=\"", -EBADMSG, 0, 0, 0, 0, 0, 0, false, false },
+	{ "SIP/2.0/UDP a;x=b<c;received=d>e", -EBADMSG, 0, 0, 0, 0, 0, 0, false, false },
 	{ ";", -EBADMSG, 0, 0, 0, 0, 0, 0, false, false },
 };
 /* clang-format on */
@@ -62,7 +63,8 @@ END_TEST
 
 START_TEST(via_list)
 {
-	struct str rest = STR_LIT("SIP/2.0/UDP a;branch=\"x,y\" ,SIP/2.0/TLS b;maddr=[::1];ttl=3;alias , SIP/2.0/WS c;alias=1~2");
+	struct str rest = STR_LIT("SIP/2.0/UDP a;branch=\"x,y\" ,SIP/2.0/TLS "
+	                          "b;maddr=[::1];ttl=3;alias , SIP/2.0/WS c;alias=1~2");
 	struct sip_via via;
 
 	ck_assert_int_eq(sip_via_next(&rest, &via, NULL), 1);
@@ -78,7 +80,8 @@ START_TEST(via_list)
 	ck_assert_int_eq(sip_via_next(&rest, &via, NULL), 1);
 	ck_str(via.alias, "1~2");
 	ck_assert_int_eq(sip_via_next(&rest, &via, NULL), 0);
-	rest = STR_LIT("SIP/2.0/UDP 192.0.2.15;;,;,,"); /* badinv01: the first value can be answered to */
+	rest = STR_LIT(
+	    "SIP/2.0/UDP 192.0.2.15;;,;,,"); /* badinv01: the first value can be answered to */
 	ck_assert_int_eq(sip_via_next(&rest, &via, NULL), 1);
 	ck_assert_int_eq(sip_via_next(&rest, &via, NULL), -EBADMSG);
 }
