@@ -119,6 +119,11 @@ static void table_fill(void)
 	t->n = proc.n + 1;
 }
 
+static struct proc_row *row_of(const struct child *c)
+{
+	return &proc.table->row[c - proc.child + 1];
+}
+
 unsigned proc_count(void)
 {
 	return proc.table ? proc.table->n : 0;
@@ -220,7 +225,7 @@ NORETURN static void child_run(struct child *c, int ready_fd)
 	(void)clock_update();
 	err = shm_slot_take(c->slot, c->desc->kind);
 	if (err < 0) {
-		(void)log_fail(err, "process %u of \"%s\": slot %u is not free", c->number, c->desc->name, c->slot);
+		(void)log_fail(err, "%s: slot %u is not free", row_of(c)->desc, c->slot);
 		_exit(EXIT_FAILURE);
 	}
 	proc.number = (int)c->number;
@@ -277,7 +282,7 @@ static int child_fork(struct child *c)
 	c->ready_fd = fds[0];
 	c->state = CHILD_STARTING;
 	c->started_ms = clock_update();
-	proc.table->row[c - proc.child + 1].pid = pid;
+	row_of(c)->pid = pid;
 	return 0;
 }
 
@@ -300,8 +305,8 @@ static void child_replace(struct child *c)
 		c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_MIN_MS;
 		if (c->backoff_ms > BACKOFF_MAX_MS)
 			c->backoff_ms = BACKOFF_MAX_MS;
-		log_crit("process %u of \"%s\" restarted %u times within %u s: waiting %u ms", c->number, c->desc->name, LOOP_RESTARTS,
-			 LOOP_WINDOW_MS / 1000, c->backoff_ms);
+		log_crit("%s restarted %u times within %u s: waiting %u ms", row_of(c)->desc, LOOP_RESTARTS, LOOP_WINDOW_MS / 1000,
+			 c->backoff_ms);
 		child_later(c, c->backoff_ms);
 	} else {
 		c->backoff_ms = 0;
@@ -313,7 +318,7 @@ static void child_replace(struct child *c)
 	if (c->due_ms > now)
 		return;
 	if (child_fork(c) < 0) {
-		log_crit("cannot fork process %u of \"%s\": %s", c->number, c->desc->name, strerror(errno));
+		log_crit("cannot fork %s: %s", row_of(c)->desc, strerror(errno));
 		child_later(c, BACKOFF_MIN_MS);
 	}
 }
@@ -426,7 +431,7 @@ static bool slot_was_released(unsigned slot)
 
 static void log_end(const struct child *c, int status)
 {
-	const struct proc_row *row = &proc.table->row[c - proc.child + 1];
+	const struct proc_row *row = row_of(c);
 
 	if (WIFSIGNALED(status))
 		log_crit("process %d (%s), slot %u, died of signal %d (%s)%s", (int)c->pid, row->desc, c->slot, WTERMSIG(status),
@@ -445,7 +450,7 @@ static void child_ended(struct child *c, int status)
 		(void)close(c->ready_fd);
 	c->ready_fd = -1;
 	c->pid = 0;
-	proc.table->row[c - proc.child + 1].pid = 0;
+	row_of(c)->pid = 0;
 	clean = slot_was_released(c->slot);
 	if (proc.stopping && !clean) { /* the others may wait for a lock of this one before they can end */
 		janitor_start(c);
@@ -455,7 +460,7 @@ static void child_ended(struct child *c, int status)
 		c->state = CHILD_NONE;
 		return;
 	}
-	proc.table->row[c - proc.child + 1].restarts++;
+	row_of(c)->restarts++;
 	c->janitor_fails = 0;
 	c->bad_janitor_slot = -1;
 	if (clean)
@@ -581,7 +586,7 @@ static void hear_ready(struct child *c)
 	c->state = CHILD_READY;
 	c->ready_ms = clock_update();
 	if (c->was_ready)
-		log_notice("%s replaced by process %d, %llu us after its death", proc.table->row[c - proc.child + 1].desc, (int)c->pid,
+		log_notice("%s replaced by process %d, %llu us after its death", row_of(c)->desc, (int)c->pid,
 			   (unsigned long long)(clock_now_us() - c->died_us));
 	c->was_ready = true;
 }
@@ -595,7 +600,7 @@ static void watch_heartbeat(struct child *c, uint64_t now)
 		return;
 	if (c->state == CHILD_READY && now > c->ready_ms + limit && now > info.heartbeat_ms + limit) {
 		log_crit("process %d (%s), slot %u, made no progress for %llu ms: killed", (int)c->pid,
-			 proc.table->row[c - proc.child + 1].desc, c->slot, (unsigned long long)(now - info.heartbeat_ms));
+			 row_of(c)->desc, c->slot, (unsigned long long)(now - info.heartbeat_ms));
 		c->ready_ms = now; /* once per limit */
 		(void)kill(c->pid, SIGKILL);
 	}
@@ -776,7 +781,7 @@ static int start_all(void)
 		int err = child_fork(&proc.child[i]);
 
 		if (err < 0)
-			return log_fail(err, "cannot fork process %u of \"%s\"", proc.child[i].number, proc.child[i].desc->name);
+			return log_fail(err, "cannot fork %s", row_of(&proc.child[i])->desc);
 	}
 	while (ready < proc.n) {
 		turn();

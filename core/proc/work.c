@@ -77,8 +77,10 @@ static void told_to_stop(void *arg, int signum)
 
 int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd)
 {
+	char name[96];
 	int err;
 
+	proc_desc_text(desc->name, number, name, sizeof(name));
 	work.desc = desc;
 	work.number = number;
 	work.stopping = false;
@@ -88,7 +90,7 @@ int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd)
 	shm_slot_beat(clock_ms());
 	err = loop_new(&work.loop);
 	if (err < 0)
-		return log_fail(err, "%s %u: no event loop", desc->name, number);
+		return log_fail(err, "%s: no event loop", name);
 	err = doorbell_listen(work.loop);
 	if (err == 0)
 		err = loop_timer_add(work.loop, IDLE_WAKE_MS, 0, woken, NULL, &work.timer);
@@ -101,13 +103,13 @@ int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd)
 	if (err == 0)
 		err = desc->start(work.loop, number);
 	if (err < 0) {
-		(void)log_fail(err, "%s %u: start failed", desc->name, number);
+		(void)log_fail(err, "%s: start failed", name);
 		loop_free(work.loop);
 		return err;
 	}
 	if (ready_fd >= 0) {
 		if (write(ready_fd, "", 1) != 1)
-			log_error("%s %u: the supervisor does not listen", desc->name, number);
+			log_error("%s: the supervisor does not listen", name);
 		(void)close(ready_fd);
 	}
 	loop_run(work.loop);

@@ -99,6 +99,11 @@ unsigned rx_worker(void)
 	return rx.worker;
 }
 
+bool rx_running(void)
+{
+	return rx.loop != NULL;
+}
+
 bool rx_stopped(void)
 {
 	return rx.stopped;

@@ -32,6 +32,7 @@ MUST_CHECK int rx_deliver(struct rx_buf *buf, struct str bytes, const struct rx_
 uint32_t rx_next_msg_no(void);
 /* This process's number as a worker; 0 when it is none. */
 unsigned rx_worker(void);
+bool rx_running(void); /* rx_worker_init() was called: tx_flush() is called each turn */
 bool rx_stopped(void);
 /* Watches the own datagram socket of this listener for room to write, too. -ENOENT in a process that receives nothing. */
 MUST_CHECK int rx_want_write(uint16_t listener, bool on);

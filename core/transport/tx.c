@@ -9,6 +9,7 @@
  */
 #include "core/transport/tx.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -55,8 +56,8 @@ static struct {
 
 void tx_on_fail(tx_fail_fn *fn)
 {
-	if (tx.n_fail < FAIL_FNS_MAX)
-		tx.fail[tx.n_fail++] = fn;
+	assert(tx.n_fail < FAIL_FNS_MAX);
+	tx.fail[tx.n_fail++] = fn;
 }
 
 void tx_set_hook(tx_hook_fn *fn)
@@ -242,6 +243,8 @@ static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, un
 	h->msg_iovlen = 1;
 	tx.used += n;
 	tx.n++;
+	if (!rx_running()) /* a process without turns of its own for this */
+		tx_flush();
 	return 0;
 }
 

@@ -25,6 +25,7 @@
 
 #define N 3u
 #define LIMIT_MS 5000u
+#define NEW_BEGINNING 42 /* status of a test program that was executed again */
 
 static struct shared {
 	_Atomic pid_t pid[N], rpcd;
@@ -273,6 +274,24 @@ START_TEST(janitor_dies_once)
 }
 END_TEST
 
+/* No janitor ever ends well: the program executes itself again, as the same process. */
+START_TEST(janitor_never_succeeds)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	sh->janitor_dies = 1000;
+	ck_assert_int_eq(kill(sh->pid[0], SIGKILL), 0);
+	ck_assert_int_eq(end_of(sup), NEW_BEGINNING);
+	ck_assert_int_eq(sh->janitor_dies, 998);
+	for (unsigned i = 0; i < N; i++)
+		WAIT_FOR(kill(sh->pid[i], 0) < 0);
+}
+END_TEST
+
 START_TEST(watchdog)
 {
 	struct proc_opts o = opts();
@@ -407,11 +426,15 @@ Suite *test_suite(void)
 	Suite *s = suite_create("proc");
 	TCase *tc = tcase_create("proc");
 
+	if (getenv("RINGFORT_REEXEC")) /* see janitor_never_succeeds */
+		_exit(NEW_BEGINNING);
+
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, starts_and_stops, 0, 2);
 	tcase_add_test(tc, replaces);
 	tcase_add_test(tc, recovers_a_lock);
 	tcase_add_test(tc, janitor_dies_once);
+	tcase_add_test(tc, janitor_never_succeeds);
 	tcase_add_test(tc, watchdog);
 	tcase_add_loop_test(tc, start_fails, 0, 2);
 	tcase_add_test(tc, crash_loop);
