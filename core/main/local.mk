@@ -1,2 +1,4 @@
-# Files of core/main: one line each.
-libringfort_a_SOURCES +=
+# Files of core/main: one line each. main.c is the program's own, see Makefile.am.
+libringfort_a_SOURCES += core/main/boot.c core/main/boot.h
+libringfort_a_SOURCES += core/main/options.c core/main/options.h
+libringfort_a_SOURCES += core/main/params.c core/main/params.h

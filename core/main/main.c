@@ -1,6 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Start here. */
-int main(void)
+/* Start here: options.c reads the command line, boot.c does the rest as a table of steps. */
+#include <stdlib.h>
+
+#include "core/main/boot.h"
+
+int main(int argc, char **argv)
 {
-	return 0;
+	static struct options opts;
+
+	switch (options_parse(argc, argv, &opts)) {
+	case OPTIONS_EXIT_OK:
+		return EXIT_SUCCESS;
+	case OPTIONS_EXIT_FAILED:
+		return 255;
+	default:
+		break;
+	}
+	return opts.cfg_print ? boot_print_config(&opts) : boot_run(&opts);
 }

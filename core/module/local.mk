@@ -1,2 +1,3 @@
 # Files of core/module: one line each.
-libringfort_a_SOURCES +=
+libringfort_a_SOURCES += core/module/abi.h
+libringfort_a_SOURCES += core/module/loader.c core/module/loader.h

@@ -22,7 +22,9 @@ extern struct route_conf route_conf;
 extern bool route_bind_tm; /* modparam of sl: route_reply() uses the transaction when there is one */
 struct loop;
 
-/* Before forking: registers core commands, tm hooks, counters. */
+/* Before the script is loaded: registers the core commands (module "core", see core/script/README.md) and variables. */
+MUST_CHECK int route_register(void);
+/* Before forking, after the script was loaded: tm hooks, counters. */
 MUST_CHECK int route_init(void);
 MUST_CHECK int route_worker_init(struct loop *loop);
 

@@ -1,5 +1,5 @@
 # Files of core/script: one line each.
-libringfort_a_SOURCES += core/script/script.h core/script/func.h core/script/vm.h core/script/script_priv.h core/script/opcodes.def core/script/commands.def
+libringfort_a_SOURCES += core/script/script.h core/script/func.h core/script/vm.h core/script/nearest.h core/script/script_priv.h core/script/opcodes.def core/script/commands.def
 libringfort_a_SOURCES += core/script/lexer.c
 libringfort_a_SOURCES += core/script/ppexpr.c
 libringfort_a_SOURCES += core/script/subst.c

@@ -457,6 +457,12 @@ static struct node *parse_primary(struct parser *p)
 		return parse_cond(p, (enum cond_operand)op);
 	if (is_word(p, "myself"))
 		return parse_myself(p);
+	if ((is_word(p, "null") || is_word(p, "NULL")) && peek(p) != (enum tok)'(') {
+		/* old scripts write null for $null */
+		n = node(p, N_NULL);
+		advance(p);
+		return n;
+	}
 	if (is_word(p, "strlen") || is_word(p, "strempty") || is_word(p, "selval"))
 		return parse_builtin(p);
 	if (is_word(p, "route"))

@@ -9,6 +9,7 @@
 #include "core/base/pool.h"
 #include "core/base/strbuf.h"
 #include "core/script/func.h"
+#include "core/script/nearest.h"
 #include "core/script/script.h"
 
 struct regex;
@@ -357,16 +358,5 @@ int cond_myself(struct ctx *ctx, enum cond_operand op);
 /* ---- flags ---- */
 MUST_CHECK int flag_declare(struct str name, int number, int *ret_number);
 void flags_clear(void);
-
-/* Nearest of some names to a wrong one: feed all, then ask. */
-struct nearest {
-	struct str want;
-	char best[64];
-	unsigned distance;
-};
-void nearest_begin(struct nearest *n, struct str want);
-void nearest_try(struct nearest *n, struct str name);
-/* NULL when nothing is near. */
-const char *nearest_result(const struct nearest *n);
 
 #endif

@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Start-up as a table: each step with its name and what undoes it. The first one that fails is reported in one line (which step,
+ * on what, why), what was done is undone in reverse, and the exit status is 255. `-c` stops before the first step that
+ * others could notice: opening the sockets.
+ */
+#include "core/main/boot.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/hashfn.h"
+#include "core/base/log.h"
+#include "core/base/num.h"
+#include "core/event/doorbell.h"
+#include "core/main/params.h"
+#include "core/module/loader.h"
+#include "core/proc/proc.h"
+#include "core/rpc/rpc.h"
+#include "core/settings/cfg.h"
+#include "core/tm/tm.h"
+#include "core/transport/rx.h"
+#include "shm/arena.h"
+#include "shm/slot.h"
+
+#define LISTENS_MAX 256u
+#define EXIT_FAILED 255
+#define LANGUAGE_VERSION "6.2.0"
+#define PARKED_DEFAULT 20000u
+#define CONTEXTS_DEFAULT 30000u
+
+/* Layers that are linked in when they are there. */
+#pragma weak resolve_init
+#pragma weak resolve_worker_init
+#pragma weak tm_init
+#pragma weak tm_worker_init
+#pragma weak route_conf
+#pragma weak route_register
+#pragma weak route_init
+#pragma weak route_worker_init
+#pragma weak route_event
+#pragma weak route_faked_ctx
+#pragma weak rpc_core_register
+
+static struct boot {
+	const struct options *opts;
+	struct main_conf conf;
+	struct net_listen_spec listen[LISTENS_MAX]; /* added when all parameters are known */
+	unsigned n_listen;
+	struct script *script;
+	unsigned n_workers;
+} boot;
+
+/* ---- what the script says ---- */
+
+static int host_load_path(struct str path, struct diag *reterr)
+{
+	int err = module_path_set(path, false);
+
+	return err < 0 ? diag_err(reterr, err, 0, "path too long") : 0;
+}
+
+static int host_param(struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
+{
+	return params_set(&boot.conf, name, is_int, i, s, reterr);
+}
+
+static int host_listen(const struct net_listen_spec *spec, struct diag *reterr)
+{
+	if (boot.n_listen == LISTENS_MAX)
+		return diag_err(reterr, -ENOSPC, 0, "more than %u sockets", LISTENS_MAX);
+	if (spec->proto == SIP_PROTO_SCTP)
+		return diag_set(reterr, 0, "SCTP is not supported");
+	boot.listen[boot.n_listen++] = *spec;
+	return 0;
+}
+
+static int host_alias(enum sip_proto proto, struct str host, uint16_t port, struct diag *reterr)
+{
+	int err = net_alias_add(proto, host, port);
+
+	return err < 0 ? diag_err(reterr, err, 0, "name cannot be added: %s", strerror(-err)) : 0;
+}
+
+static int host_custom(struct str group, int id, struct str name, bool is_int, int64_t i, struct str s, struct str desc, struct diag *reterr)
+{
+	int err;
+
+	if (str_eq(group, STR_LIT("kemi"))) {
+		log_warn("%.*s.%.*s has no effect: this server runs its own script language", STR_FMT(group), STR_FMT(name));
+		return 0;
+	}
+	err = cfg_declare(group, id, name, is_int, i, s, desc);
+	if (err == -EEXIST)
+		return diag_err(reterr, err, 0, "%.*s.%.*s is declared already", STR_FMT(group), STR_FMT(name));
+	return err < 0 ? diag_err(reterr, err, 0, "%.*s.%.*s: %s", STR_FMT(group), STR_FMT(name), strerror(-err)) : 0;
+}
+
+static const struct script_host host = {
+	.load_module = module_load,
+	.load_path = host_load_path,
+	.modparam = module_param_set,
+	.param = host_param,
+	.listen = host_listen,
+	.alias = host_alias,
+	.custom_var = host_custom,
+};
+
+static void script_opts(struct script_opts *so)
+{
+	*so = (struct script_opts){
+		.path = boot.opts->script,
+		.defines = boot.opts->defines,
+		.n_defines = boot.opts->n_defines,
+		.substs = boot.opts->substs,
+		.n_substs = boot.opts->n_substs,
+		.all_errors = boot.opts->all_errors,
+		.host = &host,
+		.version = LANGUAGE_VERSION,
+	};
+}
+
+/* Prints errors and warnings; returns the number of errors. */
+static unsigned report(struct script_err *errs)
+{
+	const struct script_err *e;
+	unsigned n = 0;
+
+	for (e = errs; e; e = e->next) {
+		script_err_print(stderr, e);
+		n += e->level == SCRIPT_ERROR;
+	}
+	script_errs_free(errs);
+	return n;
+}
+
+int boot_print_config(const struct options *opts)
+{
+	struct script_err *errs = NULL;
+	struct script_opts so;
+	int err;
+
+	boot.opts = opts;
+	script_opts(&so);
+	err = script_preprocess(&so, stdout, &errs);
+	report(errs);
+	return err < 0 ? EXIT_FAILED : EXIT_SUCCESS;
+}
+
+/* ---- steps before the script ---- */
+
+static int step_register(struct diag *reterr)
+{
+	int err;
+
+	(void)clock_update();
+	params_defaults(&boot.conf);
+	boot.conf.children = 0;
+	err = pv_core_register();
+	if (err == 0 && route_register)
+		err = route_register();
+	return err < 0 ? diag_err(reterr, err, 0, "core variables or functions cannot be registered: %s", strerror(-err)) : 0;
+}
+
+/* mod:name:i|s:value */
+static int command_line_modparam(struct str text, struct diag *reterr)
+{
+	struct str part[3];
+	int64_t i = 0;
+	bool is_int;
+	unsigned k;
+
+	for (k = 0; k < 3; k++) {
+		ptrdiff_t colon = str_find_char(text, ':');
+
+		if (colon < 0)
+			return diag_set(reterr, 0, "--modparam=module:name:i|s:value expected");
+		part[k] = str_sub(text, 0, (size_t)colon);
+		text = str_sub(text, (size_t)colon + 1, text.n);
+	}
+	is_int = str_eq(part[2], STR_LIT("i"));
+	if (is_int && num_i64(text, &i) < 0)
+		return diag_set(reterr, 0, "--modparam: '%.*s' is no number", STR_FMT(text));
+	return module_param_set(part[0], part[1], is_int, i, text, reterr);
+}
+
+static int step_command_line(struct diag *reterr)
+{
+	const struct options *o = boot.opts;
+	unsigned i;
+	int err = 0;
+
+	if (o->module_path)
+		err = module_path_set(str_lit(o->module_path), true);
+	for (i = 0; i < o->n_modules && err == 0; i++)
+		err = module_load(str_lit(o->modules[i]), STR_NULL, reterr);
+	for (i = 0; i < o->n_modparams && err == 0; i++)
+		err = command_line_modparam(str_lit(o->modparams[i]), reterr);
+	return err;
+}
+
+static int step_script(struct diag *reterr)
+{
+	struct script_err *errs = NULL;
+	struct script_opts so;
+	unsigned n;
+	int err;
+
+	script_opts(&so);
+	err = script_load(&so, &boot.script, &errs);
+	n = report(errs);
+	if (err < 0)
+		return diag_err(reterr, err, 0, "bad config file (%u error%s)", n, n == 1 ? "" : "s");
+	return 0;
+}
+
+static void undo_script(void)
+{
+	vm_set_script(NULL);
+	script_free(boot.script);
+	boot.script = NULL;
+}
+
+/* ---- parameters to their owners ---- */
+
+/* [proto:]addr[:port][/adv[:port]][/name] */
+static int command_line_listen(struct str text, struct diag *reterr)
+{
+	struct net_listen_spec spec = { 0 };
+	struct str part[3] = { text, STR_NULL, STR_NULL };
+	ptrdiff_t at;
+	uint32_t port;
+	unsigned k;
+
+	for (k = 0; k < 2; k++) {
+		at = str_find_char(part[k], '/');
+		if (at < 0)
+			break;
+		part[k + 1] = str_sub(part[k], (size_t)at + 1, part[k].n);
+		part[k] = str_sub(part[k], 0, (size_t)at);
+	}
+	at = str_find_char(part[0], ':');
+	if (at > 0 && sip_proto_lookup(str_sub(part[0], 0, (size_t)at)) != SIP_PROTO_NONE) {
+		spec.proto = sip_proto_lookup(str_sub(part[0], 0, (size_t)at));
+		part[0] = str_sub(part[0], (size_t)at + 1, part[0].n);
+	}
+	for (k = 0; k < 2; k++) {
+		struct str *hostp = k == 0 ? &spec.host : &spec.adv_host;
+		uint16_t *portp = k == 0 ? &spec.port : &spec.adv_port;
+
+		*hostp = part[k];
+		at = str_rfind_char(part[k], ':');
+		if (at < 0 || str_find_char(str_sub(part[k], (size_t)at, part[k].n), ']') >= 0 ||
+		    (part[k].s[0] != '[' && str_find_char(part[k], ':') != at))
+			continue;
+		if (num_u32(str_sub(part[k], (size_t)at + 1, part[k].n), &port) < 0 || port > 65535)
+			return diag_set(reterr, 0, "-l %.*s: bad port", STR_FMT(text));
+		*hostp = str_sub(part[k], 0, (size_t)at);
+		*portp = (uint16_t)port;
+	}
+	spec.name = part[2];
+	return host_listen(&spec, reterr);
+}
+
+static int command_line_alias(struct str text, struct diag *reterr)
+{
+	enum sip_proto proto = SIP_PROTO_NONE;
+	ptrdiff_t at = str_find_char(text, ':');
+	uint32_t port = 0;
+
+	if (at > 0 && sip_proto_lookup(str_sub(text, 0, (size_t)at)) != SIP_PROTO_NONE) {
+		proto = sip_proto_lookup(str_sub(text, 0, (size_t)at));
+		text = str_sub(text, (size_t)at + 1, text.n);
+	}
+	at = str_rfind_char(text, ':');
+	if (at > 0 && str_find_char(str_sub(text, (size_t)at, text.n), ']') < 0) {
+		if (num_u32(str_sub(text, (size_t)at + 1, text.n), &port) < 0 || port > 65535)
+			return diag_set(reterr, 0, "--alias: bad port in '%.*s'", STR_FMT(text));
+		text = str_sub(text, 0, (size_t)at);
+	}
+	return host_alias(proto, text, (uint16_t)port, reterr);
+}
+
+static void or_option(struct str *field, const char *opt)
+{
+	if (opt)
+		*field = str_lit(opt);
+}
+
+static int step_parameters(struct diag *reterr)
+{
+	const struct options *o = boot.opts;
+	struct main_conf *c = &boot.conf;
+	struct vm_conf vm;
+	struct rx_conf rx;
+	unsigned i;
+	int err = 0;
+
+	if (o->debug != INT_MIN)
+		c->debug = o->debug;
+	if (o->children > 0)
+		c->children = o->children;
+	if (o->shm_mb > 0)
+		c->shm_mb = (int)o->shm_mb;
+	if (o->rx_bytes > 0)
+		c->maxbuffer = o->rx_bytes;
+	if (o->tx_bytes > 0)
+		c->maxsndbuffer = o->tx_bytes;
+	if (o->to_stderr)
+		c->log_stderror = 1;
+	if (o->color)
+		c->log_color = 1;
+	if (o->no_tcp)
+		c->disable_tcp = 1;
+	if (o->check_via)
+		c->check_via = 1;
+	if (o->auto_aliases >= 0)
+		c->auto_aliases = o->auto_aliases;
+	if (o->server_id >= 0)
+		c->server_id = o->server_id;
+	if (o->foreground == 1)
+		c->fork = 0;
+	or_option(&c->iuid, o->iuid);
+	or_option(&c->user, o->user);
+	or_option(&c->group, o->group);
+	or_option(&c->chroot, o->chroot_dir);
+	or_option(&c->workdir, o->work_dir);
+	or_option(&c->rundir, o->run_dir);
+	for (i = 0; i < o->n_listens && err == 0; i++)
+		err = command_line_listen(str_lit(o->listens[i]), reterr);
+	for (i = 0; i < o->n_aliases && err == 0; i++)
+		err = command_line_alias(str_lit(o->aliases[i]), reterr);
+	if (err < 0)
+		return err;
+	boot.n_workers = c->children > 0 ? (unsigned)c->children : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	if (boot.n_workers > 100)
+		boot.n_workers = 100;
+	if (!c->fork)
+		boot.n_workers = 1;
+	vm = (struct vm_conf){ .max_while_loops = (unsigned)c->max_while_loops, .max_recursive_level = (unsigned)c->max_recursive_level,
+			       .return_raw = c->return_mode == 1, .suspend_always = o->suspend_always };
+	vm_configure(&vm);
+	vm_set_script(boot.script);
+	fmt_set_max((size_t)c->pv_buffer_size);
+	rx = (struct rx_conf){ .msg_max_bytes = (uint32_t)c->msg_recv_max_size, .batch = 64 };
+	rx_configure(&rx);
+	pv_conf.server_id = c->server_id;
+	pv_conf.instance_id = c->iuid;
+	if (&route_conf) {
+		params_to_route(c, &route_conf);
+		route_conf.parked_max = PARKED_DEFAULT;
+	}
+	log_level_set(c->debug);
+	return 0;
+}
+
+static void spec_text(const struct net_listen_spec *s, char *out, size_t n)
+{
+	snprintf(out, n, "%s%s%.*s%s", s->proto ? sip_proto_name(s->proto) : "", s->proto ? ":" : "", STR_FMT(s->host),
+		 s->host.n ? "" : "every address");
+}
+
+static int step_listeners(struct diag *reterr)
+{
+	struct main_conf *c = &boot.conf;
+	struct diag why = { 0 };
+	char text[160];
+	unsigned i;
+	int err;
+
+	if (c->disable_tcp)
+		net_tcp_disable();
+	if (boot.n_listen == 0)
+		boot.listen[boot.n_listen++] = (struct net_listen_spec){ 0 };
+	for (i = 0; i < boot.n_listen; i++) {
+		struct net_listen_spec s = boot.listen[i];
+
+		if (c->disable_tcp && s.proto != SIP_PROTO_NONE && s.proto != SIP_PROTO_UDP) {
+			spec_text(&s, text, sizeof(text));
+			log_warn("not listening on %s: streams are disabled (disable_tcp)", text);
+			continue;
+		}
+		if (s.port == 0 && s.proto != SIP_PROTO_TLS)
+			s.port = (uint16_t)c->port;
+		if (s.adv_host.n == 0 && c->advertised_address.n > 0) {
+			s.adv_host = c->advertised_address;
+			s.adv_port = (uint16_t)c->advertised_port;
+		}
+		err = net_listener_add(&s, &why);
+		if (err < 0) {
+			spec_text(&s, text, sizeof(text));
+			return diag_err(reterr, err, 0, "listen %s: %s", text, why.text);
+		}
+	}
+	if (net_listener_count() == 0)
+		return diag_err(reterr, -ENOENT, 0, "no socket to listen on");
+	return 0;
+}
+
+/* ---- memory ---- */
+
+static int step_arena(struct diag *reterr)
+{
+	struct shm_opts opts = { .ceiling_bytes = (uint64_t)boot.conf.shm_mb << 20 };
+	int err;
+
+	if (opts.ceiling_bytes < ((uint64_t)16 << 20))
+		opts.ceiling_bytes = (uint64_t)16 << 20;
+	if (opts.ceiling_bytes > SHM_REACH_BYTES)
+		opts.ceiling_bytes = SHM_REACH_BYTES;
+	err = shm_arena_create(&opts);
+	if (err < 0)
+		return diag_err(reterr, err, 0, "shared memory of %d MB: %s", boot.conf.shm_mb, strerror(-err));
+	hashfn_key(shm_arena_secret());
+	err = shm_slot_take(0, SHM_SLOT_SUPERVISOR);
+	if (err == 0)
+		err = doorbell_open_all(SHM_SLOTS_MAX);
+	return err < 0 ? diag_err(reterr, err, 0, "slot or doorbells: %s", strerror(-err)) : 0;
+}
+
+static int step_settings(struct diag *reterr)
+{
+	int err = cfg_declare(STR_LIT("core"), 0, STR_LIT("debug"), true, boot.conf.debug, STR_NULL, STR_LIT("log level"));
+
+	if (err == 0 || err == -EEXIST)
+		err = cfg_share();
+	if (err < 0)
+		return diag_err(reterr, err, 0, "run-time settings: %s", strerror(-err));
+	log_level_at(cfg_int_at(STR_LIT("core"), STR_LIT("debug")));
+	return 0;
+}
+
+/* ---- layers ---- */
+
+static int step_layers(struct diag *reterr)
+{
+	struct resolve_conf resolve;
+	struct conn_conf conn;
+	int err;
+
+	params_to_resolve(&boot.conf, &resolve);
+	params_to_conn(&boot.conf, &conn);
+	err = resolve_init ? resolve_init(&resolve) : 0;
+	if (err < 0)
+		return diag_err(reterr, err, 0, "resolver: %s", strerror(-err));
+	err = conn_init(&conn);
+	if (err < 0)
+		return diag_err(reterr, err, 0, "connections: %s", strerror(-err));
+	err = tm_init ? tm_init() : 0;
+	if (err < 0)
+		return diag_err(reterr, err, 0, "transactions: %s", strerror(-err));
+	err = route_init ? route_init() : 0;
+	if (err < 0)
+		return diag_err(reterr, err, 0, "routing: %s", strerror(-err));
+	err = rpc_core_register ? rpc_core_register() : 0;
+	return err < 0 ? diag_err(reterr, err, 0, "RPC commands: %s", strerror(-err)) : 0;
+}
+
+static int step_modules(struct diag *reterr)
+{
+	return modules_init(reterr);
+}
+
+/* ---- becoming a server ---- */
+
+static int step_sockets(struct diag *reterr)
+{
+	const struct main_conf *c = &boot.conf;
+	struct net_open_opts o = {
+		.n_workers = boot.n_workers,
+		.rx_bytes = c->maxbuffer,
+		.tx_bytes = c->maxsndbuffer,
+		.free_bind = c->free_bind != 0,
+		.no_tcp = c->disable_tcp != 0,
+		.tos = c->tos,
+		.backlog = c->tcp_listen_backlog,
+	};
+
+	return net_listeners_open(&o, reterr);
+}
+
+static int step_limits(struct diag *reterr)
+{
+	struct rlimit lim;
+	rlim_t want = (rlim_t)boot.conf.open_files_limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return diag_err(reterr, -errno, 0, "open_files_limit: %s", strerror(errno));
+	if (want == 0)
+		want = lim.rlim_max;
+	if (want <= lim.rlim_cur)
+		return 0;
+	lim.rlim_cur = want;
+	if (want > lim.rlim_max)
+		lim.rlim_max = want;
+	if (setrlimit(RLIMIT_NOFILE, &lim) < 0 && boot.conf.open_files_limit > 0)
+		return diag_err(reterr, -errno, 0, "open_files_limit=%d: %s", boot.conf.open_files_limit, strerror(errno));
+	return 0;
+}
+
+static int numeric_or(struct str s, uint32_t *ret)
+{
+	return num_u32(s, ret);
+}
+
+static int step_privileges(struct diag *reterr)
+{
+	const struct main_conf *c = &boot.conf;
+	const struct passwd *pw = NULL;
+	const struct group *gr = NULL;
+	char name[256];
+	uint32_t id;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+
+	if (c->user.n > 0) {
+		snprintf(name, sizeof(name), "%.*s", STR_FMT(c->user));
+		pw = getpwnam(name);
+		if (pw) {
+			uid = pw->pw_uid;
+			gid = pw->pw_gid;
+		} else if (numeric_or(c->user, &id) == 0) {
+			uid = id;
+		} else {
+			return diag_err(reterr, -ENOENT, 0, "user %s does not exist", name);
+		}
+	}
+	if (c->group.n > 0) {
+		snprintf(name, sizeof(name), "%.*s", STR_FMT(c->group));
+		gr = getgrnam(name);
+		if (gr)
+			gid = gr->gr_gid;
+		else if (numeric_or(c->group, &id) == 0)
+			gid = id;
+		else
+			return diag_err(reterr, -ENOENT, 0, "group %s does not exist", name);
+	}
+	if (c->rundir.n > 0) {
+		snprintf(name, sizeof(name), "%.*s", STR_FMT(c->rundir));
+		if (mkdir(name, 0700) == 0) {
+			if (chown(name, uid, gid) < 0)
+				return diag_err(reterr, -errno, 0, "rundir %s: %s", name, strerror(errno));
+		} else if (errno != EEXIST) {
+			return diag_err(reterr, -errno, 0, "rundir %s: %s", name, strerror(errno));
+		}
+	}
+	if (c->chroot.n > 0) {
+		snprintf(name, sizeof(name), "%.*s", STR_FMT(c->chroot));
+		if (chroot(name) < 0 || chdir("/") < 0)
+			return diag_err(reterr, -errno, 0, "chroot %s: %s", name, strerror(errno));
+	}
+	if (c->workdir.n > 0) {
+		snprintf(name, sizeof(name), "%.*s", STR_FMT(c->workdir));
+		if (chdir(name) < 0)
+			return diag_err(reterr, -errno, 0, "workdir %s: %s", name, strerror(errno));
+	}
+	if (gid != (gid_t)-1 && (setgid(gid) < 0 || (pw ? initgroups(pw->pw_name, gid) : setgroups(1, &gid)) < 0))
+		return diag_err(reterr, -errno, 0, "group %u: %s", (unsigned)gid, strerror(errno));
+	if (uid != (uid_t)-1 && setuid(uid) < 0)
+		return diag_err(reterr, -errno, 0, "user %u: %s", (unsigned)uid, strerror(errno));
+	return 0;
+}
+
+/* event_route[core:worker-one-init], once, in the first worker. */
+static int worker_one_init(void)
+{
+	struct ctx *ctx;
+
+	if (!route_event || !route_faked_ctx ||
+	    script_route_find(boot.script, CTX_EVENT, STR_LIT("core:worker-one-init")) < 0)
+		return 0;
+	ctx = route_faked_ctx();
+	if (!ctx)
+		return -ENOMEM;
+	(void)route_event(STR_LIT("core:worker-one-init"), ctx, NULL, NULL);
+	return 0;
+}
+
+static int worker_start(struct loop *loop, unsigned number)
+{
+	int err = ctx_pool_init(CONTEXTS_DEFAULT);
+
+	if (err == 0)
+		err = conn_worker_init(loop);
+	if (err == 0 && resolve_worker_init)
+		err = resolve_worker_init(loop);
+	if (err == 0 && tm_worker_init)
+		err = tm_worker_init(loop);
+	if (err == 0 && route_worker_init)
+		err = route_worker_init(loop);
+	if (err == 0)
+		err = modules_worker_init(loop, number);
+	if (err == 0 && number == 0)
+		err = worker_one_init();
+	if (err == 0)
+		err = rx_worker_init(loop, number);
+	return err < 0 ? log_fail(err, "worker %u cannot start", number) : 0;
+}
+
+static void worker_stop(unsigned number)
+{
+	(void)number; /* all do the same */
+	rx_stop();
+	modules_worker_stop();
+}
+
+static int rpcd_start(struct loop *loop, unsigned number)
+{
+	int err = ctx_pool_init(64);
+
+	(void)number; /* there is one */
+	if (err == 0 && resolve_worker_init)
+		err = resolve_worker_init(loop);
+	if (err == 0)
+		err = modules_rpcd_init(loop);
+	return err < 0 ? log_fail(err, "rpcd cannot start") : 0;
+}
+
+static int step_processes(struct diag *reterr)
+{
+	static struct proc_desc workers, rpcd;
+	int err;
+
+	workers = (struct proc_desc){ .name = "sip worker child=%u", .kind = SHM_SLOT_WORKER, .first_slot = 1, .n = boot.n_workers,
+				      .rank = 1, .start = worker_start, .stop = worker_stop };
+	rpcd = (struct proc_desc){ .name = "rpcd", .kind = SHM_SLOT_RPCD, .first_slot = 1 + boot.n_workers, .n = 1, .rank = -2,
+				   .start = rpcd_start };
+	err = proc_register(&workers);
+	if (err == 0 && boot.conf.fork)
+		err = proc_register(&rpcd);
+	return err < 0 ? diag_err(reterr, err, 0, "process table: %s", strerror(-err)) : 0;
+}
+
+/* ---- the table ---- */
+
+static const struct step {
+	const char *name;
+	int (*run)(struct diag *reterr);
+	void (*undo)(void); /* also after the step itself failed */
+	bool not_in_check;  /* others could notice it */
+} steps[] = {
+	/* clang-format off */
+	{ "registering the core",      step_register,     NULL,                false },
+	{ "command line",              step_command_line, NULL,                false },
+	{ "script",                    step_script,       undo_script,         false },
+	{ "parameters",                step_parameters,   NULL,                false },
+	{ "sockets",                   step_listeners,    NULL,                false },
+	{ "shared memory",             step_arena,        shm_arena_destroy,   false },
+	{ "settings",                  step_settings,     NULL,                false },
+	{ "core layers",               step_layers,       NULL,                false },
+	{ "modules",                   step_modules,      modules_done,        false },
+	{ "limits",                    step_limits,       NULL,                true },
+	{ "opening sockets",           step_sockets,      net_listeners_close, true },
+	{ "privileges",                step_privileges,   NULL,                true },
+	{ "processes",                 step_processes,    NULL,                true },
+	/* clang-format on */
+};
+
+static void print_lists(void)
+{
+	enum sip_proto proto;
+	struct str name;
+	uint16_t port;
+	unsigned i;
+
+	puts("Listening on");
+	for (i = 0; i < net_listener_count(); i++) {
+		const struct net_listener *l = net_listener_at(i);
+
+		printf("             %s: %.*s:%u", sip_proto_name(l->proto), STR_FMT(l->host), l->addr.port);
+		if (l->adv_host.n > 0)
+			printf(" advertise %.*s:%u", STR_FMT(l->adv_host), l->adv_port ? l->adv_port : l->addr.port);
+		if (l->name.n > 0)
+			printf(" name \"%.*s\"", STR_FMT(l->name));
+		puts(l->is_virtual ? " virtual" : "");
+	}
+	puts("Aliases:");
+	for (i = 0; i < net_alias_count(); i++) {
+		if (net_alias_at(i, &proto, &name, &port) < 0)
+			continue;
+		printf("             %s: %.*s:", proto ? sip_proto_name(proto) : "*", STR_FMT(name));
+		if (port)
+			printf("%u\n", port);
+		else
+			puts("*");
+	}
+	puts("");
+	fflush(stdout);
+}
+
+static void started(void)
+{
+	log_notice("started: %u worker%s, %u socket%s", boot.n_workers, boot.n_workers == 1 ? "" : "s", net_listener_count(),
+		   net_listener_count() == 1 ? "" : "s");
+}
+
+/* NUL-ended, for ever; NULL when empty. */
+static const char *text(struct str s)
+{
+	return s.n > 0 ? s.s : NULL; /* texts of the script are copies with a NUL behind */
+}
+
+static int run_processes(void)
+{
+	const struct main_conf *c = &boot.conf;
+	struct log_opts log = {
+		.to_stderr = c->log_stderror != 0,
+		.color = c->log_color != 0,
+		.facility = params_facility(c->log_facility),
+		.ident = text(c->log_name),
+	};
+	struct proc_opts proc = {
+		.exit_timeout_s = (unsigned)c->exit_timeout,
+		.fork = c->fork != 0,
+		.daemonize = c->fork != 0 && boot.opts->foreground != 2,
+		.pid_file = boot.opts->pid_file,
+		.started = started,
+	};
+	FILE *f;
+
+	if (boot.opts->pgid_file) {
+		f = fopen(boot.opts->pgid_file, "we");
+		if (!f || fprintf(f, "%d\n", (int)getpgrp()) < 0 || fclose(f) != 0)
+			log_warn("cannot write %s: %s", boot.opts->pgid_file, strerror(errno));
+	}
+	log_open(&log);
+	return proc_run(&proc);
+}
+
+int boot_run(const struct options *opts)
+{
+	struct log_opts log = { .to_stderr = true, .color = opts->color };
+	struct diag why = { 0 };
+	int status = EXIT_SUCCESS, err = 0;
+	size_t i;
+
+	boot.opts = opts;
+	log_open(&log);
+	log_level_set(opts->debug != INT_MIN ? opts->debug : L_WARN);
+	for (i = 0; i < ARRAY_LEN(steps); i++) {
+		if (opts->check && steps[i].not_in_check)
+			break;
+		err = steps[i].run(&why);
+		if (err < 0) {
+			fprintf(stderr, "ringfort: cannot start: %s: %s\n", steps[i].name, why.text[0] ? why.text : strerror(-err));
+			status = EXIT_FAILED;
+			i++; /* its own undo too */
+			break;
+		}
+	}
+	if (status == EXIT_SUCCESS && opts->check) {
+		print_lists();
+		fputs("config file ok, exiting...\n", stderr);
+	} else if (status == EXIT_SUCCESS) {
+		status = run_processes();
+	}
+	while (i-- > 0)
+		if (steps[i].undo)
+			steps[i].undo();
+	return status;
+}

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The table of global parameters. A row says the type, where the value goes, default and range. Rows without a field are
+ * accepted because scripts have them: INERT ones tune what works differently here (pools, pollers, process kinds), ABSENT
+ * ones ask for something that is not there, and are warned about when they do.
+ */
+#include "core/main/params.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "core/base/log.h"
+#include "core/script/nearest.h"
+
+enum kind { KIND_INT, KIND_STR, KIND_BOTH };
+
+struct row {
+	const char *name;
+	enum kind kind;
+	ptrdiff_t offset; /* in struct main_conf; -1: none */
+	int64_t def, min, max;
+	const char *absent; /* why it does nothing */
+};
+
+/* clang-format off */
+#define INT(name_, field_, def_, min_, max_) { name_, KIND_INT, offsetof(struct main_conf, field_), def_, min_, max_, NULL }
+#define BOTH(name_, field_, def_, min_, max_) { name_, KIND_BOTH, offsetof(struct main_conf, field_), def_, min_, max_, NULL }
+#define STR(name_, field_) { name_, KIND_STR, offsetof(struct main_conf, field_), 0, 0, 0, NULL }
+#define INERT(name_, kind_) { name_, KIND_##kind_, -1, 0, INT64_MIN, INT64_MAX, NULL }
+#define ABSENT(name_, kind_, def_, why_) { name_, KIND_##kind_, -1, def_, INT64_MIN, INT64_MAX, why_ }
+
+static const struct row rows[] = { /* sorted by name */
+	STR("advertised_address", advertised_address),
+	INT("advertised_port", advertised_port, 0, 0, 65535),
+	INERT("async_nonblock", INT),
+	INERT("async_tkv_evcb", STR),
+	INERT("async_tkv_gname", STR),
+	INERT("async_usleep", INT),
+	INERT("async_workers", INT),
+	INERT("async_workers_group", STR),
+	INT("auto_aliases", auto_aliases, 1, 0, 1),
+	INERT("auto_bind_ipv6", INT),
+	INT("auto_domains", auto_aliases, 1, 0, 1),
+	INERT("bind_ipv6_link_local", INT),
+	INT("check_via", check_via, 0, 0, 1),
+	INT("children", children, 0, 1, 100),
+	STR("chroot", chroot),
+	INERT("core_log", INT),
+	INERT("corelog", INT),
+	STR("coreparam[iuid]", iuid),
+	INERT("coreparam[random_engine]", STR),
+	INERT("coreparam[timer_sanity_check]", INT),
+	INT("debug", debug, 0, -10, 100),
+	INERT("disable_core_dump", INT),
+	INERT("disable_sctp", INT),
+	INT("disable_tcp", disable_tcp, 0, 0, 1),
+	ABSENT("disable_tls", INT, 1, "TLS is not built in"),
+	ABSENT("dns", INT, 0, "received is always added when it differs"),
+	INERT("dns_cache_del_nonexp", INT),
+	INERT("dns_cache_delete_nonexpired", INT),
+	INT("dns_cache_flags", dns_cache_flags, 0, 0, 7),
+	INERT("dns_cache_gc_interval", INT),
+	INERT("dns_cache_init", INT),
+	INT("dns_cache_max_ttl", dns_cache_max_ttl, 2147483, 0, 2147483647),
+	INT("dns_cache_mem", dns_cache_mem, 500, 0, 1048576),
+	INT("dns_cache_min_ttl", dns_cache_min_ttl, 0, 0, 2147483),
+	INT("dns_cache_negative_ttl", dns_cache_negative_ttl, 60, 0, 2147483),
+	INERT("dns_cache_rec_pref", INT),
+	INT("dns_naptr_ignore_rfc", dns_naptr_ignore_rfc, 1, 0, 1),
+	INT("dns_retr_no", dns_retr_no, 0, 0, 100),
+	INT("dns_retr_time", dns_retr_time, 0, 0, 3600),
+	ABSENT("dns_rev_via", INT, 0, "received is always added when it differs"),
+	INERT("dns_sctp_pref", INT),
+	INERT("dns_sctp_preference", INT),
+	INERT("dns_search_full_match", INT),
+	INERT("dns_servers_no", INT),
+	INT("dns_slow_query_ms", dns_slow_query_ms, 0, 0, 2147483),
+	INT("dns_srv_lb", dns_srv_lb, 0, 0, 1),
+	INT("dns_srv_loadbalancing", dns_srv_lb, 0, 0, 1),
+	INT("dns_tcp_pref", dns_tcp_pref, 20, -10000, 10000),
+	INT("dns_tcp_preference", dns_tcp_pref, 20, -10000, 10000),
+	INT("dns_tls_pref", dns_tls_pref, 10, -10000, 10000),
+	INT("dns_tls_preference", dns_tls_pref, 10, -10000, 10000),
+	INT("dns_try_ipv6", dns_try_ipv6, 1, 0, 1),
+	INT("dns_try_naptr", dns_try_naptr, 0, 0, 1),
+	INT("dns_udp_pref", dns_udp_pref, 30, -10000, 10000),
+	INT("dns_udp_preference", dns_udp_pref, 30, -10000, 10000),
+	INT("dns_use_cache", use_dns_cache, 1, 0, 1),
+	ABSENT("dns_use_failover", INT, 0, "failover to further addresses is up to the transaction layer"),
+	INT("dns_use_search_list", dns_use_search_list, 1, 0, 1),
+	INERT("dst_blocklist_expire", INT),
+	INERT("dst_blocklist_gc_interval", INT),
+	INERT("dst_blocklist_init", INT),
+	INERT("dst_blocklist_mem", INT),
+	INERT("dst_blocklist_sctp_imask", INT),
+	INERT("dst_blocklist_tcp_imask", INT),
+	INERT("dst_blocklist_tls_imask", INT),
+	INERT("dst_blocklist_ttl", INT),
+	INERT("dst_blocklist_udp_imask", INT),
+	ABSENT("enable_sctp", INT, 2, "SCTP is not built in"),
+	ABSENT("enable_tls", INT, 0, "TLS is not built in"),
+	INT("exit_timeout", exit_timeout, 60, 0, 3600),
+	INT("force_rport", force_rport, 0, 0, 1),
+	INT("fork", fork, 1, 0, 1),
+	INERT("fork_delay", INT),
+	STR("gid", group),
+	STR("group", group),
+	INERT("hdr_name_extra_chars", STR),
+	INERT("http_reply_hack", INT),
+	INERT("http_reply_parse", INT),
+	INT("ip_free_bind", free_bind, 0, -1, 1),
+	INT("ip_nonlocal_bind", free_bind, 0, -1, 1),
+	INT("ipfreebind", free_bind, 0, -1, 1),
+	INERT("ipv6_hex_style", STR),
+	INERT("latency_cfg_log", INT),
+	INERT("latency_limit_action", INT),
+	INT("latency_limit_cfg", latency_limit_cfg, 0, 0, 2147483647),
+	INERT("latency_limit_db", INT),
+	INERT("latency_log", INT),
+	INT("local_rport", local_rport, 0, 0, 1),
+	INT("log_color", log_color, 0, 0, 1),
+	ABSENT("log_engine_data", STR, 0, "other log engines are not built in"),
+	ABSENT("log_engine_type", STR, 0, "other log engines are not built in"),
+	STR("log_facility", log_facility),
+	STR("log_name", log_name),
+	STR("log_prefix", log_prefix),
+	INERT("log_prefix_mode", INT),
+	INT("log_stderror", log_stderror, 0, 0, 1),
+	INT("max_branches", max_branches, 12, 1, 31),
+	INT("max_recursive_level", max_recursive_level, 256, 1, 1024),
+	INT("max_while_loops", max_while_loops, 100, 0, 2147483647),
+	INT("maxbuffer", maxbuffer, 262144, 1, 2147483647),
+	INT("maxsndbuffer", maxsndbuffer, 262144, 1, 2147483647),
+	INERT("mcast", BOTH),
+	INERT("mcast_loopback", INT),
+	INERT("mcast_ttl", INT),
+	INERT("mem_add_size", INT),
+	INERT("mem_dbg", INT),
+	INERT("mem_dump_pkg", INT),
+	INERT("mem_join", INT),
+	INERT("mem_log", INT),
+	INERT("mem_safety", INT),
+	INERT("mem_status_mode", INT),
+	INERT("mem_summary", INT),
+	INERT("memdbg", INT),
+	INERT("memlog", INT),
+	INT("mhomed", mhomed, 0, 0, 1),
+	ABSENT("mlock_pages", INT, 0, "locking of pages is not built in"),
+	INERT("modinit_delay", INT),
+	INERT("msg_apply_changes_mode", INT),
+	INERT("msg_clone_extra_size", INT),
+	INT("msg_recv_max_size", msg_recv_max_size, 32767, 256, 65535),
+	INERT("msg_time", INT),
+	INT("onsend_route_reply", onsend_route_reply, 0, 0, 1),
+	INT("open_files_limit", open_files_limit, 0, 0, 2147483647),
+	INERT("phone2tel", INT),
+	INERT("pmtu_discovery", INT),
+	INT("port", port, 5060, 1, 65535),
+	INT("pv_buffer_size", pv_buffer_size, 32768, 1024, 16777216),
+	INERT("pv_buffer_slots", INT),
+	INERT("pv_cache_action", INT),
+	INERT("pv_cache_limit", INT),
+	ABSENT("real_time", INT, 0, "real-time scheduling is not built in"),
+	ABSENT("received_route_mode", INT, 0, "event_route[core:msg-received] is not built in"),
+	INT("reply_to_via", reply_to_via, 0, 0, 1),
+	INT("return_mode", return_mode, 0, 0, 1),
+	ABSENT("rev_dns", INT, 0, "received is always added when it differs"),
+	ABSENT("route_locks_size", INT, 0, "serialised route execution is not built in"),
+	INERT("rpc_exec_delta", INT),
+	INERT("rpc_exec_locks", INT),
+	INERT("rpc_exec_locks_mode", INT),
+	INERT("rt_fast_timer_prio", INT),
+	INERT("rt_ftimer_policy", INT),
+	INERT("rt_ftimer_prio", INT),
+	INERT("rt_policy", INT),
+	INERT("rt_prio", INT),
+	INERT("rt_stimer_policy", INT),
+	INERT("rt_stimer_prio", INT),
+	INERT("rt_timer1_policy", INT),
+	INERT("rt_timer1_prio", INT),
+	INERT("rt_timer2_policy", INT),
+	INERT("rt_timer2_prio", INT),
+	STR("run_dir", rundir),
+	STR("rundir", rundir),
+	INERT("sctp_children", INT),
+	INT("ser_kill_timeout", exit_timeout, 60, 0, 3600),
+	STR("server_header", server_header),
+	INT("server_id", server_id, 0, 0, 2147483647),
+	INT("server_signature", server_signature, 1, 0, 1),
+	INT("shm", shm_mb, 64, 1, 16777216),
+	INERT("shm_force_alloc", INT),
+	INT("shm_mem", shm_mb, 64, 1, 16777216),
+	INT("shm_mem_size", shm_mb, 64, 1, 16777216),
+	INT("sip_parser_log", sip_parser_log, -1, -10, 100),
+	INERT("sip_parser_log_oneline", INT),
+	INERT("sip_parser_mode", INT),
+	INT("sip_warning", sip_warning, 0, 0, 1),
+	INERT("socket_workers", INT),
+	INERT("sql_buffer_size", INT),
+	INERT("stats_name_separator", STR),
+	INT("tcp_accept_aliases", tcp_accept_aliases, 0, 0, 1),
+	ABSENT("tcp_accept_haproxy", INT, 0, "the PROXY protocol is not built in"),
+	ABSENT("tcp_accept_hep3", INT, 0, "HEP is not built in"),
+	INT("tcp_accept_iplimit", tcp_accept_iplimit, 1024, 0, 16777215),
+	INT("tcp_accept_no_cl", tcp_accept_no_cl, 0, 0, 1),
+	ABSENT("tcp_accept_protocols", BOTH, 0, "SIP is the only protocol on SIP ports"),
+	ABSENT("tcp_accept_protos", BOTH, 0, "SIP is the only protocol on SIP ports"),
+	ABSENT("tcp_accept_unique", INT, 0, "not built in"),
+	INERT("tcp_async", INT),
+	INERT("tcp_buf_write", INT),
+	INERT("tcp_check_timer", INT),
+	INERT("tcp_children", INT),
+	INERT("tcp_clone_rcvbuf", INT),
+	ABSENT("tcp_close_rst", INT, 0, "not built in"),
+	INT("tcp_conn_wq_max", tcp_conn_wq_max, 32768, 1024, 2147483647),
+	INT("tcp_connect_timeout", tcp_connect_timeout, 10, -1, 3600),
+	INT("tcp_connection_lifetime", tcp_connection_lifetime, 120, -1, 2147483),
+	ABSENT("tcp_connection_match", INT, 0, "not built in"),
+	INT("tcp_crlf_ping", tcp_crlf_ping, 1, 0, 1),
+	INERT("tcp_defer_accept", INT),
+	INERT("tcp_delayed_ack", INT),
+	INERT("tcp_fd_cache", INT),
+	INT("tcp_keepalive", tcp_keepalive, 1, 0, 1),
+	INT("tcp_keepcnt", tcp_keepcnt, 0, 0, 127),
+	INT("tcp_keepidle", tcp_keepidle, 0, 0, 32767),
+	INT("tcp_keepintvl", tcp_keepintvl, 0, 0, 32767),
+	INERT("tcp_linger2", INT),
+	INT("tcp_listen_backlog", tcp_listen_backlog, 1024, 1, 65535),
+	INERT("tcp_main_threads", INT),
+	INT("tcp_max_connections", tcp_max_connections, 2048, 0, 16777215),
+	INERT("tcp_msg_data_timeout", INT),
+	INT("tcp_msg_read_timeout", tcp_msg_read_timeout, 20, 1, 3600),
+	INT("tcp_no_connect", tcp_no_connect, 0, 0, 1),
+	INERT("tcp_poll_method", STR),
+	INT("tcp_rd_buf_size", tcp_rd_buf_size, 16384, 1024, 65535),
+	INT("tcp_reuse_port", tcp_reuse_port, 0, 0, 1),
+	INERT("tcp_script_mode", INT),
+	INT("tcp_send_timeout", tcp_send_timeout, 10, -1, 3600),
+	ABSENT("tcp_source_ipv4", STR, 0, "a source address for connections is not built in"),
+	ABSENT("tcp_source_ipv6", STR, 0, "a source address for connections is not built in"),
+	INERT("tcp_syncnt", INT),
+	INERT("tcp_wait_data", INT),
+	INERT("tcp_wq_blk_size", INT),
+	INT("tcp_wq_max", tcp_wq_max, 10485760, 1024, 2147483647),
+	INERT("tls_ca_list", STR),
+	INERT("tls_certificate", STR),
+	INERT("tls_connection_match_domain", INT),
+	ABSENT("tls_disable", INT, 1, "TLS is not built in"),
+	ABSENT("tls_enable", INT, 0, "TLS is not built in"),
+	INERT("tls_handshake_timeout", BOTH),
+	INERT("tls_log", INT),
+	INERT("tls_max_connections", INT),
+	INERT("tls_method", STR),
+	INERT("tls_port_no", INT),
+	INERT("tls_private_key", STR),
+	INERT("tls_require_certificate", BOTH),
+	INERT("tls_send_timeout", BOTH),
+	INERT("tls_threads_mode", INT),
+	INERT("tls_verify", BOTH),
+	BOTH("tos", tos, 16, 0, 255),
+	INERT("udp4_raw", INT),
+	INERT("udp4_raw_mtu", INT),
+	INERT("udp4_raw_ttl", INT),
+	ABSENT("udp_accept_proxy", INT, 0, "the PROXY protocol is not built in"),
+	INT("udp_mtu", udp_mtu, 0, 0, 65535),
+	STR("udp_mtu_try_proto", udp_mtu_try_proto),
+	INERT("udp_receiver_mode", INT),
+	STR("uid", user),
+	INERT("uri_host_extra_chars", STR),
+	INT("use_dns_cache", use_dns_cache, 1, 0, 1),
+	ABSENT("use_dns_failover", INT, 0, "failover to further addresses is up to the transaction layer"),
+	ABSENT("use_dst_blocklist", INT, 0, "the blocklist of destinations is not built in"),
+	STR("user", user),
+	STR("user_agent_header", user_agent_header),
+	INERT("verbose_startup", INT),
+	INERT("version_table", STR),
+	INERT("wait_worker1_mode", INT),
+	INERT("wait_worker1_time", INT),
+	INERT("wait_worker1_usleep", INT),
+	STR("wdir", workdir),
+	STR("workdir", workdir),
+	ABSENT("xavp_via_fields", STR, 0, "not built in"),
+	ABSENT("xavp_via_params", STR, 0, "not built in"),
+	ABSENT("xavp_via_reply_params", STR, 0, "not built in"),
+};
+/* clang-format on */
+
+unsigned params_count(void)
+{
+	return ARRAY_LEN(rows);
+}
+
+const char *params_name(unsigned i)
+{
+	return i < ARRAY_LEN(rows) ? rows[i].name : NULL;
+}
+
+static int *int_field(struct main_conf *conf, const struct row *r)
+{
+	return (int *)(void *)((char *)conf + r->offset);
+}
+
+static struct str *str_field(struct main_conf *conf, const struct row *r)
+{
+	return (struct str *)(void *)((char *)conf + r->offset);
+}
+
+void params_defaults(struct main_conf *conf)
+{
+	size_t i;
+
+	*conf = (struct main_conf){ 0 };
+	for (i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].offset >= 0 && rows[i].kind != KIND_STR)
+			*int_field(conf, &rows[i]) = (int)rows[i].def;
+	conf->log_facility = STR_LIT("LOG_DAEMON");
+	conf->server_header = STR_LIT("Server: ringfort");
+	conf->user_agent_header = STR_LIT("User-Agent: ringfort");
+}
+
+static const struct row *find(struct str name)
+{
+	size_t lo = 0, hi = ARRAY_LEN(rows);
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		int c = str_cmp(name, str_lit(rows[mid].name));
+
+		if (c == 0)
+			return &rows[mid];
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+/* (quirk of the language) the names are compared inverted there: numbers are what works. */
+static int tos_word(struct str s)
+{
+	return str_eq(s, STR_LIT("IPTOS_THROUGHPUT")) ? 8 : str_eq(s, STR_LIT("IPTOS_RELIABILITY")) ? 4 : 16;
+}
+
+int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
+{
+	const struct row *r = find(name);
+	struct nearest near;
+	size_t k;
+
+	if (!r) {
+		nearest_begin(&near, name);
+		for (k = 0; k < ARRAY_LEN(rows); k++)
+			nearest_try(&near, str_lit(rows[k].name));
+		if (nearest_result(&near))
+			return diag_err(reterr, -ENOENT, 0, "unknown parameter '%.*s' (did you mean '%s'?)", STR_FMT(name), nearest_result(&near));
+		return diag_err(reterr, -ENOENT, 0, "unknown parameter '%.*s'", STR_FMT(name));
+	}
+	if (r->kind == KIND_INT && !is_int)
+		return diag_set(reterr, 0, "%s: a number is needed", r->name);
+	if (r->kind == KIND_STR && is_int)
+		return diag_set(reterr, 0, "%s: a text in quotes is needed", r->name);
+	if (is_int && r->offset >= 0 && (i < r->min || i > r->max))
+		return diag_set(reterr, 0, "%s: %lld is not from %lld to %lld", r->name, (long long)i, (long long)r->min, (long long)r->max);
+	if (r->absent && (!is_int || i != r->def))
+		log_warn("parameter %s has no effect: %s", r->name, r->absent);
+	if (r->offset < 0)
+		return 0;
+	if (r->kind == KIND_STR)
+		*str_field(conf, r) = s;
+	else
+		*int_field(conf, r) = is_int ? (int)i : tos_word(s);
+	if (strcmp(r->name, "udp_mtu_try_proto") == 0 && sip_proto_lookup(s) == SIP_PROTO_NONE)
+		return diag_set(reterr, 0, "udp_mtu_try_proto: protocol expected");
+	if (strcmp(r->name, "log_facility") == 0 && params_facility(s) < 0)
+		return diag_set(reterr, 0, "log_facility: unknown facility '%.*s'", STR_FMT(s));
+	return 0;
+}
+
+void params_to_route(const struct main_conf *c, struct route_conf *r)
+{
+	r->force_rport = c->force_rport;
+	r->local_rport = c->local_rport;
+	r->check_via = c->check_via;
+	r->reply_to_via = c->reply_to_via;
+	r->onsend_route_reply = c->onsend_route_reply;
+	r->sip_warning = c->sip_warning;
+	r->mhomed = c->mhomed;
+	r->udp_mtu = c->udp_mtu;
+	r->udp_mtu_try_proto = sip_proto_lookup(c->udp_mtu_try_proto);
+	r->sip_parser_log = c->sip_parser_log;
+	r->server_signature = c->server_signature != 0;
+	r->server_header = c->server_header;
+	r->user_agent_header = c->user_agent_header;
+	r->log_prefix = c->log_prefix;
+	r->latency_limit_cfg_us = (unsigned)c->latency_limit_cfg;
+}
+
+static unsigned seconds(int v, unsigned otherwise)
+{
+	return v < 0 ? otherwise : (unsigned)v;
+}
+
+void params_to_conn(const struct main_conf *c, struct conn_conf *r)
+{
+	*r = (struct conn_conf){
+		.max_connections = (unsigned)c->tcp_max_connections,
+		.per_ip_limit = (unsigned)c->tcp_accept_iplimit,
+		.lifetime_s = seconds(c->tcp_connection_lifetime, 2147483),
+		.connect_timeout_s = seconds(c->tcp_connect_timeout, 10),
+		.send_timeout_s = seconds(c->tcp_send_timeout, 10),
+		.conn_wq_max = (unsigned)c->tcp_conn_wq_max,
+		.wq_max = (unsigned)c->tcp_wq_max,
+		.rd_buf_size = (unsigned)c->tcp_rd_buf_size,
+		.msg_read_timeout_s = (unsigned)c->tcp_msg_read_timeout,
+		.accept_aliases = c->tcp_accept_aliases != 0,
+		.crlf_ping = c->tcp_crlf_ping != 0,
+		.no_connect = c->tcp_no_connect != 0,
+		.accept_no_cl = c->tcp_accept_no_cl != 0,
+		.keepalive = c->tcp_keepalive != 0,
+		.reuse_port = c->tcp_reuse_port != 0,
+		.keepidle = c->tcp_keepidle,
+		.keepintvl = c->tcp_keepintvl,
+		.keepcnt = c->tcp_keepcnt,
+	};
+}
+
+void params_to_resolve(const struct main_conf *c, struct resolve_conf *r)
+{
+	*r = (struct resolve_conf){
+		.try_ipv6 = c->dns_try_ipv6, .try_naptr = c->dns_try_naptr, .udp_pref = c->dns_udp_pref, .tcp_pref = c->dns_tcp_pref,
+		.tls_pref = c->dns_tls_pref, .naptr_ignore_rfc = c->dns_naptr_ignore_rfc, .use_cache = c->use_dns_cache,
+		.srv_lb = c->dns_srv_lb, .cache_flags = c->dns_cache_flags, .negative_ttl = c->dns_cache_negative_ttl,
+		.min_ttl = c->dns_cache_min_ttl, .max_ttl = c->dns_cache_max_ttl, .cache_mem_kb = c->dns_cache_mem,
+		.retr_time = c->dns_retr_time, .retr_no = c->dns_retr_no, .use_search_list = c->dns_use_search_list,
+		.slow_query_ms = c->dns_slow_query_ms, .timeout_ms = 5000,
+	};
+}
+
+int params_facility(struct str name)
+{
+	static const struct {
+		const char *name;
+		int value;
+	} all[] = {
+		{ "LOG_AUTH", LOG_AUTH },	{ "LOG_AUTHPRIV", LOG_AUTHPRIV }, { "LOG_CRON", LOG_CRON },	{ "LOG_DAEMON", LOG_DAEMON },
+		{ "LOG_FTP", LOG_FTP },		{ "LOG_KERN", LOG_KERN },	  { "LOG_LOCAL0", LOG_LOCAL0 }, { "LOG_LOCAL1", LOG_LOCAL1 },
+		{ "LOG_LOCAL2", LOG_LOCAL2 },	{ "LOG_LOCAL3", LOG_LOCAL3 },	  { "LOG_LOCAL4", LOG_LOCAL4 }, { "LOG_LOCAL5", LOG_LOCAL5 },
+		{ "LOG_LOCAL6", LOG_LOCAL6 },	{ "LOG_LOCAL7", LOG_LOCAL7 },	  { "LOG_LPR", LOG_LPR },	{ "LOG_MAIL", LOG_MAIL },
+		{ "LOG_NEWS", LOG_NEWS },	{ "LOG_SYSLOG", LOG_SYSLOG },	  { "LOG_USER", LOG_USER },	{ "LOG_UUCP", LOG_UUCP },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(all); i++)
+		if (str_eq(name, str_lit(all[i].name)))
+			return all[i].value;
+	return -1;
+}

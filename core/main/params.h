@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The global parameters of the script: one table row each. */
+#ifndef RF_MAIN_PARAMS_H
+#define RF_MAIN_PARAMS_H
+
+#include "core/net/resolve.h"
+#include "core/route/route.h"
+#include "core/transport/conn.h"
+
+struct main_conf {
+	/* sockets and identity */
+	int port, mhomed, free_bind, tos, auto_aliases;
+	struct str advertised_address;
+	int advertised_port;
+	/* processes */
+	int children, fork, exit_timeout;
+	/* log */
+	int debug, log_stderror, log_color;
+	struct str log_facility, log_name, log_prefix;
+	int sip_parser_log, latency_limit_cfg;
+	/* memory */
+	int shm_mb, pv_buffer_size;
+	/* files, users */
+	struct str user, group, rundir, workdir, chroot;
+	int open_files_limit, server_id;
+	struct str iuid;
+	/* messages */
+	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, max_branches, onsend_route_reply,
+		msg_recv_max_size, udp_mtu;
+	struct str server_header, user_agent_header, udp_mtu_try_proto;
+	int maxbuffer, maxsndbuffer;
+	/* streams */
+	int disable_tcp, tcp_connection_lifetime, tcp_max_connections, tcp_connect_timeout, tcp_send_timeout, tcp_conn_wq_max,
+		tcp_wq_max, tcp_rd_buf_size, tcp_accept_aliases, tcp_no_connect, tcp_reuse_port, tcp_crlf_ping, tcp_accept_no_cl,
+		tcp_accept_iplimit, tcp_listen_backlog, tcp_keepalive, tcp_keepidle, tcp_keepintvl, tcp_keepcnt, tcp_msg_read_timeout;
+	/* DNS */
+	int dns_try_ipv6, dns_try_naptr, dns_udp_pref, dns_tcp_pref, dns_tls_pref, dns_naptr_ignore_rfc, use_dns_cache, dns_srv_lb,
+		dns_cache_flags, dns_cache_negative_ttl, dns_cache_min_ttl, dns_cache_max_ttl, dns_cache_mem, dns_retr_time, dns_retr_no,
+		dns_use_search_list, dns_slow_query_ms;
+	/* script */
+	int max_while_loops, max_recursive_level, return_mode;
+};
+
+void params_defaults(struct main_conf *conf);
+/* One `name = value`. Warnings (what is not there) are logged here. -ENOENT with the nearest name, or diag_set(). */
+MUST_CHECK int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr);
+
+/* The parts, in the form that their owners want. */
+void params_to_route(const struct main_conf *conf, struct route_conf *ret);
+void params_to_conn(const struct main_conf *conf, struct conn_conf *ret);
+void params_to_resolve(const struct main_conf *conf, struct resolve_conf *ret);
+/* LOG_LOCAL0 ...; -1 when unknown. */
+int params_facility(struct str name);
+/* How many rows there are, and their names: for tests. */
+unsigned params_count(void);
+const char *params_name(unsigned i);
+
+#endif
