@@ -37,19 +37,6 @@
 #define PARKED_DEFAULT 20000u
 #define CONTEXTS_DEFAULT 30000u
 
-/* Layers that are linked in when they are there. */
-#pragma weak resolve_init
-#pragma weak resolve_worker_init
-#pragma weak tm_init
-#pragma weak tm_worker_init
-#pragma weak route_conf
-#pragma weak route_register
-#pragma weak route_init
-#pragma weak route_worker_init
-#pragma weak route_event
-#pragma weak route_faked_ctx
-#pragma weak rpc_core_register
-
 static struct boot {
 	const struct options *opts;
 	struct main_conf conf;
@@ -165,7 +152,7 @@ static int step_register(struct diag *reterr)
 	params_defaults(&boot.conf);
 	boot.conf.children = 0;
 	err = pv_core_register();
-	if (err == 0 && route_register)
+	if (err == 0)
 		err = route_register();
 	return err < 0 ? diag_err(reterr, err, 0, "core variables or functions cannot be registered: %s", strerror(-err)) : 0;
 }
@@ -354,10 +341,8 @@ static int step_parameters(struct diag *reterr)
 	rx_configure(&rx);
 	pv_conf.server_id = c->server_id;
 	pv_conf.instance_id = c->iuid;
-	if (&route_conf) {
-		params_to_route(c, &route_conf);
-		route_conf.parked_max = PARKED_DEFAULT;
-	}
+	params_to_route(c, &route_conf);
+	route_conf.parked_max = PARKED_DEFAULT;
 	log_level_set(c->debug);
 	return 0;
 }
@@ -448,19 +433,19 @@ static int step_layers(struct diag *reterr)
 
 	params_to_resolve(&boot.conf, &resolve);
 	params_to_conn(&boot.conf, &conn);
-	err = resolve_init ? resolve_init(&resolve) : 0;
+	err = resolve_init(&resolve);
 	if (err < 0)
 		return diag_err(reterr, err, 0, "resolver: %s", strerror(-err));
 	err = conn_init(&conn);
 	if (err < 0)
 		return diag_err(reterr, err, 0, "connections: %s", strerror(-err));
-	err = tm_init ? tm_init() : 0;
+	err = tm_init();
 	if (err < 0)
 		return diag_err(reterr, err, 0, "transactions: %s", strerror(-err));
-	err = route_init ? route_init() : 0;
+	err = route_init();
 	if (err < 0)
 		return diag_err(reterr, err, 0, "routing: %s", strerror(-err));
-	err = rpc_core_register ? rpc_core_register() : 0;
+	err = rpc_core_register();
 	return err < 0 ? diag_err(reterr, err, 0, "RPC commands: %s", strerror(-err)) : 0;
 }
 
@@ -569,37 +554,20 @@ static int step_privileges(struct diag *reterr)
 	return 0;
 }
 
-/* event_route[core:worker-one-init], once, in the first worker. */
-static int worker_one_init(void)
-{
-	struct ctx *ctx;
-
-	if (!route_event || !route_faked_ctx ||
-	    script_route_find(boot.script, CTX_EVENT, STR_LIT("core:worker-one-init")) < 0)
-		return 0;
-	ctx = route_faked_ctx();
-	if (!ctx)
-		return -ENOMEM;
-	(void)route_event(STR_LIT("core:worker-one-init"), ctx, NULL, NULL);
-	return 0;
-}
-
 static int worker_start(struct loop *loop, unsigned number)
 {
 	int err = ctx_pool_init(CONTEXTS_DEFAULT);
 
 	if (err == 0)
 		err = conn_worker_init(loop);
-	if (err == 0 && resolve_worker_init)
+	if (err == 0)
 		err = resolve_worker_init(loop);
-	if (err == 0 && tm_worker_init)
+	if (err == 0)
 		err = tm_worker_init(loop);
-	if (err == 0 && route_worker_init)
+	if (err == 0)
 		err = route_worker_init(loop);
 	if (err == 0)
 		err = modules_worker_init(loop, number);
-	if (err == 0 && number == 0)
-		err = worker_one_init();
 	if (err == 0)
 		err = rx_worker_init(loop, number);
 	return err < 0 ? log_fail(err, "worker %u cannot start", number) : 0;
@@ -617,7 +585,7 @@ static int rpcd_start(struct loop *loop, unsigned number)
 	int err = ctx_pool_init(64);
 
 	(void)number; /* there is one */
-	if (err == 0 && resolve_worker_init)
+	if (err == 0)
 		err = resolve_worker_init(loop);
 	if (err == 0)
 		err = modules_rpcd_init(loop);

@@ -22,9 +22,6 @@
 #define MODULES_MAX 256u
 #define MODULE_NAME_MAX 63u
 
-/* Until it is linked in. */
-#pragma weak rpc_register
-
 static struct {
 	char path[PATH_MAX];    /* as set; "": only the default */
 	bool locked;
@@ -193,7 +190,7 @@ static int register_all(const struct module *m, struct diag *reterr)
 		err = trans_register(m->trans);
 	if (err == 0 && m->pvs)
 		err = pv_register(m->pvs);
-	if (err == 0 && m->rpcs && rpc_register)
+	if (err == 0 && m->rpcs)
 		err = rpc_register(m->rpcs);
 	if (err == 0 && m->load)
 		err = m->load();

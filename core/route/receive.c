@@ -273,6 +273,11 @@ static void receive(struct ctx *ctx)
 
 /* ---- start ---- */
 
+int route_register(void)
+{
+	return route_cmds_register();
+}
+
 int route_init(void)
 {
 	struct diag why = { 0 };
@@ -283,9 +288,6 @@ int route_init(void)
 	err = route_counters_init();
 	if (err < 0)
 		return log_fail(err, "statistics of the core");
-	err = route_cmds_register();
-	if (err < 0)
-		return log_fail(err, "core commands");
 	route_tm_hooks();
 	if (route_conf.log_prefix.n) {
 		self.pool = pool_new(64 * 1024);

@@ -19,10 +19,6 @@
 #include "core/net/resolve.h"
 #include "core/script/script_priv.h"
 
-/* Until the resolver is linked in, a host name matches nothing. */
-#pragma weak resolve_now
-#pragma weak resolve_ask
-
 #define FRAMES_FIRST 8u
 #define FRAMES_MAX 2048u /* routes inside routes, whatever max_recursive_level says: expressions begin a fresh count */
 #define STACK_FIRST 32u
@@ -287,7 +283,7 @@ static int ip_matches(struct ctx *ctx, struct vm *vm, const struct net_addr *a, 
 			return err;
 		return regex_match(re, str_of(buf, net_addr_ip_text(a, false, buf)), 0, NULL);
 	}
-	err = resolve_now ? resolve_now(&q, &answer) : -ENOENT;
+	err = resolve_now(&q, &answer);
 	if (err == -EAGAIN && !vm->again) {
 		ticket = ctx_park(ctx, RETRY_PARK_MS, 0);
 		if (resolve_ask(&q, wake_resolved, (void *)(uintptr_t)ticket) == 0)
