@@ -23,7 +23,8 @@ static struct {
 	uint64_t last_run_ms[METHODS_MAX]; /* of commands with RPC_EXEC_DELTA; 0 never */
 	unsigned n;
 	unsigned exec_delta_s;
-} table;
+	struct str run_dir;
+} table = { .run_dir = { "/run/ringfort", 13 } };
 
 /* Index of the first name >= this one. */
 static unsigned place_of(struct str name)
@@ -80,6 +81,16 @@ const struct rpc_method *rpc_at(unsigned i)
 void rpc_exec_delta_set(unsigned seconds)
 {
 	table.exec_delta_s = seconds;
+}
+
+void rpc_run_dir_set(struct str dir)
+{
+	table.run_dir = dir;
+}
+
+struct str rpc_run_dir(void)
+{
+	return table.run_dir;
 }
 
 bool rpc_call(struct rpc *rpc)

@@ -62,6 +62,10 @@ MUST_CHECK int rpc_json_run(struct str request, bool pretty, struct rpc_json_out
 /* Global rpc_exec_delta: commands with RPC_EXEC_DELTA are refused when run again within so many seconds. 0: off. */
 void rpc_exec_delta_set(unsigned seconds);
 
+/* Where sockets and FIFOs with relative names are (-Y). dir lives for ever. Default "/run/ringfort". */
+void rpc_run_dir_set(struct str dir);
+struct str rpc_run_dir(void);
+
 /* system.*, core.*: registered by this. core.modules, core.ppdefines and core.tcp_* are in core/main/core_cmds.c, above
  * the layers that they ask. */
 MUST_CHECK int rpc_core_register(void);

@@ -10,3 +10,9 @@ TESTS += tests/unit/modules/test_htable
 tests_unit_modules_test_htable_SOURCES = tests/unit/modules/test_htable.c modules/htable/table.c modules/htable/def.c
 tests_unit_modules_test_htable_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_htable_LDADD = $(RF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/modules/test_jsonrpcs
+TESTS += tests/unit/modules/test_jsonrpcs
+tests_unit_modules_test_jsonrpcs_SOURCES = tests/unit/modules/test_jsonrpcs.c modules/jsonrpcs/jr_out.c modules/jsonrpcs/jr_fifo.c modules/jsonrpcs/jr_sock.c
+tests_unit_modules_test_jsonrpcs_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_jsonrpcs_LDADD = $(RF_TEST_LIBS)
