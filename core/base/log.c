@@ -92,6 +92,11 @@ void log_level_at(const _Atomic int *level)
 	self.level = level;
 }
 
+const _Atomic int *log_level_where(void)
+{
+	return self.level;
+}
+
 void log_level_set(int level)
 {
 	atomic_store_explicit(&self.own_level, level, memory_order_relaxed);

@@ -25,6 +25,7 @@ struct log_opts {
 void log_open(const struct log_opts *opts);
 /* level: where the current level is kept, so that a change made by RPC is seen (a word in shared memory). NULL: private. */
 void log_level_at(const _Atomic int *level);
+const _Atomic int *log_level_where(void); /* what log_level_at() was given last */
 void log_level_set(int level); /* the private one */
 int log_level(void);
 static inline bool log_on(int level)
