@@ -1,1 +1,6 @@
 # Unit tests of route.
+check_PROGRAMS += tests/unit/route/test_ruri
+TESTS += tests/unit/route/test_ruri
+tests_unit_route_test_ruri_SOURCES = tests/unit/route/test_ruri.c
+tests_unit_route_test_ruri_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_route_test_ruri_LDADD = $(RF_TEST_LIBS)
