@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Network addresses as values: 20 bytes, compared byte by byte, so an IPv4 address keeps its twelve unused bytes zero;
- * both ways in, from text and from a socket, see to that. A socket's IPv4-mapped IPv6 address is taken as the IPv4
- * address that it is.
+ * Network addresses as values: 20 bytes, compared byte by byte, so an IPv4 address keeps its twelve
+ * unused bytes zero; both ways in, from text and from a socket, see to that. A socket's IPv4-mapped
+ * IPv6 address is taken as the IPv4 address that it is.
  */
 #include "core/net/addr.h"
 
@@ -94,7 +94,8 @@ size_t net_addr_ip_text(const struct net_addr *a, bool brackets, char out[NET_AD
 
 	out[0] = 0;
 	if (a->family == AF_INET) {
-		for (unsigned i = 0; i < 4; i++) { /* on the path of every message: no printf here */
+		for (unsigned i = 0; i < 4;
+		     i++) { /* on the path of every message: no printf here */
 			if (i)
 				out[n++] = '.';
 			n += num_dec(a->ip[i], out + n);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* DNS records as resolve.c uses them: out of an answer, into and out of the shared cache. Private to net. */
+/* DNS records as resolve.c uses them: out of an answer, into and out of the shared cache. Private
+ * to net. */
 #ifndef RF_NET_DNS_H
 #define RF_NET_DNS_H
 
@@ -11,30 +12,36 @@
 #define DNS_NAME_MAX 255u
 
 enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33, DNS_NAPTR = 35 };
-enum dns_service { DNS_SIP_UDP = 1, DNS_SIP_TCP, DNS_SIPS_TCP }; /* SIP+D2U SIP+D2T SIPS+D2T; others are left out */
+enum dns_service {
+	DNS_SIP_UDP = 1,
+	DNS_SIP_TCP,
+	DNS_SIPS_TCP
+}; /* SIP+D2U SIP+D2T SIPS+D2T; others are left out */
 
 struct dns_rr {
-	uint8_t ip[16];          /* A: the first 4 */
-	uint16_t order;          /* SRV: priority; NAPTR: order */
-	uint16_t weight;         /* SRV: weight; NAPTR: preference */
-	uint16_t port;           /* SRV */
-	uint8_t service;         /* NAPTR: enum dns_service */
+	uint8_t ip[16];  /* A: the first 4 */
+	uint16_t order;  /* SRV: priority; NAPTR: order */
+	uint16_t weight; /* SRV: weight; NAPTR: preference */
+	uint16_t port;   /* SRV */
+	uint8_t service; /* NAPTR: enum dns_service */
 	uint8_t name_n;
-	char name[DNS_NAME_MAX]; /* SRV target, NAPTR replacement; lower case, no final dot; "" is the root */
+	char name[DNS_NAME_MAX]; /* SRV target, NAPTR replacement; lower case, no final dot; "" is
+	                            the root */
 };
 
 struct dns_set {
-	int err;        /* 0; -ENOENT: there is none; -EHOSTUNREACH, -ETIMEDOUT: could not be asked */
+	int err; /* 0; -ENOENT: there is none; -EHOSTUNREACH, -ETIMEDOUT: could not be asked */
 	uint32_t ttl_s;
 	unsigned n;
 	struct dns_rr rr[DNS_RRS_MAX];
 };
 
 /*
- * The records of a type for the name that the answer's question asks, aliases followed. More than DNS_RRS_MAX are cut off.
- * Returns 0 (n may be 0); -EBADMSG.
+ * The records of a type for the name that the answer's question asks, aliases followed. More than
+ * DNS_RRS_MAX are cut off. Returns 0 (n may be 0); -EBADMSG.
  */
-MUST_CHECK int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type, struct dns_set *ret_set);
+MUST_CHECK int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type,
+                                struct dns_set *ret_set);
 
 struct dns_cache_conf {
 	uint32_t negative_ttl_s, min_ttl_s, max_ttl_s; /* max 0: no limit */

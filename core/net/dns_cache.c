@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The cache of DNS answers that all workers share: one object per name and type, replaced as a whole. Answers that there
- * is nothing are kept as well. What is full is made room in by walking on through the table and dropping what has
- * expired, or, when that is not enough, whatever is there: an answer that is needed again is asked again.
+ * The cache of DNS answers that all workers share: one object per name and type, replaced as a
+ * whole. Answers that there is nothing are kept as well. What is full is made room in by walking on
+ * through the table and dropping what has expired, or, when that is not enough, whatever is there:
+ * an answer that is needed again is asked again.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -37,8 +38,8 @@ struct entry { /* never changed once it is inserted */
 
 struct root {
 	struct shm_hash *table;
-	_Atomic int64_t bytes;    /* of all entries; derived */
-	_Atomic uint32_t cursor;  /* where room was made last */
+	_Atomic int64_t bytes;   /* of all entries; derived */
+	_Atomic uint32_t cursor; /* where room was made last */
 };
 
 struct key {
@@ -61,7 +62,8 @@ static bool eq(const struct shm_hnode *node, const void *key)
 	const struct entry *e = (const void *)node;
 	const struct key *k = key;
 
-	return e->type == k->type && e->name_n == k->name.n && memcmp(e->data, k->name.s, k->name.n) == 0;
+	return e->type == k->type && e->name_n == k->name.n &&
+	       memcmp(e->data, k->name.s, k->name.n) == 0;
 }
 
 static void unpack(const struct entry *e, struct dns_set *set)
@@ -208,7 +210,11 @@ static struct entry *pack(const struct key *key, const struct dns_set *set)
 	p = e->data + e->name_n;
 	for (unsigned i = 0; i < set->n; i++) {
 		const struct dns_rr *rr = &set->rr[i];
-		struct packed k = { .order = rr->order, .weight = rr->weight, .port = rr->port, .service = rr->service, .name_n = rr->name_n };
+		struct packed k = { .order = rr->order,
+			            .weight = rr->weight,
+			            .port = rr->port,
+			            .service = rr->service,
+			            .name_n = rr->name_n };
 
 		memcpy(k.ip, rr->ip, sizeof(k.ip));
 		memcpy(p, &k, sizeof(k));

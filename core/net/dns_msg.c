@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reads a DNS answer (RFC 1035, 4.1). c-ares has parsers of its own, but the version we must work with gives no
- * lifetime for SRV and NAPTR. Every read is bounded by the message, compression pointers only lead backwards, and a
- * record counts only when its owner is the name that was asked or an alias of it.
+ * Reads a DNS answer (RFC 1035, 4.1). c-ares has parsers of its own, but the version we must work
+ * with gives no lifetime for SRV and NAPTR. Every read is bounded by the message, compression
+ * pointers only lead backwards, and a record counts only when its owner is the name that was asked
+ * or an alias of it.
  */
 #include <errno.h>
 
@@ -114,8 +115,9 @@ static int read_naptr(struct reader *r, struct dns_rr *rr)
 	struct str flags, service, regexp;
 	struct name name;
 
-	if (read_u16(r, &rr->order) < 0 || read_u16(r, &rr->weight) < 0 || read_text(r, &flags) < 0 || read_text(r, &service) < 0 ||
-	    read_text(r, &regexp) < 0 || read_name(r, &name) < 0)
+	if (read_u16(r, &rr->order) < 0 || read_u16(r, &rr->weight) < 0 ||
+	    read_text(r, &flags) < 0 || read_text(r, &service) < 0 || read_text(r, &regexp) < 0 ||
+	    read_name(r, &name) < 0)
 		return -EBADMSG;
 	if (!str_ieq(flags, STR_LIT("s")) || regexp.n || name.n == 0)
 		return 0;
@@ -135,7 +137,8 @@ static int read_srv(struct reader *r, struct dns_rr *rr)
 {
 	struct name name;
 
-	if (read_u16(r, &rr->order) < 0 || read_u16(r, &rr->weight) < 0 || read_u16(r, &rr->port) < 0 || read_name(r, &name) < 0)
+	if (read_u16(r, &rr->order) < 0 || read_u16(r, &rr->weight) < 0 ||
+	    read_u16(r, &rr->port) < 0 || read_name(r, &name) < 0)
 		return -EBADMSG;
 	put_name(rr, &name);
 	return 1;
@@ -168,9 +171,11 @@ int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type, struct dns_
 	uint16_t n_questions, n_answers, n_other, qtype, qclass;
 	struct name wanted;
 
-	if (n < 12 || read_u16(&r, &n_questions) < 0 || read_u16(&r, &n_answers) < 0 || read_u16(&r, &n_other) < 0 || read_u16(&r, &n_other) < 0)
+	if (n < 12 || read_u16(&r, &n_questions) < 0 || read_u16(&r, &n_answers) < 0 ||
+	    read_u16(&r, &n_other) < 0 || read_u16(&r, &n_other) < 0)
 		return -EBADMSG;
-	if (n_questions != 1 || read_name(&r, &wanted) < 0 || read_u16(&r, &qtype) < 0 || read_u16(&r, &qclass) < 0)
+	if (n_questions != 1 || read_name(&r, &wanted) < 0 || read_u16(&r, &qtype) < 0 ||
+	    read_u16(&r, &qclass) < 0)
 		return -EBADMSG;
 	ret_set->err = 0;
 	ret_set->n = 0;
@@ -182,7 +187,8 @@ int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type, struct dns_
 		size_t end;
 		int mine = 0;
 
-		if (read_name(&r, &owner) < 0 || read_u16(&r, &rtype) < 0 || read_u16(&r, &rclass) < 0 || read_u32(&r, &ttl) < 0 || read_u16(&r, &len) < 0 ||
+		if (read_name(&r, &owner) < 0 || read_u16(&r, &rtype) < 0 ||
+		    read_u16(&r, &rclass) < 0 || read_u32(&r, &ttl) < 0 || read_u16(&r, &len) < 0 ||
 		    r.n - r.at < len)
 			return -EBADMSG;
 		end = r.at + len;
@@ -192,7 +198,8 @@ int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type, struct dns_
 			if (read_name(&r, &wanted) < 0)
 				return -EBADMSG;
 			mine = 2;
-		} else if (rclass == CLASS_IN && same(&owner, &wanted) && rtype == type && ret_set->n < DNS_RRS_MAX) {
+		} else if (rclass == CLASS_IN && same(&owner, &wanted) && rtype == type &&
+		           ret_set->n < DNS_RRS_MAX) {
 			struct dns_rr *rr = &ret_set->rr[ret_set->n];
 
 			memset(rr, 0, sizeof(*rr));

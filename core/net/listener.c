@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The table of listening sockets, and the names that are "myself". Filled once while the script is loaded, in the
- * process that forks all others, so every process has the same table at the same index and nobody needs a lock.
+ * The table of listening sockets, and the names that are "myself". Filled once while the script is
+ * loaded, in the process that forks all others, so every process has the same table at the same
+ * index and nobody needs a lock.
  *
- * Every socket exists once per worker (SO_REUSEPORT). The kernel would by itself spread datagrams by a hash of the
- * addresses; one trunk peer would then land on one worker, so a classic BPF program picks at random instead.
- * SO_REUSEPORT has a price: a second server started by the same user binds the same port without an error and
- * steals half of the calls. Therefore the first socket of each address is bound without the option, as a probe.
+ * Every socket exists once per worker (SO_REUSEPORT). The kernel would by itself spread datagrams
+ * by a hash of the addresses; one trunk peer would then land on one worker, so a classic BPF
+ * program picks at random instead. SO_REUSEPORT has a price: a second server started by the same
+ * user binds the same port without an error and steals half of the calls. Therefore the first
+ * socket of each address is bound without the option, as a probe.
  *
- * Names are resolved here with the blocking resolver; this is the only place, and no worker exists yet.
+ * Names are resolved here with the blocking resolver; this is the only place, and no worker exists
+ * yet.
  */
 #include "core/net/listener.h"
 
@@ -95,7 +98,8 @@ static unsigned name_bucket(const char *p, size_t n)
 	return (h ^ (h >> 16)) % NAME_BUCKETS;
 }
 
-/* Lower case, no brackets, no final dot, IPv6 in one spelling. 0: no host name can be that long, or be empty. */
+/* Lower case, no brackets, no final dot, IPv6 in one spelling. 0: no host name can be that long, or
+ * be empty. */
 static size_t name_normal(struct str host, char out[NAME_TEXT_MAX + 1])
 {
 	size_t n = 0;
@@ -194,7 +198,8 @@ int net_alias_add(enum sip_proto proto, struct str host, uint16_t port)
 	int err;
 
 	for (unsigned i = 0; i < net.n_aliases; i++) {
-		if (net.alias[i].proto == proto && net.alias[i].port == port && str_ieq(net.alias[i].host, host))
+		if (net.alias[i].proto == proto && net.alias[i].port == port &&
+		    str_ieq(net.alias[i].host, host))
 			return 0;
 	}
 	if (net.n_aliases == ALIASES_MAX)
@@ -253,7 +258,8 @@ static struct str adv_text(struct str host)
 	return keep(host);
 }
 
-static int add_one(const struct net_listen_spec *spec, enum sip_proto proto, const struct net_addr *ip, struct diag *reterr)
+static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
+                   const struct net_addr *ip, struct diag *reterr)
 {
 	struct net_listener *l = &net.at[net.n];
 	char text[NET_ADDR_TEXT_MAX + 8];
@@ -291,19 +297,23 @@ static int add_one(const struct net_listen_spec *spec, enum sip_proto proto, con
 	n = snprintf(text, sizeof(text), "%s:", sip_proto_name(proto));
 	n += (int)net_addr_text(&l->addr, text + n);
 	l->sock_text = keep(str_of(text, (size_t)n));
-	if (!l->host.s || !l->via_sent_by.s || !l->sock_text.s || (spec->adv_host.n && !l->adv_host.s))
+	if (!l->host.s || !l->via_sent_by.s || !l->sock_text.s ||
+	    (spec->adv_host.n && !l->adv_host.s))
 		return diag_err(reterr, -ENOMEM, 0, "no memory for a listening socket");
-	/* The transport is not compared for sockets: a URI leads here whatever it says about that. */
+	/* The transport is not compared for sockets: a URI leads here whatever it says about that.
+	 */
 	err = name_add(l->host, l->addr.port, SIP_PROTO_NONE);
 	if (err == 0 && l->adv_host.n)
-		err = name_add(l->adv_host, l->adv_port ? l->adv_port : l->addr.port, SIP_PROTO_NONE);
+		err =
+		    name_add(l->adv_host, l->adv_port ? l->adv_port : l->addr.port, SIP_PROTO_NONE);
 	if (err < 0)
 		return diag_err(reterr, err, 0, "\"%.*s\" cannot be a host name", STR_FMT(shown));
 	net.n++;
 	return 0;
 }
 
-static int add_protos(const struct net_listen_spec *spec, const struct net_addr *ip, struct diag *reterr)
+static int add_protos(const struct net_listen_spec *spec, const struct net_addr *ip,
+                      struct diag *reterr)
 {
 	int err;
 
@@ -315,21 +325,24 @@ static int add_protos(const struct net_listen_spec *spec, const struct net_addr 
 	return err;
 }
 
-/* All addresses of an interface; name n 0: of all interfaces but the loopback. IPv4 only, as auto_bind_ipv6=no says.
- * Returns how many were added. */
-static int add_interface(const struct net_listen_spec *spec, struct str name, bool loopback, struct diag *reterr)
+/* All addresses of an interface; name n 0: of all interfaces but the loopback. IPv4 only, as
+ * auto_bind_ipv6=no says. Returns how many were added. */
+static int add_interface(const struct net_listen_spec *spec, struct str name, bool loopback,
+                         struct diag *reterr)
 {
 	struct ifaddrs *list, *i;
 	int n = 0, err = 0;
 
 	if (getifaddrs(&list) < 0)
-		return diag_err(reterr, -errno, 0, "cannot list the interfaces: %s", strerror(errno));
+		return diag_err(reterr, -errno, 0, "cannot list the interfaces: %s",
+		                strerror(errno));
 	for (i = list; i && err == 0; i = i->ifa_next) {
 		struct net_addr a;
 
 		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP))
 			continue;
-		if (name.n ? !str_eq(name, str_lit(i->ifa_name)) : !!(i->ifa_flags & IFF_LOOPBACK) != loopback)
+		if (name.n ? !str_eq(name, str_lit(i->ifa_name))
+		           : !!(i->ifa_flags & IFF_LOOPBACK) != loopback)
 			continue;
 		net_addr_from_sockaddr(i->ifa_addr, &a);
 		err = add_protos(spec, &a, reterr);
@@ -343,7 +356,10 @@ static int add_interface(const struct net_listen_spec *spec, struct str name, bo
 static int add_host_name(const struct net_listen_spec *spec, struct diag *reterr)
 {
 	char name[NAME_TEXT_MAX + 1];
-	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_CANONNAME }, *list;
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+		                  .ai_socktype = SOCK_DGRAM,
+		                  .ai_flags = AI_CANONNAME },
+			*list;
 	struct net_addr a;
 	int err;
 
@@ -360,7 +376,9 @@ static int add_host_name(const struct net_listen_spec *spec, struct diag *reterr
 		err = add_protos(spec, &a, reterr);
 	if (err == 0)
 		err = net_alias_add(SIP_PROTO_NONE, spec->host, net.at[net.n - 1].addr.port);
-	if (err == 0 && list->ai_canonname && net_alias_add(SIP_PROTO_NONE, str_lit(list->ai_canonname), net.at[net.n - 1].addr.port) < 0)
+	if (err == 0 && list->ai_canonname &&
+	    net_alias_add(SIP_PROTO_NONE, str_lit(list->ai_canonname),
+	                  net.at[net.n - 1].addr.port) < 0)
 		err = diag_set(reterr, 0, "no room for the alias \"%s\"", list->ai_canonname);
 	freeaddrinfo(list);
 	return err;
@@ -377,7 +395,8 @@ int net_listener_add(const struct net_listen_spec *spec, struct diag *reterr)
 	case SIP_PROTO_TCP:
 		break;
 	default:
-		return diag_set(reterr, 0, "this build cannot listen on %s", sip_proto_name(spec->proto));
+		return diag_set(reterr, 0, "this build cannot listen on %s",
+		                sip_proto_name(spec->proto));
 	}
 	if (spec->host.n == 0) {
 		n = add_interface(spec, STR_NULL, false, reterr);
@@ -451,13 +470,15 @@ const struct net_listener *net_listener_find(struct str text)
 		const struct net_listener *l = &net.at[i];
 		uint16_t want = port ? (uint16_t)port : default_port(proto ? proto : l->proto);
 
-		if ((proto == SIP_PROTO_NONE || l->proto == proto) && l->addr.port == want && net_addr_ip_equal(&l->addr, &a) && usable(l))
+		if ((proto == SIP_PROTO_NONE || l->proto == proto) && l->addr.port == want &&
+		    net_addr_ip_equal(&l->addr, &a) && usable(l))
 			return l;
 	}
 	return NULL;
 }
 
-const struct net_listener *net_listener_for(enum sip_proto proto, const struct net_addr *to, uint16_t prefer)
+const struct net_listener *net_listener_for(enum sip_proto proto, const struct net_addr *to,
+                                            uint16_t prefer)
 {
 	const struct net_listener *want = prefer < net.n ? &net.at[prefer] : NULL, *best = NULL;
 	unsigned best_points = 0;
@@ -470,11 +491,13 @@ const struct net_listener *net_listener_for(enum sip_proto proto, const struct n
 
 		if (l->proto != proto || l->addr.family != to->family || !usable(l))
 			continue;
-		/* another protocol was asked for than the preferred socket speaks: stay on its address */
+		/* another protocol was asked for than the preferred socket speaks: stay on its
+		 * address */
 		if (want && net_addr_ip_equal(&l->addr, &want->addr))
 			points += 4;
 		/* nothing gets from a loopback address to the world, nor the other way round */
-		if (net_addr_is_loopback(&l->addr) == net_addr_is_loopback(to) || net_addr_is_any(&l->addr))
+		if (net_addr_is_loopback(&l->addr) == net_addr_is_loopback(to) ||
+		    net_addr_is_any(&l->addr))
 			points += 2;
 		if (points > best_points) {
 			best = l;
@@ -502,19 +525,22 @@ static void set_buffer(int fd, int name, int force_name, int bytes)
 	if (getsockopt(fd, SOL_SOCKET, name, &have, &n) == 0 && have / 2 >= bytes)
 		return;
 	if (set_int(fd, SOL_SOCKET, force_name, bytes) < 0)
-		(void)set_int(fd, SOL_SOCKET, name, bytes); /* a smaller buffer is no reason not to start */
+		(void)set_int(fd, SOL_SOCKET, name,
+		              bytes); /* a smaller buffer is no reason not to start */
 }
 
 enum sock_role { SOCK_PROBE, SOCK_SERVE };
 
-static int open_socket(const struct net_listener *l, const struct net_open_opts *opts, enum sock_role role, int *ret_fd)
+static int open_socket(const struct net_listener *l, const struct net_open_opts *opts,
+                       enum sock_role role, int *ret_fd)
 {
 	bool v6 = l->addr.family == AF_INET6, stream = is_stream(l->proto);
 	struct sockaddr_storage sa;
 	socklen_t sa_len = net_addr_to_sockaddr(&l->addr, &sa);
 	int fd, err = 0;
 
-	fd = socket(l->addr.family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(l->addr.family,
+	            (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (v6)
@@ -524,13 +550,16 @@ static int open_socket(const struct net_listener *l, const struct net_open_opts 
 	if (err == 0 && role == SOCK_SERVE)
 		err = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (err == 0 && (opts->free_bind || l->is_virtual))
-		err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
+		err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+		         : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	if (err == 0 && !stream && net_addr_is_any(&l->addr))
-		err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+		err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+		         : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	if (err < 0)
 		goto fail;
 	if (opts->tos >= 0)
-		(void)(v6 ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, opts->tos) : set_int(fd, IPPROTO_IP, IP_TOS, opts->tos));
+		(void)(v6 ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, opts->tos)
+		          : set_int(fd, IPPROTO_IP, IP_TOS, opts->tos));
 	if (!stream && !v6) /* large messages are fragmented, not refused */
 		(void)set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	if (role == SOCK_SERVE) {
@@ -549,7 +578,8 @@ fail:
 	return err;
 }
 
-/* Attached once to the group: the kernel runs it for each datagram and takes the n-th socket, in order of bind(). */
+/* Attached once to the group: the kernel runs it for each datagram and takes the n-th socket, in
+ * order of bind(). */
 static int steer_at_random(int fd, unsigned n)
 {
 	struct sock_filter code[] = {
@@ -559,7 +589,9 @@ static int steer_at_random(int fd, unsigned n)
 	};
 	struct sock_fprog prog = { .len = ARRAY_LEN(code), .filter = code };
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ? -errno : 0;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0
+	           ? -errno
+	           : 0;
 }
 
 static int open_listener(struct net_listener *l, const struct net_open_opts *opts)
@@ -596,7 +628,8 @@ int net_listeners_open(const struct net_open_opts *opts, struct diag *reterr)
 
 		if (err < 0) {
 			net_listeners_close();
-			return diag_err(reterr, err, 0, "cannot listen on %.*s: %s", STR_FMT(net.at[i].sock_text), strerror(-err));
+			return diag_err(reterr, err, 0, "cannot listen on %.*s: %s",
+			                STR_FMT(net.at[i].sock_text), strerror(-err));
 		}
 	}
 	return 0;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * RFC 3263 as a walk over what is known. walk() goes from the URI's host to addresses reading record sets only: from
- * /etc/hosts, from the results of this job, from the shared cache. Where a set is missing it notes the question and
- * goes on; so the missing ones are asked side by side. When all of them are answered the walk is simply done again,
- * until nothing is missing. There is no state machine to get stuck in, and a cached name costs no job at all.
+ * RFC 3263 as a walk over what is known. walk() goes from the URI's host to addresses reading
+ * record sets only: from /etc/hosts, from the results of this job, from the shared cache. Where a
+ * set is missing it notes the question and goes on; so the missing ones are asked side by side.
+ * When all of them are answered the walk is simply done again, until nothing is missing. There is
+ * no state machine to get stuck in, and a cached name costs no job at all.
  *
- * Equal questions that are under way in one process are asked once. An answer goes to the shared cache and to each job
- * that waits, as its lifetime may be 0. A job ends at its deadline whatever c-ares does.
+ * Equal questions that are under way in one process are asked once. An answer goes to the shared
+ * cache and to each job that waits, as its lifetime may be 0. A job ends at its deadline whatever
+ * c-ares does.
  *
  * /etc/hosts is read once at start: reading files while calls wait is not done here.
  */
@@ -25,7 +27,7 @@
 #include "shm/counter.h"
 
 #define MISSING_MAX 40u
-#define ROUNDS_MAX 8u       /* NAPTR, SRV, addresses, and some in reserve */
+#define ROUNDS_MAX 8u /* NAPTR, SRV, addresses, and some in reserve */
 #define JOBS_MAX 4096u
 #define ASK_BUCKETS 256u
 #define HOSTS_MAX 2048u
@@ -49,7 +51,7 @@ struct question {
 struct job {
 	struct resolve_query q; /* host points into host_text */
 	char host_text[DNS_NAME_MAX];
-	resolve_done_fn *done;  /* NULL: has been called */
+	resolve_done_fn *done; /* NULL: has been called */
 	void *arg;
 	struct loop_timer *timer;
 	struct result *result[MISSING_MAX];
@@ -137,7 +139,8 @@ static int from_job(const struct job *job, enum dns_type type, struct str name, 
 	for (unsigned i = 0; job && i < job->n_results; i++) {
 		const struct result *r = job->result[i];
 
-		if (r->type == type && r->name_n == name.n && memcmp(r->name, name.s, name.n) == 0) {
+		if (r->type == type && r->name_n == name.n &&
+		    memcmp(r->name, name.s, name.n) == 0) {
 			*set = r->set;
 			return 0;
 		}
@@ -204,7 +207,8 @@ static bool has_proto(enum sip_proto proto)
 	return false;
 }
 
-static void answer_add(struct resolve_answer *out, const struct net_addr *addr, enum sip_proto proto)
+static void answer_add(struct resolve_answer *out, const struct net_addr *addr,
+                       enum sip_proto proto)
 {
 	for (unsigned i = 0; i < out->n; i++) {
 		if (out->target[i].proto == proto && net_addr_equal(&out->target[i].addr, addr))
@@ -216,7 +220,8 @@ static void answer_add(struct resolve_answer *out, const struct net_addr *addr, 
 
 static void walk_addresses(struct walk *w, struct str name, uint16_t port, enum sip_proto proto)
 {
-	bool want[2] = { !(res.conf.cache_flags & 2), res.conf.try_ipv6 && !(res.conf.cache_flags & 1) && has_family(AF_INET6) };
+	bool want[2] = { !(res.conf.cache_flags & 2),
+		         res.conf.try_ipv6 && !(res.conf.cache_flags & 1) && has_family(AF_INET6) };
 	bool six_first = res.conf.cache_flags & 4;
 	struct dns_set set;
 
@@ -293,7 +298,9 @@ static enum srv_result walk_srv(struct walk *w, struct str name, enum sip_proto 
 
 static struct str srv_name(enum sip_proto proto, struct str host, char out[DNS_NAME_MAX])
 {
-	const char *prefix = proto == SIP_PROTO_UDP ? "_sip._udp." : proto == SIP_PROTO_TLS ? "_sips._tcp." : "_sip._tcp.";
+	const char *prefix = proto == SIP_PROTO_UDP   ? "_sip._udp."
+	                     : proto == SIP_PROTO_TLS ? "_sips._tcp."
+	                                              : "_sip._tcp.";
 	size_t n = strlen(prefix);
 
 	if (host.n + n > DNS_NAME_MAX)
@@ -307,12 +314,16 @@ static int preference(enum sip_proto proto)
 {
 	if (!has_proto(proto))
 		return -1;
-	return proto == SIP_PROTO_UDP ? res.conf.udp_pref : proto == SIP_PROTO_TLS ? res.conf.tls_pref : res.conf.tcp_pref;
+	return proto == SIP_PROTO_UDP   ? res.conf.udp_pref
+	       : proto == SIP_PROTO_TLS ? res.conf.tls_pref
+	                                : res.conf.tcp_pref;
 }
 
 static enum sip_proto service_proto(unsigned service)
 {
-	return service == DNS_SIP_UDP ? SIP_PROTO_UDP : service == DNS_SIPS_TCP ? SIP_PROTO_TLS : SIP_PROTO_TCP;
+	return service == DNS_SIP_UDP    ? SIP_PROTO_UDP
+	       : service == DNS_SIPS_TCP ? SIP_PROTO_TLS
+	                                 : SIP_PROTO_TCP;
 }
 
 /* Which of two NAPTR records is tried first. */
@@ -353,7 +364,8 @@ static bool walk_naptr(struct walk *w, struct str host, bool secure)
 	return used;
 }
 
-/* Without NAPTR and without a wish: the first transport, by our preference, that has SRV records. */
+/* Without NAPTR and without a wish: the first transport, by our preference, that has SRV records.
+ */
 static bool walk_any_srv(struct walk *w, struct str host)
 {
 	enum sip_proto order[2] = { SIP_PROTO_UDP, SIP_PROTO_TCP };
@@ -403,9 +415,12 @@ static int walk(struct walk *w, const struct resolve_query *q)
 	if (host.n == 0)
 		return -ENOENT;
 	if (q->port == 0) {
-		if (q->proto == SIP_PROTO_NONE && res.conf.try_naptr && walk_naptr(w, host, q->secure))
+		if (q->proto == SIP_PROTO_NONE && res.conf.try_naptr &&
+		    walk_naptr(w, host, q->secure))
 			goto out;
-		if (q->proto == SIP_PROTO_NONE && !q->secure ? walk_any_srv(w, host) : walk_srv(w, srv_name(proto, host, srv), proto) != SRV_NONE)
+		if (q->proto == SIP_PROTO_NONE && !q->secure
+		        ? walk_any_srv(w, host)
+		        : walk_srv(w, srv_name(proto, host, srv), proto) != SRV_NONE)
 			goto out;
 	}
 	walk_addresses(w, host, q->port ? q->port : default_port(proto), proto);
@@ -487,7 +502,8 @@ static void job_step(void *arg)
 		return;
 	}
 	err = walk(&w, &job->q);
-	if (err == -EAGAIN && (++job->rounds > ROUNDS_MAX || job->n_results + w.n_missing > MISSING_MAX))
+	if (err == -EAGAIN &&
+	    (++job->rounds > ROUNDS_MAX || job->n_results + w.n_missing > MISSING_MAX))
 		err = -EHOSTUNREACH;
 	if (err != -EAGAIN) {
 		job_end(job, err, &answer);
@@ -564,7 +580,8 @@ static void ask_end(struct ask *a, int status, const unsigned char *bytes, int n
 	}
 	if (res.conf.use_cache && (r->set.err == 0 || r->set.err == -ENOENT))
 		dns_cache_put(a->q.type, str_of(a->q.name, a->q.name_n), &r->set);
-	if (res.conf.slow_query_ms > 0 && clock_ms() - a->since_ms > (uint64_t)res.conf.slow_query_ms)
+	if (res.conf.slow_query_ms > 0 &&
+	    clock_ms() - a->since_ms > (uint64_t)res.conf.slow_query_ms)
 		shm_counter_add(res.slow, 1);
 	for (struct ask **at = ask_bucket(&a->q); *at; at = &(*at)->next) {
 		if (*at == a) {
@@ -600,7 +617,8 @@ static void arm_timer(void)
 	struct timeval tv, *next = ares_timeout(res.channel, NULL, &tv);
 
 	if (next)
-		loop_timer_set(res.timer, (uint64_t)next->tv_sec * 1000u + (uint64_t)next->tv_usec / 1000u + 1);
+		loop_timer_set(res.timer, (uint64_t)next->tv_sec * 1000u +
+		                              (uint64_t)next->tv_usec / 1000u + 1);
 }
 
 static void ask_wait(struct ask *a, struct job *job)
@@ -624,7 +642,8 @@ static void job_ask(struct job *job, const struct question *q)
 	char name[DNS_NAME_MAX + 1];
 
 	for (a = *at; a; a = a->next) {
-		if (a->q.type == q->type && a->q.name_n == q->name_n && memcmp(a->q.name, q->name, q->name_n) == 0) {
+		if (a->q.type == q->type && a->q.name_n == q->name_n &&
+		    memcmp(a->q.name, q->name, q->name_n) == 0) {
 			ask_wait(a, job);
 			return;
 		}
@@ -643,7 +662,8 @@ static void job_ask(struct job *job, const struct question *q)
 		ask_end(a, ARES_EBADNAME, NULL, 0);
 		return;
 	}
-	if (res.conf.use_search_list && (q->type == DNS_A || q->type == DNS_AAAA) && !strchr(name, '.'))
+	if (res.conf.use_search_list && (q->type == DNS_A || q->type == DNS_AAAA) &&
+	    !strchr(name, '.'))
 		ares_search(res.channel, name, 1, q->type, on_answer, a);
 	else
 		ares_query(res.channel, name, 1, q->type, on_answer, a);
@@ -691,7 +711,8 @@ static void on_fd(void *arg, int fd, int events)
 	(void)arg;
 	if (events < 0)
 		events = LOOP_READ | LOOP_WRITE; /* c-ares finds out */
-	ares_process_fd(res.channel, events & LOOP_READ ? fd : ARES_SOCKET_BAD, events & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
+	ares_process_fd(res.channel, events & LOOP_READ ? fd : ARES_SOCKET_BAD,
+	                events & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
 	arm_timer();
 }
 
@@ -744,7 +765,8 @@ int resolve_worker_init(struct loop *loop)
 	err = loop_timer_add(loop, 3600000, 0, on_time, NULL, &res.timer);
 	if (err < 0)
 		return err;
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS || ares_init_options(&res.channel, &o, mask) != ARES_SUCCESS)
+	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
+	    ares_init_options(&res.channel, &o, mask) != ARES_SUCCESS)
 		return -ENOMEM;
 	if (res.servers[0] && ares_set_servers_ports_csv(res.channel, res.servers) != ARES_SUCCESS)
 		return -EINVAL;
@@ -808,12 +830,15 @@ static int hosts_read(void)
 int resolve_init(const struct resolve_conf *conf)
 {
 	struct dns_cache_conf cache = {
-		.negative_ttl_s = (uint32_t)conf->negative_ttl, .min_ttl_s = (uint32_t)conf->min_ttl,
-		.max_ttl_s = conf->max_ttl > 0 ? (uint32_t)conf->max_ttl : 0, .bytes_max = (uint64_t)conf->cache_mem_kb * 1024u,
+		.negative_ttl_s = (uint32_t)conf->negative_ttl,
+		.min_ttl_s = (uint32_t)conf->min_ttl,
+		.max_ttl_s = conf->max_ttl > 0 ? (uint32_t)conf->max_ttl : 0,
+		.bytes_max = (uint64_t)conf->cache_mem_kb * 1024u,
 	};
 	int err;
 
-	if (conf->servers.n >= sizeof(res.servers) || conf->negative_ttl < 0 || conf->min_ttl < 0 || conf->cache_mem_kb < 0)
+	if (conf->servers.n >= sizeof(res.servers) || conf->negative_ttl < 0 || conf->min_ttl < 0 ||
+	    conf->cache_mem_kb < 0)
 		return -EINVAL;
 	res.conf = *conf;
 	if (conf->servers.n)

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The supervisor and the life of its children. It is small on purpose: one poll(2) over a signalfd and the ready pipes,
- * no libuv, no SIP, no shared lock; what it does when a worker dies must work in whatever state the arena is in.
+ * The supervisor and the life of its children. It is small on purpose: one poll(2) over a signalfd
+ * and the ready pipes, no libuv, no SIP, no shared lock; what it does when a worker dies must work
+ * in whatever state the arena is in.
  *
- * A child reports ready by one byte on a pipe. When a child ends, its slot tells how: a slot given back was an orderly
- * end, one still active a crash, whatever the exit status. After a crash the slot is marked dead and a janitor is
- * forked to recover it; the moment the janitor has ended well the replacement is forked, with the same number and the
- * same slot, so that it inherits wheel, rings and the socket queues.
+ * A child reports ready by one byte on a pipe. When a child ends, its slot tells how: a slot given
+ * back was an orderly end, one still active a crash, whatever the exit status. After a crash the
+ * slot is marked dead and a janitor is forked to recover it; the moment the janitor has ended well
+ * the replacement is forked, with the same number and the same slot, so that it inherits wheel,
+ * rings and the socket queues.
  *
- * When a janitor fails twice for one slot, shared memory cannot be trusted. The simplest repair that is certainly
- * right is a new beginning: all children are killed and the program executes itself again with its own arguments, in
- * its own process, so that the process id and the pid file stay true. What was only in memory is lost. If the
- * program gave up privileges that its start needs (a port below 1024), that new start fails, the exit status is 255
- * and the service manager has to start it.
+ * When a janitor fails twice for one slot, shared memory cannot be trusted. The simplest repair
+ * that is certainly right is a new beginning: all children are killed and the program executes
+ * itself again with its own arguments, in its own process, so that the process id and the pid file
+ * stay true. What was only in memory is lost. If the program gave up privileges that its start
+ * needs (a port below 1024), that new start fails, the exit status is 255 and the service manager
+ * has to start it.
  */
 #include "core/proc/proc.h"
 
@@ -39,11 +42,11 @@
 
 #define CHILDREN_MAX 256u
 #define DESCS_MAX 16u
-#define JANITOR_SLOTS 8u         /* the topmost */
-#define JANITOR_LIMIT_MS 10000u  /* then it counts as failed */
+#define JANITOR_SLOTS 8u        /* the topmost */
+#define JANITOR_LIMIT_MS 10000u /* then it counts as failed */
 #define START_LIMIT_MS 120000u
 #define EXIT_FAILED 255
-#define LOOP_RESTARTS 20u        /* more than so many in so long is a crash loop */
+#define LOOP_RESTARTS 20u /* more than so many in so long is a crash loop */
 #define LOOP_WINDOW_MS 10000u
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 1000u
@@ -54,7 +57,7 @@ enum child_state {
 	CHILD_STARTING, /* forked, not yet ready */
 	CHILD_READY,
 	CHILD_RECOVERING, /* dead; a janitor works on its slot */
-	CHILD_BACKOFF,  /* waits before it is forked again */
+	CHILD_BACKOFF,    /* waits before it is forked again */
 };
 
 struct child {
@@ -63,8 +66,8 @@ struct child {
 	enum child_state state;
 	pid_t pid, janitor;
 	unsigned janitor_slot, janitor_fails;
-	int bad_janitor_slot;  /* of a janitor that died: recovered first; -1 none */
-	int ready_fd;          /* -1: none */
+	int bad_janitor_slot; /* of a janitor that died: recovered first; -1 none */
+	int ready_fd;         /* -1: none */
 	bool was_ready;
 	uint64_t started_ms, ready_ms, due_ms, died_us;
 	uint64_t restarts[LOOP_RESTARTS]; /* ring: when */
@@ -83,7 +86,7 @@ static struct {
 	int number;
 	bool stopping, wrote_pid;
 	uint64_t kill_at_ms;
-	char *args;               /* own command line, for a new beginning */
+	char *args; /* own command line, for a new beginning */
 	size_t args_n;
 	char cwd[4096];
 } proc = { .sig_fd = -1, .status_fd = -1, .number = -1 };
@@ -94,7 +97,8 @@ static int table_new(void)
 {
 	if (proc.table)
 		return 0;
-	proc.table = mmap(NULL, sizeof(*proc.table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	proc.table = mmap(NULL, sizeof(*proc.table), PROT_READ | PROT_WRITE,
+	                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (proc.table == MAP_FAILED) {
 		proc.table = NULL;
 		return -ENOMEM;
@@ -107,7 +111,9 @@ static void table_fill(void)
 	struct proc_table *t = proc.table;
 
 	t->started_at = clock_wall_s();
-	t->row[0] = (struct proc_row){ .pid = getpid(), .rank = 0, .slot = 0, .desc = "main process - attendant" };
+	t->row[0] = (struct proc_row){
+		.pid = getpid(), .rank = 0, .slot = 0, .desc = "main process - attendant"
+	};
 	for (unsigned i = 0; i < proc.n; i++) {
 		const struct child *c = &proc.child[i];
 		struct proc_row *row = &t->row[i + 1];
@@ -136,7 +142,11 @@ int proc_at(unsigned index, struct proc_info *ret_info)
 	if (index >= proc_count())
 		return -ENOENT;
 	row = &proc.table->row[index];
-	*ret_info = (struct proc_info){ .pid = row->pid, .rank = row->rank, .index = index, .slot = row->slot, .restarts = row->restarts };
+	*ret_info = (struct proc_info){ .pid = row->pid,
+		                        .rank = row->rank,
+		                        .index = index,
+		                        .slot = row->slot,
+		                        .restarts = row->restarts };
 	memcpy(ret_info->desc, row->desc, sizeof(ret_info->desc));
 	return 0;
 }
@@ -151,7 +161,8 @@ int proc_number(void)
 	return proc.number;
 }
 
-/* The one conversion of a description is replaced by hand: a format that is no literal is never given to printf. */
+/* The one conversion of a description is replaced by hand: a format that is no literal is never
+ * given to printf. */
 void proc_desc_text(const char *name, unsigned number, char *out, size_t cap)
 {
 	const char *at = strstr(name, "%u");
@@ -305,8 +316,8 @@ static void child_replace(struct child *c)
 		c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_MIN_MS;
 		if (c->backoff_ms > BACKOFF_MAX_MS)
 			c->backoff_ms = BACKOFF_MAX_MS;
-		log_crit("%s restarted %u times within %u s: waiting %u ms", row_of(c)->desc, LOOP_RESTARTS, LOOP_WINDOW_MS / 1000,
-			 c->backoff_ms);
+		log_crit("%s restarted %u times within %u s: waiting %u ms", row_of(c)->desc,
+		         LOOP_RESTARTS, LOOP_WINDOW_MS / 1000, c->backoff_ms);
 		child_later(c, c->backoff_ms);
 	} else {
 		c->backoff_ms = 0;
@@ -402,7 +413,8 @@ NORETURN static void begin_anew(void)
 		;
 	if (proc.wrote_pid)
 		(void)unlink(proc.opts->pid_file);
-	for (size_t at = 0; proc.args && at < proc.args_n && argc < ARRAY_LEN(argv) - 1; at += strlen(proc.args + at) + 1)
+	for (size_t at = 0; proc.args && at < proc.args_n && argc < ARRAY_LEN(argv) - 1;
+	     at += strlen(proc.args + at) + 1)
 		argv[argc++] = proc.args + at;
 	if (proc.cwd[0] && chdir(proc.cwd) < 0)
 		log_error("cannot go back to %s: %s", proc.cwd, strerror(errno));
@@ -434,10 +446,12 @@ static void log_end(const struct child *c, int status)
 	const struct proc_row *row = row_of(c);
 
 	if (WIFSIGNALED(status))
-		log_crit("process %d (%s), slot %u, died of signal %d (%s)%s", (int)c->pid, row->desc, c->slot, WTERMSIG(status),
-			 strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
+		log_crit("process %d (%s), slot %u, died of signal %d (%s)%s", (int)c->pid,
+		         row->desc, c->slot, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		         WCOREDUMP(status) ? ", core dumped" : "");
 	else if (!proc.stopping || WEXITSTATUS(status) != 0)
-		log_crit("process %d (%s), slot %u, ended with status %d", (int)c->pid, row->desc, c->slot, WEXITSTATUS(status));
+		log_crit("process %d (%s), slot %u, ended with status %d", (int)c->pid, row->desc,
+		         c->slot, WEXITSTATUS(status));
 }
 
 static void child_ended(struct child *c, int status)
@@ -452,11 +466,13 @@ static void child_ended(struct child *c, int status)
 	c->pid = 0;
 	row_of(c)->pid = 0;
 	clean = slot_was_released(c->slot);
-	if (proc.stopping && !clean) { /* the others may wait for a lock of this one before they can end */
+	if (proc.stopping &&
+	    !clean) { /* the others may wait for a lock of this one before they can end */
 		janitor_start(c);
 		return;
 	}
-	if (proc.stopping || !c->was_ready) { /* the end, or a start that failed: proc_run() sees CHILD_NONE */
+	if (proc.stopping ||
+	    !c->was_ready) { /* the end, or a start that failed: proc_run() sees CHILD_NONE */
 		c->state = CHILD_NONE;
 		return;
 	}
@@ -478,8 +494,9 @@ static void janitor_ended(struct child *c, int status)
 		child_replace(c);
 		return;
 	}
-	log_crit("the janitor of slot %u failed (%s %d)", c->slot, WIFSIGNALED(status) ? "signal" : "status",
-		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	log_crit("the janitor of slot %u failed (%s %d)", c->slot,
+	         WIFSIGNALED(status) ? "signal" : "status",
+	         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (proc.stopping) {
 		c->state = CHILD_NONE;
 		return;
@@ -545,9 +562,12 @@ static void log_memory(void)
 	struct shm_stats s;
 
 	shm_arena_stats(&s);
-	log_notice("shared memory: %llu of %llu KiB used, %llu at most so far, %llu committed, %llu objects", (unsigned long long)s.used_bytes / 1024,
-		   (unsigned long long)s.ceiling_bytes / 1024, (unsigned long long)s.max_used_bytes / 1024,
-		   (unsigned long long)s.committed_bytes / 1024, (unsigned long long)s.n_objects);
+	log_notice("shared memory: %llu of %llu KiB used, %llu at most so far, %llu committed, "
+	           "%llu objects",
+	           (unsigned long long)s.used_bytes / 1024,
+	           (unsigned long long)s.ceiling_bytes / 1024,
+	           (unsigned long long)s.max_used_bytes / 1024,
+	           (unsigned long long)s.committed_bytes / 1024, (unsigned long long)s.n_objects);
 }
 
 static void hear_signals(void)
@@ -586,8 +606,8 @@ static void hear_ready(struct child *c)
 	c->state = CHILD_READY;
 	c->ready_ms = clock_update();
 	if (c->was_ready)
-		log_notice("%s replaced by process %d, %llu us after its death", row_of(c)->desc, (int)c->pid,
-			   (unsigned long long)(clock_now_us() - c->died_us));
+		log_notice("%s replaced by process %d, %llu us after its death", row_of(c)->desc,
+		           (int)c->pid, (unsigned long long)(clock_now_us() - c->died_us));
 	c->was_ready = true;
 }
 
@@ -596,11 +616,14 @@ static void watch_heartbeat(struct child *c, uint64_t now)
 	struct shm_slot_info info;
 	unsigned limit = proc.opts->watchdog_ms;
 
-	if (limit == 0 || c->pid <= 0 || shm_slot_info(c->slot, &info) < 0 || info.state != SHM_SLOT_ACTIVE || info.pid != c->pid)
+	if (limit == 0 || c->pid <= 0 || shm_slot_info(c->slot, &info) < 0 ||
+	    info.state != SHM_SLOT_ACTIVE || info.pid != c->pid)
 		return;
-	if (c->state == CHILD_READY && now > c->ready_ms + limit && now > info.heartbeat_ms + limit) {
-		log_crit("process %d (%s), slot %u, made no progress for %llu ms: killed", (int)c->pid,
-			 row_of(c)->desc, c->slot, (unsigned long long)(now - info.heartbeat_ms));
+	if (c->state == CHILD_READY && now > c->ready_ms + limit &&
+	    now > info.heartbeat_ms + limit) {
+		log_crit("process %d (%s), slot %u, made no progress for %llu ms: killed",
+		         (int)c->pid, row_of(c)->desc, c->slot,
+		         (unsigned long long)(now - info.heartbeat_ms));
 		c->ready_ms = now; /* once per limit */
 		(void)kill(c->pid, SIGKILL);
 	}
@@ -686,8 +709,9 @@ static int take_signals(void)
 }
 
 /*
- * The launching process stays and waits for the outcome, then leaves with it. Two forks: the one in between ends the
- * session's leadership, so that no terminal can ever be acquired. Returns in the daemon only.
+ * The launching process stays and waits for the outcome, then leaves with it. Two forks: the one in
+ * between ends the session's leadership, so that no terminal can ever be acquired. Returns in the
+ * daemon only.
  */
 static int daemonize(void)
 {
@@ -753,7 +777,8 @@ static int pid_file_write(const char *path)
 	if (fd < 0)
 		return log_fail(-errno, "cannot open the pid file %s", path);
 	n = read(fd, text, sizeof(text) - 1);
-	if (n > 0 && num_u32(str_trim(str_of(text, (size_t)n)), &old) == 0 && old > 1 && (pid_t)old != getpid() && kill((pid_t)old, 0) == 0) {
+	if (n > 0 && num_u32(str_trim(str_of(text, (size_t)n)), &old) == 0 && old > 1 &&
+	    (pid_t)old != getpid() && kill((pid_t)old, 0) == 0) {
 		(void)close(fd);
 		log_error("process %u of the pid file %s is running", old, path);
 		return -EEXIST;
@@ -771,7 +796,8 @@ static int pid_file_write(const char *path)
 	return 0;
 }
 
-/* All children up and ready. -ECHILD when one ended before, -ETIMEDOUT, -EINTR when told to stop. */
+/* All children up and ready. -ECHILD when one ended before, -ETIMEDOUT, -EINTR when told to stop.
+ */
 static int start_all(void)
 {
 	uint64_t limit = clock_update() + START_LIMIT_MS;

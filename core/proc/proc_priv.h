@@ -7,7 +7,8 @@
 
 #define PROC_ROWS_MAX 257u
 
-/* Written by the supervisor alone, read by anybody without a lock: each word by itself is always valid. */
+/* Written by the supervisor alone, read by anybody without a lock: each word by itself is always
+ * valid. */
 struct proc_row {
 	volatile pid_t pid; /* 0: being replaced */
 	int rank;
@@ -25,8 +26,9 @@ struct proc_table {
 /* desc's text for one number. */
 void proc_desc_text(const char *name, unsigned number, char *out, size_t cap);
 /*
- * The life of a working process that has its slot: loop, doorbell, heartbeat, start(), ready byte on ready_fd (-1: none),
- * run until SIGTERM (or SIGINT when alone), stop(). Returns 0 or what start() said.
+ * The life of a working process that has its slot: loop, doorbell, heartbeat, start(), ready byte
+ * on ready_fd (-1: none), run until SIGTERM (or SIGINT when alone), stop(). Returns 0 or what
+ * start() said.
  */
 MUST_CHECK int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd);
 

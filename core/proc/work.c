@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every working process does around its own job: it makes the loop, listens to its doorbell, says each turn that it
- * is alive, and, if it is a worker, runs the shared timers of its slot. The timers are run at the end of a turn, in
- * slices, and the loop is woken for the next one; an idle process still wakes often enough for its heartbeat.
+ * What every working process does around its own job: it makes the loop, listens to its doorbell,
+ * says each turn that it is alive, and, if it is a worker, runs the shared timers of its slot. The
+ * timers are run at the end of a turn, in slices, and the loop is woken for the next one; an idle
+ * process still wakes often enough for its heartbeat.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Streams of one worker. A connection has a descriptor, a partial message while there is one, and a queue while the
- * kernel takes no more; idle it is this struct, its watch and its entries in the shared index, and nothing else.
+ * Streams of one worker. A connection has a descriptor, a partial message while there is one, and a
+ * queue while the kernel takes no more; idle it is this struct, its watch and its entries in the
+ * shared index, and nothing else.
  *
- * Reading: bytes go into a receive buffer of rx.c and whole messages are handed on from there without a copy. Only the
- * rest, the beginning of a message, moves into memory of the connection; following bytes are read behind it, and framing
- * remembers how far it looked, so a peer that sends byte by byte costs linear time.
+ * Reading: bytes go into a receive buffer of rx.c and whole messages are handed on from there
+ * without a copy. Only the rest, the beginning of a message, moves into memory of the connection;
+ * following bytes are read behind it, and framing remembers how far it looked, so a peer that sends
+ * byte by byte costs linear time.
  *
- * Deadlines have one second of resolution and sit in a private wheel of lists, one entry per connection, at the earliest of
- * its deadlines. Activity only moves the deadline in the struct; the entry notices when its slot comes up. Each tick
- * handles a bounded number.
+ * Deadlines have one second of resolution and sit in a private wheel of lists, one entry per
+ * connection, at the earliest of its deadlines. Activity only moves the deadline in the struct; the
+ * entry notices when its slot comes up. Each tick handles a bounded number.
  *
  * A connection is freed at the end of the turn, never while one of its messages is being handled.
  */
@@ -34,9 +36,9 @@
 
 #define WHEEL_SLOTS 512u
 #define TICK_MS 250u
-#define TICK_BUDGET 1000u      /* connections looked at per tick */
-#define ACCEPT_BUDGET 32u      /* per readiness */
-#define LINGER_MS 2000u        /* after the last byte was sent: time for the peer to read it */
+#define TICK_BUDGET 1000u /* connections looked at per tick */
+#define ACCEPT_BUDGET 32u /* per readiness */
+#define LINGER_MS 2000u   /* after the last byte was sent: time for the peer to read it */
 #define IOV_MAX_SEND 64u
 #define PARTIAL_START 512u
 #define ID_BUCKETS_START 64u
@@ -53,10 +55,11 @@ struct conn {
 	struct conn *next_id;                /* in the private table */
 	struct conn *wheel_next, **wheel_at; /* in the private wheel */
 	struct loop_io *io;
-	char *part;                          /* beginning of a message; NULL: none */
+	char *part; /* beginning of a message; NULL: none */
 	struct wq *wq, **wq_tail;
 	uint64_t expires_ms, idx_expires_ms; /* end of idle life; as the index knows it */
-	uint64_t read_by_ms, write_by_ms;    /* deadlines of a partial message, of connecting or a stuck queue */
+	uint64_t read_by_ms,
+	    write_by_ms; /* deadlines of a partial message, of connecting or a stuck queue */
 	struct sip_frame frame;
 	uint32_t id;
 	uint32_t part_n, part_cap, wq_bytes;
@@ -81,7 +84,7 @@ static struct {
 	uint64_t wheel_s; /* next second to look at */
 	struct conn *dead;
 	bool bury_due;
-	int spare_fd;     /* given up for a moment when descriptors run out */
+	int spare_fd; /* given up for a moment when descriptors run out */
 } conns = { .spare_fd = -1, .conf = { .rd_buf_size = 16384 } };
 
 const struct conn_conf *conn_conf(void)
@@ -138,7 +141,8 @@ static void local_add(struct conn *c)
 
 static void local_remove(const struct conn *c)
 {
-	for (struct conn **at = &conns.ids[c->id & (conns.n_buckets - 1)]; *at; at = &(*at)->next_id) {
+	for (struct conn **at = &conns.ids[c->id & (conns.n_buckets - 1)]; *at;
+	     at = &(*at)->next_id) {
 		if (*at == c) {
 			*at = c->next_id;
 			conns.n_ids--;
@@ -238,9 +242,11 @@ static void conn_end(struct conn *c, int err)
 	c->next_id = conns.dead;
 	conns.dead = c;
 	if (!conns.bury_due && loop_defer(conns.loop, bury, NULL) == 0)
-		conns.bury_due = true; /* else the next end tries again: nothing is lost but a little memory for a while */
+		conns.bury_due = true; /* else the next end tries again: nothing is lost but a
+		                          little memory for a while */
 	if (left)
-		drop_queue(c, err ? err : -EPIPE); /* handlers may send again, and find this one gone */
+		drop_queue(c, err ? err
+		                  : -EPIPE); /* handlers may send again, and find this one gone */
 }
 
 static void touch(struct conn *c)
@@ -294,11 +300,16 @@ static void set_options(int fd)
 static void conn_ready(void *arg, int fd, int events);
 
 /* Takes fd over in every case. */
-static int conn_make(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local, enum conn_state state, struct conn **ret)
+static int conn_make(int fd, uint16_t listener, const struct net_addr *peer,
+                     const struct net_addr *local, enum conn_state state, struct conn **ret)
 {
 	const struct net_listener *l = net_listener_at(listener);
 	struct conn *c = calloc(1, sizeof(*c));
-	struct conn_info info = { .proto = l->proto, .state = state, .listener = listener, .peer = *peer, .local = *local };
+	struct conn_info info = { .proto = l->proto,
+		                  .state = state,
+		                  .listener = listener,
+		                  .peer = *peer,
+		                  .local = *local };
 	int err = -ENOMEM;
 
 	if (!c || local_grow() < 0)
@@ -313,11 +324,13 @@ static int conn_make(int fd, uint16_t listener, const struct net_addr *peer, con
 	c->wq_tail = &c->wq;
 	touch(c);
 	info.expires_ms = c->idx_expires_ms = c->expires_ms;
-	err = conn_index_add(&info, conns.conf.max_connections, state == CONN_CONNECTING ? 0 : conns.conf.per_ip_limit);
+	err = conn_index_add(&info, conns.conf.max_connections,
+	                     state == CONN_CONNECTING ? 0 : conns.conf.per_ip_limit);
 	if (err < 0)
 		goto fail;
 	c->id = info.id;
-	err = loop_io_add(conns.loop, fd, state == CONN_CONNECTING ? LOOP_WRITE : LOOP_READ, conn_ready, c, &c->io);
+	err = loop_io_add(conns.loop, fd, state == CONN_CONNECTING ? LOOP_WRITE : LOOP_READ,
+	                  conn_ready, c, &c->io);
 	if (err < 0) {
 		conn_index_remove(c->id);
 		goto fail;
@@ -341,7 +354,8 @@ static void queue_empty(struct conn *c)
 	c->write_by_ms = NEVER_MS;
 	if (!c->close_after || c->state == CONN_CLOSING)
 		return;
-	/* the peer shall have time to read: what it still sends is read and thrown away until it closes, too */
+	/* the peer shall have time to read: what it still sends is read and thrown away until it
+	 * closes, too */
 	(void)shutdown(c->fd, SHUT_WR);
 	c->state = CONN_CLOSING;
 	c->expires_ms = clock_ms() + LINGER_MS;
@@ -390,13 +404,15 @@ static void write_queue(struct conn *c)
 		queue_empty(c);
 }
 
-static int queue_put(struct conn *c, const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov, size_t bytes, size_t sent)
+static int queue_put(struct conn *c, const struct tx_dest *dest, const struct iovec *iov,
+                     unsigned n_iov, size_t bytes, size_t sent)
 {
 	struct wq *w;
 	size_t at = 0;
 
 	if ((conns.conf.conn_wq_max && c->wq_bytes + bytes - sent > conns.conf.conn_wq_max) ||
-	    (conns.conf.wq_max && conn_queued_bytes() + (int64_t)(bytes - sent) > (int64_t)conns.conf.wq_max)) {
+	    (conns.conf.wq_max &&
+	     conn_queued_bytes() + (int64_t)(bytes - sent) > (int64_t)conns.conf.wq_max)) {
 		shm_counter_add(tcnt.sendq_full, 1);
 		return -ENOBUFS;
 	}
@@ -424,7 +440,8 @@ static int queue_put(struct conn *c, const struct tx_dest *dest, const struct io
 }
 
 /* Sends what the kernel takes at once and queues the rest. */
-static int conn_write(struct conn *c, const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+static int conn_write(struct conn *c, const struct tx_dest *dest, const struct iovec *iov,
+                      unsigned n_iov)
 {
 	size_t bytes = 0;
 	ssize_t n = 0;
@@ -437,7 +454,8 @@ static int conn_write(struct conn *c, const struct tx_dest *dest, const struct i
 	if (bytes == 0 || bytes > UINT32_MAX / 2)
 		return -EMSGSIZE;
 	if (c->state == CONN_OPEN && !c->wq) {
-		struct msghdr h = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n_iov };
+		struct msghdr h = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+			            .msg_iovlen = n_iov };
 
 		n = sendmsg(c->fd, &h, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EMSGSIZE) {
@@ -492,10 +510,12 @@ static int bind_source(int fd, const struct net_listener *l, const struct net_ad
 		if (err < 0)
 			return err;
 	} else {
-		if (net_addr_is_any(&from) || net_addr_is_loopback(&from) != net_addr_is_loopback(to))
+		if (net_addr_is_any(&from) ||
+		    net_addr_is_loopback(&from) != net_addr_is_loopback(to))
 			return 0; /* the route decides */
 		from.port = 0;
-		(void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); /* ports are only unique per peer then */
+		(void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
+		              1); /* ports are only unique per peer then */
 	}
 	n = net_addr_to_sockaddr(&from, &sa);
 	return bind(fd, (const struct sockaddr *)&sa, n) < 0 ? -errno : 0;
@@ -518,7 +538,8 @@ static int conn_open(const struct tx_dest *dest, struct conn **ret)
 	set_options(fd);
 	err = bind_source(fd, l, &dest->to);
 	sa_len = net_addr_to_sockaddr(&dest->to, &sa);
-	if (err == 0 && connect(fd, (const struct sockaddr *)&sa, sa_len) < 0 && errno != EINPROGRESS)
+	if (err == 0 && connect(fd, (const struct sockaddr *)&sa, sa_len) < 0 &&
+	    errno != EINPROGRESS)
 		err = -errno;
 	if (err < 0) {
 		shm_counter_add(tcnt.connect_failed, 1);
@@ -538,7 +559,8 @@ static int conn_open(const struct tx_dest *dest, struct conn **ret)
 }
 
 /* Hands the bytes to the worker that owns the connection. */
-static int send_remote(const struct conn_info *info, const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+static int send_remote(const struct conn_info *info, const struct tx_dest *dest,
+                       const struct iovec *iov, unsigned n_iov)
 {
 	struct remote_send head = { .id = info->id, .dest = *dest };
 	struct iovec parts[IOV_MAX_SEND + 1];
@@ -578,7 +600,8 @@ int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_io
 	if (c && !c->close_after && c->state != CONN_CLOSING)
 		return conn_write(c, dest, iov, n_iov);
 	for (unsigned i = 0; i < 2; i++) { /* by id, then by address */
-		if (i == 0 ? conn_find(dest->conn_id, &info) < 0 : conn_find_peer(dest->proto, &dest->to, &info) < 0)
+		if (i == 0 ? conn_find(dest->conn_id, &info) < 0
+		           : conn_find_peer(dest->proto, &dest->to, &info) < 0)
 			continue;
 		if (info.state == CONN_CLOSING)
 			continue;
@@ -651,19 +674,24 @@ void conn_close(uint32_t id)
 		return;
 	}
 	/* a full ring: the connection lives on until its idle time is over */
-	if (conn_find(id, &info) == 0 && doorbell_send(info.owner_slot, DOORBELL_CONN_CLOSE, &iov, 1) < 0)
+	if (conn_find(id, &info) == 0 &&
+	    doorbell_send(info.owner_slot, DOORBELL_CONN_CLOSE, &iov, 1) < 0)
 		return;
 }
 
 /* ---- reading ---- */
 
-/* What cannot be framed is answered when a request can be made out of it, then the stream ends: its next message cannot
- * be found. */
+/* What cannot be framed is answered when a request can be made out of it, then the stream ends: its
+ * next message cannot be found. */
 static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const struct diag *why)
 {
 	static const char end_mark[] = "\r\n\r\n";
 	ptrdiff_t end = str_find(bytes, STR_LIT(end_mark));
-	struct tx_dest dest = { .to = c->peer, .conn_id = c->id, .listener = c->listener, .proto = c->proto, .flags = TX_NO_CONNECT | TX_CLOSE_AFTER };
+	struct tx_dest dest = { .to = c->peer,
+		                .conn_id = c->id,
+		                .listener = c->listener,
+		                .proto = c->proto,
+		                .flags = TX_NO_CONNECT | TX_CLOSE_AFTER };
 	struct sip_reply_opts reply = { .status = 400, .reason = STR_LIT("Bad Request") };
 	struct sip_out out;
 	struct ctx *ctx;
@@ -685,7 +713,8 @@ static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const
 	ctx->rx.src = c->peer;
 	if (sip_msg_parse(ctx->pool, bytes, &ctx->msg, NULL) < 0)
 		ctx->msg.kind = ctx->msg.n_hdrs ? ctx->msg.kind : 0;
-	if (sip_msg_answerable(&ctx->msg) && sip_build_reply(ctx->pool, &ctx->msg, &reply, &out) == 0)
+	if (sip_msg_answerable(&ctx->msg) &&
+	    sip_build_reply(ctx->pool, &ctx->msg, &reply, &out) == 0)
 		answered = conn_write(c, &dest, out.iov, out.n_iov) == 0;
 	ctx_free(ctx);
 	if (!answered)
@@ -694,18 +723,23 @@ static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const
 
 static void pong(struct conn *c)
 {
-	struct tx_dest dest = { .to = c->peer, .conn_id = c->id, .listener = c->listener, .proto = c->proto, .flags = TX_NO_CONNECT };
-	struct iovec iov = { (void *)(uintptr_t)"\r\n", 2 };
+	struct tx_dest dest = { .to = c->peer,
+		                .conn_id = c->id,
+		                .listener = c->listener,
+		                .proto = c->proto,
+		                .flags = TX_NO_CONNECT };
+	struct iovec iov = { (void *)(uintptr_t) "\r\n", 2 };
 
 	if (conns.conf.crlf_ping && conn_write(c, &dest, &iov, 1) < 0)
 		return; /* the connection is gone, or full: then it is not idle either */
 }
 
 /*
- * Takes the frames out of bytes, which lie in buf. Returns how many bytes were used up; all of them when the
- * connection ended meanwhile.
+ * Takes the frames out of bytes, which lie in buf. Returns how many bytes were used up; all of them
+ * when the connection ended meanwhile.
  */
-static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes, struct rx_info *info)
+static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes,
+                          struct rx_info *info)
 {
 	size_t at = 0;
 
@@ -713,7 +747,8 @@ static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes, 
 		struct str rest = str_sub(bytes, at, bytes.n);
 		enum sip_frame_kind kind;
 		struct diag why = { 0 };
-		int64_t n = sip_frame_next(&c->frame, rest, conns.conf.rd_buf_size, conns.conf.accept_no_cl, &kind, &why);
+		int64_t n = sip_frame_next(&c->frame, rest, conns.conf.rd_buf_size,
+		                           conns.conf.accept_no_cl, &kind, &why);
 
 		if (n == -ENODATA)
 			return at;
@@ -765,7 +800,8 @@ static void keep_part(struct conn *c, struct str rest)
 	}
 }
 
-/* Reads behind the beginning that is there. Whole messages are copied to a receive buffer once, then handed on. */
+/* Reads behind the beginning that is there. Whole messages are copied to a receive buffer once,
+ * then handed on. */
 static ssize_t read_part(struct conn *c, struct rx_buf *buf, struct rx_info *info)
 {
 	struct sip_frame look;
@@ -779,7 +815,8 @@ static ssize_t read_part(struct conn *c, struct rx_buf *buf, struct rx_info *inf
 		char *p;
 
 		if (cap > (size_t)conns.conf.rd_buf_size + 1)
-			cap = (size_t)conns.conf.rd_buf_size + 1; /* framing refuses what would be longer before this is full */
+			cap = (size_t)conns.conf.rd_buf_size +
+			      1; /* framing refuses what would be longer before this is full */
 		p = cap > c->part_cap ? realloc(c->part, cap) : NULL;
 		if (!p) {
 			errno = ENOMEM;
@@ -793,7 +830,8 @@ static ssize_t read_part(struct conn *c, struct rx_buf *buf, struct rx_info *inf
 		return n;
 	c->part_n += (uint32_t)n;
 	look = c->frame;
-	whole = sip_frame_next(&look, str_of(c->part, c->part_n), conns.conf.rd_buf_size, conns.conf.accept_no_cl, &kind, NULL);
+	whole = sip_frame_next(&look, str_of(c->part, c->part_n), conns.conf.rd_buf_size,
+	                       conns.conf.accept_no_cl, &kind, NULL);
 	if (whole == -ENODATA) {
 		c->frame = look;
 		return n;
@@ -823,7 +861,12 @@ static ssize_t read_whole(struct conn *c, struct rx_buf *buf, struct rx_info *in
 
 static void conn_read(struct conn *c)
 {
-	struct rx_info info = { .proto = c->proto, .listener = c->listener, .conn_id = c->id, .src = c->peer, .dst = c->local, .rx_us = clock_now_us() };
+	struct rx_info info = { .proto = c->proto,
+		                .listener = c->listener,
+		                .conn_id = c->id,
+		                .src = c->peer,
+		                .dst = c->local,
+		                .rx_us = clock_now_us() };
 	struct timespec wall = clock_wall();
 	struct rx_buf *buf = rx_buf_take();
 	ssize_t n;
@@ -915,7 +958,8 @@ void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer)
 	shm_counter_add(tcnt.established, 1);
 }
 
-/* No descriptors left: the waiting peer is let in and shown out, else the loop would spin on its request for ever. */
+/* No descriptors left: the waiting peer is let in and shown out, else the loop would spin on its
+ * request for ever. */
 static void refuse_one(int fd)
 {
 	int one;
@@ -953,7 +997,8 @@ void conn_accept_ready(int fd, uint16_t listener)
 static void deadline_passed(struct conn *c, uint64_t now)
 {
 	if (c->write_by_ms <= now) {
-		shm_counter_add(c->state == CONN_CONNECTING ? tcnt.connect_failed : tcnt.send_timeout, 1);
+		shm_counter_add(
+		    c->state == CONN_CONNECTING ? tcnt.connect_failed : tcnt.send_timeout, 1);
 		conn_end(c, -ETIMEDOUT);
 	} else if (c->read_by_ms <= now || c->expires_ms <= now) {
 		if (c->state != CONN_CLOSING)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Shared index of the connections of all workers, three tables: by id (the facts), by peer address and alias (an id),
- * and by address without port (how many, for the limit per address). Written by the owners, read by everybody under the
- * bucket locks. What the third table and the queue counters say is derived, and rebuilt when a worker died.
+ * Shared index of the connections of all workers, three tables: by id (the facts), by peer address
+ * and alias (an id), and by address without port (how many, for the limit per address). Written by
+ * the owners, read by everybody under the bucket locks. What the third table and the queue counters
+ * say is derived, and rebuilt when a worker died.
  *
- * An alias may be added by any worker. It is noted in the entry by id first, so that the owner removes it at the end;
- * whoever adds one looks again afterwards, in case the connection ended in between.
+ * An alias may be added by any worker. It is noted in the entry by id first, so that the owner
+ * removes it at the end; whoever adds one looks again afterwards, in case the connection ended in
+ * between.
  */
 #include "core/transport/conn_index.h"
 
@@ -24,7 +26,7 @@
 struct by_id {
 	struct shm_hnode node;
 	uint32_t id;
-	uint64_t expires_ms;    /* written: owner, under the bucket lock as all fields */
+	uint64_t expires_ms; /* written: owner, under the bucket lock as all fields */
 	struct net_addr peer, local;
 	uint16_t listener;
 	uint8_t proto, state, owner, n_aliases;
@@ -82,7 +84,8 @@ static bool eq_ip(const struct shm_hnode *node, const void *key)
 	return net_addr_ip_equal(&((const struct by_ip *)(const void *)node)->ip, key);
 }
 
-static void *find(struct shm_hash *h, uint32_t hash, shm_hash_eq_fn *eq, const void *key, struct shm_hbucket **ret_b)
+static void *find(struct shm_hash *h, uint32_t hash, shm_hash_eq_fn *eq, const void *key,
+                  struct shm_hbucket **ret_b)
 {
 	*ret_b = shm_hash_lock(h, hash);
 	return (void *)shm_hash_find_locked(*ret_b, hash, eq, key);
@@ -233,7 +236,8 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	shm_hash_insert_locked(root->ids, b, &e->node);
 	shm_hash_unlock(b);
 	shm_hash_grow(root->ids);
-	/* when another connection to this peer is there already, that one stays the one to be found */
+	/* when another connection to this peer is there already, that one stays the one to be found
+	 */
 	err = peer_add(e->proto, &info->peer, info->id, info->owner_slot);
 	if (err < 0 && err != -EEXIST) {
 		conn_index_remove(info->id);
@@ -288,8 +292,14 @@ void conn_index_expires(uint32_t id, uint64_t expires_ms)
 static void tell(const struct by_id *e, struct conn_info *out)
 {
 	*out = (struct conn_info){
-		.id = e->id, .proto = e->proto, .state = e->state, .listener = e->listener, .owner_slot = e->owner,
-		.peer = e->peer, .local = e->local, .expires_ms = e->expires_ms,
+		.id = e->id,
+		.proto = e->proto,
+		.state = e->state,
+		.listener = e->listener,
+		.owner_slot = e->owner,
+		.peer = e->peer,
+		.local = e->local,
+		.expires_ms = e->expires_ms,
 	};
 }
 
@@ -350,7 +360,8 @@ int conn_alias_add(uint32_t id, uint16_t port)
 		return err > 0 ? 0 : err;
 	info.peer.port = port;
 	err = peer_add(info.proto, &info.peer, id, info.owner_slot);
-	if (err == 0 && conn_find(id, &info) < 0) { /* it ended meanwhile, and may have missed the new entry */
+	if (err == 0 &&
+	    conn_find(id, &info) < 0) { /* it ended meanwhile, and may have missed the new entry */
 		peer_remove(info.proto, &info.peer, id);
 		err = -ENOENT;
 	}
@@ -382,7 +393,8 @@ int conn_walk(conn_walk_fn *fn, void *arg)
 		return 0;
 	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ids); i++) {
 		w.n = 0;
-		(void)shm_hash_walk(root->ids, i, walk_one, &w); /* a bucket of more than SWEEP is cut short */
+		(void)shm_hash_walk(root->ids, i, walk_one,
+		                    &w); /* a bucket of more than SWEEP is cut short */
 		for (unsigned k = 0; k < w.n; k++) {
 			int stop = fn(&w.info[k], arg);
 
@@ -477,8 +489,9 @@ static int recount(const struct conn_info *info, void *arg)
 }
 
 /*
- * Counts again how many connections each address has. A worker that opens or closes one at this moment may leave a count
- * wrong by one: it is a limit against abuse, not an account, and empty entries are dropped here again.
+ * Counts again how many connections each address has. A worker that opens or closes one at this
+ * moment may leave a count wrong by one: it is a limit against abuse, not an account, and empty
+ * entries are dropped here again.
  */
 static void rebuild_ips(void)
 {
@@ -492,7 +505,8 @@ static void rebuild_ips(void)
 		(void)shm_hash_walk(root->ips, i, empty_ip, list);
 		for (unsigned k = 1; k <= list[0].port; k++) {
 			struct shm_hbucket *b;
-			struct by_ip *e = find(root->ips, hash_addr(&list[k], 0), eq_ip, &list[k], &b);
+			struct by_ip *e =
+			    find(root->ips, hash_addr(&list[k], 0), eq_ip, &list[k], &b);
 
 			if (e && (e->n > 0 || !shm_hash_remove_locked(root->ips, b, &e->node)))
 				e = NULL;
@@ -518,7 +532,8 @@ static int recover(unsigned slot)
 				conn_index_remove(s.id[k]);
 		} while (s.n == SWEEP);
 	}
-	for (uint32_t i = 0; i < shm_hash_n_buckets(root->peers); i++) { /* whatever has no entry by id any more */
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->peers);
+	     i++) { /* whatever has no entry by id any more */
 		do {
 			s.n = 0;
 			(void)shm_hash_walk(root->peers, i, sweep_peer, &s);

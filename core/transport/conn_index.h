@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The part of a connection that all processes see: who owns it, by id and by peer address. Private to transport.
+ * The part of a connection that all processes see: who owns it, by id and by peer address. Private
+ * to transport.
  *
- * An entry by id holds the facts; entries by peer (the address itself, and one per alias) lead to an id. Each change is
- * the insertion or removal of one node, so a crash between two of them leaves at worst an entry of the dead owner, and
- * the recovery step drops all of those.
+ * An entry by id holds the facts; entries by peer (the address itself, and one per alias) lead to
+ * an id. Each change is the insertion or removal of one node, so a crash between two of them leaves
+ * at worst an entry of the dead owner, and the recovery step drops all of those.
  */
 #ifndef RF_TRANSPORT_CONN_INDEX_H
 #define RF_TRANSPORT_CONN_INDEX_H
@@ -15,7 +16,8 @@
 
 MUST_CHECK int conn_index_init(void);
 /* Gives the connection an id and makes it findable for others; owner: the calling slot.
- * Returns 0; -ENOSPC; -EMFILE over the limit of all; -EUSERS over the limit of this peer's address (0: none). */
+ * Returns 0; -ENOSPC; -EMFILE over the limit of all; -EUSERS over the limit of this peer's address
+ * (0: none). */
 MUST_CHECK int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit);
 void conn_index_remove(uint32_t id);
 void conn_index_state(uint32_t id, enum conn_state state, const struct net_addr *local);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The statistics of the transports. The names of group "tcp" are those that tools ask Kamailio for. */
+/* The statistics of the transports. The names of group "tcp" are those that tools ask Kamailio for.
+ */
 #include "core/transport/transport_priv.h"
 
 #include "shm/counter.h"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Contexts: made once, then reset and used again. A worker keeps a table of them by id; what waits is found by its
- * ticket (generation and id), so a completion that comes too late finds nothing, instead of somebody else's message.
+ * Contexts: made once, then reset and used again. A worker keeps a table of them by id; what waits
+ * is found by its ticket (generation and id), so a completion that comes too late finds nothing,
+ * instead of somebody else's message.
  *
- * Resetting costs what was used: the branch array, four fifths of the struct, is cleared only as far as it was
- * filled. The timer of a context is made on its first park and kept; a wake leaves it running, and it finds out by
- * itself that nothing waits any more, which is cheaper than taking it off the loop each time.
+ * Resetting costs what was used: the branch array, four fifths of the struct, is cleared only as
+ * far as it was filled. The timer of a context is made on its first park and kept; a wake leaves it
+ * running, and it finds out by itself that nothing waits any more, which is cheaper than taking it
+ * off the loop each time.
  */
 #include "core/transport/ctx.h"
 
@@ -30,9 +32,9 @@ struct entry {
 };
 
 static struct {
-	struct entry *table; /* by id - 1 */
+	struct entry *table;    /* by id - 1 */
 	unsigned limit, n_made; /* ids given out so far */
-	uint32_t unused;     /* ids whose ctx was given back: list, id or 0 */
+	uint32_t unused;        /* ids whose ctx was given back: list, id or 0 */
 	struct ctx *free;
 	unsigned n_free, n_used, n_parked;
 } ctxs;
@@ -208,7 +210,8 @@ static void park_expired(void *arg)
 
 	if (!ctx->parked)
 		return;
-	if (clock_ms() < ctx->park_until_ms) /* a timer left over from an earlier park that ended before */
+	if (clock_ms() <
+	    ctx->park_until_ms) /* a timer left over from an earlier park that ended before */
 		loop_timer_set(ctx->park_timer, ctx->park_until_ms - clock_ms());
 	else
 		resume(ctx, ctx->park_rc);
@@ -220,7 +223,8 @@ uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout)
 	if (deadline_ms == 0)
 		deadline_ms = 1;
 	if (!ctx->park_timer) {
-		if (loop_timer_add(loop_self(), deadline_ms, 0, park_expired, ctx, &ctx->park_timer) < 0)
+		if (loop_timer_add(loop_self(), deadline_ms, 0, park_expired, ctx,
+		                   &ctx->park_timer) < 0)
 			return 0;
 	} else {
 		loop_timer_set(ctx->park_timer, deadline_ms);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where messages enter a worker. Datagrams are taken in batches: one recvmmsg(2) fills up to 64 buffers, then each
- * message goes to the handler, and what the handlers send leaves in one sendmmsg(2) at the end of the turn.
+ * Where messages enter a worker. Datagrams are taken in batches: one recvmmsg(2) fills up to 64
+ * buffers, then each message goes to the handler, and what the handlers send leaves in one
+ * sendmmsg(2) at the end of the turn.
  *
- * Buffers are counted references. A message whose run must wait keeps its buffer and the batch takes a fresh one, so
- * nothing is copied and no view moves. The batch starts small and doubles when it comes back full: a quiet worker
- * touches few pages. Buffers are a bit longer than a power of two on purpose, so that the starts of a batch do not
- * all fall on the same cache sets.
+ * Buffers are counted references. A message whose run must wait keeps its buffer and the batch
+ * takes a fresh one, so nothing is copied and no view moves. The batch starts small and doubles
+ * when it comes back full: a quiet worker touches few pages. Buffers are a bit longer than a power
+ * of two on purpose, so that the starts of a batch do not all fall on the same cache sets.
  *
- * Every worker has inherited the sockets of all workers. It looks at its neighbours' heartbeats, and takes over the
- * queue of one that lags or died until it is back.
+ * Every worker has inherited the sockets of all workers. It looks at its neighbours' heartbeats,
+ * and takes over the queue of one that lags or died until it is back.
  */
 #include "core/transport/rx.h"
 
@@ -26,8 +27,8 @@
 
 #define BATCH_MAX 64u
 #define BATCH_START 8u
-#define BATCH_ROUNDS 4u          /* full batches handled before the loop looks at other descriptors */
-#define BUF_SLACK 80u            /* an odd number of 16-byte steps: see above */
+#define BATCH_ROUNDS 4u /* full batches handled before the loop looks at other descriptors */
+#define BUF_SLACK 80u   /* an odd number of 16-byte steps: see above */
 #define FREE_BUFS_MAX 256u
 #define NEIGHBOUR_CHECK_MS 50u
 #define NEIGHBOUR_LAG_MS 100u
@@ -265,7 +266,8 @@ static void read_datagrams(struct sock *s)
 		int n;
 
 		n = recvmmsg(s->fd, rx.hdr, vlen, MSG_DONTWAIT, NULL);
-		if (n <= 0) /* nothing there, or an error of an earlier send (ICMP): the socket itself is well */
+		if (n <= 0) /* nothing there, or an error of an earlier send (ICMP): the socket
+		               itself is well */
 			return;
 		shm_counter_add(tcnt.rx_datagrams, n);
 		info.rx_us = clock_now_us();
@@ -277,7 +279,8 @@ static void read_datagrams(struct sock *s)
 			if (!slot_renew(i))
 				kept++;
 		}
-		while (kept > 0) { /* out of memory: go on with the buffers that are left, at the front */
+		while (kept >
+		       0) { /* out of memory: go on with the buffers that are left, at the front */
 			unsigned last = --rx.batch;
 
 			for (unsigned i = 0; i < last; i++) {
@@ -348,7 +351,8 @@ int rx_want_write(uint16_t listener, bool on)
 	for (unsigned i = 0; i < rx.n_socks; i++) {
 		struct sock *s = &rx.socks[i];
 
-		if (s->listener != listener || s->worker != rx.worker || s->stream || s->writing == on)
+		if (s->listener != listener || s->worker != rx.worker || s->stream ||
+		    s->writing == on)
 			continue;
 		s->writing = on;
 		return sock_watch(s);
@@ -442,7 +446,8 @@ int rx_worker_init(struct loop *loop, unsigned worker)
 	if (err < 0)
 		return err;
 	if (rx.n_workers > 1)
-		return loop_timer_add(loop, NEIGHBOUR_CHECK_MS, NEIGHBOUR_CHECK_MS, look_at_neighbours, NULL, &rx.neighbours);
+		return loop_timer_add(loop, NEIGHBOUR_CHECK_MS, NEIGHBOUR_CHECK_MS,
+		                      look_at_neighbours, NULL, &rx.neighbours);
 	return 0;
 }
 

@@ -9,13 +9,14 @@
 #include "core/transport/tx.h"
 
 /*
- * Memory that bytes are received into. The batch (or the read of a stream) holds one reference, each context whose
- * message was kept over a park another; so parking moves no byte and every view stays valid.
+ * Memory that bytes are received into. The batch (or the read of a stream) holds one reference,
+ * each context whose message was kept over a park another; so parking moves no byte and every view
+ * stays valid.
  */
 struct rx_buf {
 	struct rx_buf *next; /* in the free list */
 	uint32_t refs;
-	uint32_t cap;        /* bytes at data */
+	uint32_t cap; /* bytes at data */
 	char data[];
 };
 
@@ -26,7 +27,8 @@ static inline struct rx_buf *rx_buf_of(char *data)
 	return CONTAINER_OF(data, struct rx_buf, data);
 }
 uint32_t rx_msg_max(void);
-/* Makes a context over bytes inside buf and gives it to the handler. Returns 0, or -EBUSY when the limit of contexts is reached. */
+/* Makes a context over bytes inside buf and gives it to the handler. Returns 0, or -EBUSY when the
+ * limit of contexts is reached. */
 MUST_CHECK int rx_deliver(struct rx_buf *buf, struct str bytes, const struct rx_info *info);
 /* Number of the next message of this process ($mi). */
 uint32_t rx_next_msg_no(void);
@@ -34,7 +36,8 @@ uint32_t rx_next_msg_no(void);
 unsigned rx_worker(void);
 bool rx_running(void); /* rx_worker_init() was called: tx_flush() is called each turn */
 bool rx_stopped(void);
-/* Watches the own datagram socket of this listener for room to write, too. -ENOENT in a process that receives nothing. */
+/* Watches the own datagram socket of this listener for room to write, too. -ENOENT in a process
+ * that receives nothing. */
 MUST_CHECK int rx_want_write(uint16_t listener, bool on);
 
 void tx_writable(uint16_t listener); /* called by rx when there is room again */
@@ -46,9 +49,10 @@ void conn_stop_reading(void);
 
 /* Counters; registered by transport_counters(), -1 before. */
 struct transport_counters {
-	int rx_datagrams, rx_too_large, rx_short, rx_shed, tx_datagrams, tx_dropped, tx_errors, tx_retried;
-	int established, passive_open, connect_success, connect_failed, local_reject, con_timeout, con_reset, send_timeout, sendq_full,
-		current_opened, current_queue, bad_frames;
+	int rx_datagrams, rx_too_large, rx_short, rx_shed, tx_datagrams, tx_dropped, tx_errors,
+	    tx_retried;
+	int established, passive_open, connect_success, connect_failed, local_reject, con_timeout,
+	    con_reset, send_timeout, sendq_full, current_opened, current_queue, bad_frames;
 };
 extern struct transport_counters tcnt; /* written before forking, then only read */
 void transport_counters(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sending. Datagrams are copied once, into one piece of memory that is filled from the front each turn, and leave in
- * one sendmmsg(2) per socket at the end of the turn, or earlier when the batch is full. What the kernel has no room for
- * waits in a bounded queue of its socket until the socket is writable, in order; beyond the bound it is dropped and
- * counted, as the network would.
+ * Sending. Datagrams are copied once, into one piece of memory that is filled from the front each
+ * turn, and leave in one sendmmsg(2) per socket at the end of the turn, or earlier when the batch
+ * is full. What the kernel has no room for waits in a bounded queue of its socket until the socket
+ * is writable, in order; beyond the bound it is dropped and counted, as the network would.
  *
  * Streams are conn.c's business.
  */
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "core/event/loop.h"
 #include "core/transport/transport_priv.h"
 #include "shm/counter.h"
 
@@ -36,6 +37,14 @@ struct waiting { /* a datagram the kernel had no room for */
 	char bytes[];
 };
 
+struct failure { /* to be told in the next turn */
+	struct failure *next;
+	struct tx_dest dest;
+	int err;
+	size_t n;
+	char bytes[];
+};
+
 struct queue {
 	struct waiting *head, **tail;
 	size_t bytes;
@@ -50,6 +59,7 @@ static struct {
 	struct queue *queues[NET_LISTENERS_MAX]; /* made when first needed */
 	tx_fail_fn *fail[FAIL_FNS_MAX];
 	unsigned n_fail;
+	struct failure *failures, **failures_end;
 	tx_hook_fn *hook;
 	bool in_hook, flushing;
 } tx;
@@ -65,10 +75,46 @@ void tx_set_hook(tx_hook_fn *fn)
 	tx.hook = fn;
 }
 
+static void tell_failures(void *arg)
+{
+	struct failure *list = tx.failures;
+
+	(void)arg;
+	tx.failures = NULL;
+	tx.failures_end = &tx.failures;
+	while (list) {
+		struct failure *f = list;
+
+		list = f->next;
+		for (unsigned i = 0; i < tx.n_fail; i++)
+			tx.fail[i](&f->dest, str_of(f->bytes, f->n), f->err);
+		free(f);
+	}
+}
+
+/*
+ * Told in the next turn: what fails may be found out in the middle of somebody's tx_send(). Without
+ * memory it is not told, and the transaction's timers find out.
+ */
 void tx_failed(const struct tx_dest *dest, struct str bytes, int err)
 {
-	for (unsigned i = 0; i < tx.n_fail; i++)
-		tx.fail[i](dest, bytes, err);
+	struct failure *f;
+
+	if (tx.n_fail == 0 || !loop_self())
+		return;
+	f = malloc(sizeof(*f) + bytes.n);
+	if (!f)
+		return;
+	if (!tx.failures && loop_defer(loop_self(), tell_failures, NULL) < 0) {
+		free(f);
+		return;
+	}
+	*f = (struct failure){ .dest = *dest, .err = err, .n = bytes.n };
+	memcpy(f->bytes, bytes.s, bytes.n);
+	if (!tx.failures)
+		tx.failures_end = &tx.failures;
+	*tx.failures_end = f;
+	tx.failures_end = &f->next;
 }
 
 static int own_fd(uint16_t listener)
@@ -124,7 +170,10 @@ void tx_writable(uint16_t listener)
 		struct waiting *w = q->head;
 		struct sockaddr_storage sa;
 		socklen_t sa_len = net_addr_to_sockaddr(&w->dest.to, &sa);
-		int err = sendto(fd, w->bytes, w->n, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&sa, sa_len) < 0 ? -errno : 0;
+		int err = sendto(fd, w->bytes, w->n, MSG_DONTWAIT | MSG_NOSIGNAL,
+		                 (const struct sockaddr *)&sa, sa_len) < 0
+		              ? -errno
+		              : 0;
 
 		if (err == -EAGAIN)
 			return;
@@ -162,13 +211,15 @@ static void send_run(unsigned from, unsigned to)
 		}
 		if (err == EAGAIN || err == ENOBUFS)
 			break;
-		/* what an earlier datagram met is told to the next one that is sent: try this one again */
+		/* what an earlier datagram met is told to the next one that is sent: try this one
+		 * again */
 		if (!again && (err == ECONNREFUSED || err == EINTR || err == EHOSTUNREACH)) {
 			again = true;
 			continue;
 		}
 		shm_counter_add(tcnt.tx_errors, 1);
-		tx_failed(&tx.out[from].dest, str_of(tx.out[from].iov.iov_base, tx.out[from].iov.iov_len), -err);
+		tx_failed(&tx.out[from].dest,
+		          str_of(tx.out[from].iov.iov_base, tx.out[from].iov.iov_len), -err);
 		from++;
 		again = false;
 	}
@@ -181,7 +232,6 @@ void tx_flush(void)
 	if (tx.n == 0 || tx.flushing)
 		return;
 	tx.flushing = true;
-	/* a failure handler may send, too: that is added behind, and bounded by the batch */
 	for (unsigned from = 0; from < tx.n;) {
 		unsigned to = from + 1;
 

@@ -28,7 +28,8 @@ MUST_CHECK int tx_send_bytes(const struct tx_dest *dest, const void *p, size_t n
 /* Sends what is gathered. Called by the loop each turn. */
 void tx_flush(void);
 /* A stream that could not be connected or written, or a datagram that the kernel refused (no route): the bytes' transactions
- * may fail over. dest as given; the first bytes tell which. Called from the loop, in whichever worker owns the stream. */
+ * may fail over. dest as given; the first bytes tell which. Called from the loop in a
+ * later turn, never from within tx_send(), in whichever worker owns the stream. */
 typedef void tx_fail_fn(const struct tx_dest *dest, struct str bytes, int err);
 void tx_on_fail(tx_fail_fn *fn);
 /* Called before each SIP message is written (onsend_route); non-zero: not sent. NULL: none. */

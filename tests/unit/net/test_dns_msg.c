@@ -6,7 +6,12 @@
 #include "tests/lib/test_main.h"
 
 #define HEAD(answers) "\x12\x34\x81\x80\x00\x01\x00" answers "\x00\x00\x00\x00"
-#define QUESTION(type) "\x01" "a" "\x04" "test" "\x00\x00" type "\x00\x01"
+#define QUESTION(type)                                                                             \
+	"\x01"                                                                                     \
+	"a"                                                                                        \
+	"\x04"                                                                                     \
+	"test"                                                                                     \
+	"\x00\x00" type "\x00\x01"
 #define RR(name, type, ttl, len) name "\x00" type "\x00\x01" ttl "\x00" len
 #define BYTES(x) x, sizeof(x) - 1
 
@@ -55,7 +60,8 @@ START_TEST(answers)
 		ck_assert_uint_eq(set.n, v->n_rr);
 		ck_assert_uint_eq(set.ttl_s, v->ttl);
 		if (v->first)
-			ck_assert(str_eq(str_of(set.rr[0].name, set.rr[0].name_n), str_lit(v->first)));
+			ck_assert(
+			    str_eq(str_of(set.rr[0].name, set.rr[0].name_n), str_lit(v->first)));
 	}
 	/* every shorter prefix, and every changed byte, is read without harm */
 	for (size_t n = 0; n < v->n; n++)
@@ -78,7 +84,9 @@ START_TEST(many)
 	struct dns_set set;
 	char buf[2000];
 	size_t n = 0;
-	static const char head[] = HEAD("\x14") QUESTION("\x01"), rr[] = RR("\xc0\x0c", "\x01", "\x00\x00\x00\x3c", "\x04") "\x0a\x01\x02\x03";
+	static const char head[] = HEAD("\x14") QUESTION("\x01"),
+			  rr[] =
+			      RR("\xc0\x0c", "\x01", "\x00\x00\x00\x3c", "\x04") "\x0a\x01\x02\x03";
 
 	memcpy(buf, head, sizeof(head) - 1);
 	n = sizeof(head) - 1;

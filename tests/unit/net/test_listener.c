@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Each test runs in a process of its own (CK_FORK), so the table of listeners is empty at its start. */
+/* Each test runs in a process of its own (CK_FORK), so the table of listeners is empty at its
+ * start. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -24,19 +25,26 @@ static bool is(struct str s, const char *z)
 
 START_TEST(texts)
 {
-	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP, .host = STR_LIT("127.0.0.1"), .adv_host = STR_LIT("sip.example.net"), .adv_port = 5080, .name = STR_LIT("outside") };
+	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP,
+		                        .host = STR_LIT("127.0.0.1"),
+		                        .adv_host = STR_LIT("sip.example.net"),
+		                        .adv_port = 5080,
+		                        .name = STR_LIT("outside") };
 	const struct net_listener *l;
 
 	ck_assert_int_eq(add(SIP_PROTO_UDP, "127.0.0.1", 5070, NULL), 0);
 	l = net_listener_at(0);
-	ck_assert(is(l->via_sent_by, "127.0.0.1:5070") && is(l->sock_text, "udp:127.0.0.1:5070") && is(l->host, "127.0.0.1"));
+	ck_assert(is(l->via_sent_by, "127.0.0.1:5070") && is(l->sock_text, "udp:127.0.0.1:5070") &&
+	          is(l->host, "127.0.0.1"));
 	ck_assert_int_eq(net_listener_add(&spec, NULL), 0);
 	l = net_listener_at(1);
-	ck_assert(is(l->via_sent_by, "sip.example.net:5080") && is(l->sock_text, "udp:127.0.0.1:5060"));
+	ck_assert(is(l->via_sent_by, "sip.example.net:5080") &&
+	          is(l->sock_text, "udp:127.0.0.1:5060"));
 	ck_assert_ptr_eq(net_listener_named(STR_LIT("outside")), l);
 	ck_assert_int_eq(add(SIP_PROTO_NONE, "::1", 0, NULL), 0); /* udp and tcp */
 	ck_assert_uint_eq(net_listener_count(), 4);
-	ck_assert(is(net_listener_at(3)->via_sent_by, "[::1]") && is(net_listener_at(3)->sock_text, "tcp:[::1]:5060"));
+	ck_assert(is(net_listener_at(3)->via_sent_by, "[::1]") &&
+	          is(net_listener_at(3)->sock_text, "tcp:[::1]:5060"));
 	ck_assert_ptr_eq(net_listener_find(STR_LIT("udp:127.0.0.1:5070")), net_listener_at(0));
 	ck_assert_ptr_eq(net_listener_find(STR_LIT("127.0.0.1")), net_listener_at(1));
 	ck_assert_ptr_eq(net_listener_find(STR_LIT("tcp:[::1]:5060")), net_listener_at(3));
@@ -73,13 +81,17 @@ END_TEST
 
 START_TEST(myself)
 {
-	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP, .host = STR_LIT("127.0.0.1"), .port = 5060, .adv_host = STR_LIT("adv.example") };
+	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP,
+		                        .host = STR_LIT("127.0.0.1"),
+		                        .port = 5060,
+		                        .adv_host = STR_LIT("adv.example") };
 
 	ck_assert_int_eq(net_listener_add(&spec, NULL), 0);
 	ck_assert_int_eq(add(SIP_PROTO_UDP, "::1", 5060, NULL), 0);
 	ck_assert_int_eq(net_alias_add(SIP_PROTO_NONE, STR_LIT("Example.COM"), 0), 0);
 	ck_assert_int_eq(net_alias_add(SIP_PROTO_TCP, STR_LIT("tcp.example"), 5080), 0);
-	ck_assert_int_eq(net_alias_add(SIP_PROTO_TCP, STR_LIT("tcp.example"), 5080), 0); /* once is enough */
+	ck_assert_int_eq(net_alias_add(SIP_PROTO_TCP, STR_LIT("tcp.example"), 5080),
+	                 0); /* once is enough */
 	ck_assert_uint_eq(net_alias_count(), 2);
 	ck_assert(net_is_myself(STR_LIT("example.com"), 5090, SIP_PROTO_UDP));
 	ck_assert(net_is_myself(STR_LIT("EXAMPLE.com."), 0, SIP_PROTO_NONE));
@@ -118,7 +130,9 @@ END_TEST
 
 START_TEST(opened)
 {
-	struct net_open_opts opts = { .n_workers = 4, .rx_bytes = 65536, .tx_bytes = 65536, .tos = 16, .backlog = 16 };
+	struct net_open_opts opts = {
+		.n_workers = 4, .rx_bytes = 65536, .tx_bytes = 65536, .tos = 16, .backlog = 16
+	};
 	struct net_listener *l;
 	struct pollfd fds[4];
 	unsigned hit = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The resolver against a real name server: dnsmasq on a port of loopback, started and ended by each test that needs
- * one. Without dnsmasq on the machine those tests are left out.
+ * The resolver against a real name server: dnsmasq on a port of loopback, started and ended by each
+ * test that needs one. Without dnsmasq on the machine those tests are left out.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,8 @@ static void on_done(void *arg, int err, const struct resolve_answer *answer)
 
 static bool server_answers(void)
 {
-	static const char query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02h1\x04test\x00\x00\x01\x00\x01";
+	static const char query[] =
+	    "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x02h1\x04test\x00\x00\x01\x00\x01";
 	struct net_addr a;
 	struct sockaddr_storage sa;
 	socklen_t n;
@@ -58,7 +59,8 @@ static bool server_answers(void)
 	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), DNS_PORT, &a), 0);
 	n = net_addr_to_sockaddr(&a, &sa);
 	ck_assert_int_eq(connect(p.fd, (struct sockaddr *)&sa, n), 0);
-	ok = send(p.fd, query, sizeof(query) - 1, 0) > 0 && poll(&p, 1, 50) == 1 && recv(p.fd, buf, sizeof(buf), 0) > 12;
+	ok = send(p.fd, query, sizeof(query) - 1, 0) > 0 && poll(&p, 1, 50) == 1 &&
+	     recv(p.fd, buf, sizeof(buf), 0) > 12;
 	(void)close(p.fd);
 	return ok;
 }
@@ -72,17 +74,22 @@ static void server_start(void)
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(null, 1);
 		(void)dup2(null, 2);
-		(void)execl(DNSMASQ, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=21450", "--listen-address=127.0.0.1", "--bind-interfaces",
-			    "--no-resolv", "--no-hosts", "--user=root", "--pid-file=", "--local=/test/", "--local-ttl=30",
-			    "--host-record=h1.test,10.0.0.1,2001:db8::1", "--host-record=h2.test,10.0.0.2", "--host-record=h3.test,10.0.0.3",
-			    "--host-record=h4.test,10.0.0.4", "--cname=alias.test,h2.test",
-			    "--srv-host=_sip._udp.srv.test,h2.test,5072,20,1", "--srv-host=_sip._udp.srv.test,h3.test,5073,10,1",
-			    "--srv-host=_sip._udp.srv.test,h4.test,5074,10,9",
-			    "--srv-host=_sip._tcp.tcponly.test,h2.test,5082,1,1",
-			    "--srv-host=_sip._udp.naptr.test,h2.test,5092,1,1", "--srv-host=_sip._tcp.naptr.test,h3.test,5093,1,1",
-			    "--naptr-record=naptr.test,10,10,s,SIP+D2T,,_sip._tcp.naptr.test", "--naptr-record=naptr.test,20,10,s,SIP+D2U,,_sip._udp.naptr.test",
-			    "--naptr-record=naptr.test,5,10,s,SIPS+D2T,,_sips._tcp.naptr.test", "--naptr-record=naptr.test,1,10,u,E2U+sip,!.*!sip:x@y!,.",
-			    (char *)NULL);
+		(void)execl(
+		    DNSMASQ, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=21450",
+		    "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts",
+		    "--user=root", "--pid-file=", "--local=/test/", "--local-ttl=30",
+		    "--host-record=h1.test,10.0.0.1,2001:db8::1", "--host-record=h2.test,10.0.0.2",
+		    "--host-record=h3.test,10.0.0.3", "--host-record=h4.test,10.0.0.4",
+		    "--cname=alias.test,h2.test", "--srv-host=_sip._udp.srv.test,h2.test,5072,20,1",
+		    "--srv-host=_sip._udp.srv.test,h3.test,5073,10,1",
+		    "--srv-host=_sip._udp.srv.test,h4.test,5074,10,9",
+		    "--srv-host=_sip._tcp.tcponly.test,h2.test,5082,1,1",
+		    "--srv-host=_sip._udp.naptr.test,h2.test,5092,1,1",
+		    "--srv-host=_sip._tcp.naptr.test,h3.test,5093,1,1",
+		    "--naptr-record=naptr.test,10,10,s,SIP+D2T,,_sip._tcp.naptr.test",
+		    "--naptr-record=naptr.test,20,10,s,SIP+D2U,,_sip._udp.naptr.test",
+		    "--naptr-record=naptr.test,5,10,s,SIPS+D2T,,_sips._tcp.naptr.test",
+		    "--naptr-record=naptr.test,1,10,u,E2U+sip,!.*!sip:x@y!,.", (char *)NULL);
 		_exit(127);
 	}
 	for (unsigned i = 0; i < 100 && !server_answers(); i++)
@@ -101,8 +108,18 @@ static void server_stop(void)
 
 static void setup(void)
 {
-	conf = (struct resolve_conf){ .try_ipv6 = 0, .udp_pref = 30, .tcp_pref = 20, .tls_pref = 10, .naptr_ignore_rfc = 1, .use_cache = 1, .negative_ttl = 60,
-		.cache_mem_kb = 500, .retr_time = 1, .retr_no = 1, .servers = STR_LIT("127.0.0.1:21450"), .timeout_ms = 3000 };
+	conf = (struct resolve_conf){ .try_ipv6 = 0,
+		                      .udp_pref = 30,
+		                      .tcp_pref = 20,
+		                      .tls_pref = 10,
+		                      .naptr_ignore_rfc = 1,
+		                      .use_cache = 1,
+		                      .negative_ttl = 60,
+		                      .cache_mem_kb = 500,
+		                      .retr_time = 1,
+		                      .retr_no = 1,
+		                      .servers = STR_LIT("127.0.0.1:21450"),
+		                      .timeout_ms = 3000 };
 }
 
 static void begin(void)
@@ -111,8 +128,12 @@ static void begin(void)
 	static const enum sip_proto protos[] = { SIP_PROTO_UDP, SIP_PROTO_TCP };
 
 	for (unsigned i = 0; i < 2; i++) { /* no TLS: what leads there is passed over */
-		struct net_listen_spec four = { .proto = protos[i], .host = STR_LIT("127.0.0.1"), .port = 21451 };
-		struct net_listen_spec six = { .proto = protos[i], .host = STR_LIT("::1"), .port = 21451 };
+		struct net_listen_spec four = { .proto = protos[i],
+			                        .host = STR_LIT("127.0.0.1"),
+			                        .port = 21451 };
+		struct net_listen_spec six = { .proto = protos[i],
+			                       .host = STR_LIT("::1"),
+			                       .port = 21451 };
 
 		ck_assert_int_eq(net_listener_add(&four, NULL), 0);
 		ck_assert_int_eq(net_listener_add(&six, NULL), 0);
@@ -158,7 +179,9 @@ static const struct literal { const char *host; uint16_t port; enum sip_proto pr
 START_TEST(literal)
 {
 	const struct literal *l = &literals[_i];
-	struct resolve_query q = { .host = str_lit(l->host), .port = l->port, .proto = l->proto, .secure = l->secure };
+	struct resolve_query q = {
+		.host = str_lit(l->host), .port = l->port, .proto = l->proto, .secure = l->secure
+	};
 
 	begin();
 	ck_assert_int_eq(resolve_now(&q, &last), 0);
@@ -255,7 +278,8 @@ START_TEST(naptr)
 	ask("naptr.test", 0, SIP_PROTO_NONE);
 	ck_assert_int_eq(last_err, 0);
 	ck_assert_uint_eq(last.n, 2);
-	ck_assert(target_is(_i ? 1 : 0, SIP_PROTO_TCP, "10.0.0.3:5093")); /* its order, or our preference */
+	ck_assert(target_is(_i ? 1 : 0, SIP_PROTO_TCP,
+	                    "10.0.0.3:5093")); /* its order, or our preference */
 	ck_assert(target_is(_i ? 0 : 1, SIP_PROTO_UDP, "10.0.0.2:5092"));
 }
 END_TEST

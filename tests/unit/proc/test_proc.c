@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A supervisor with small children that do nothing but live, in a process of its own; the test kills its children and
- * looks at what it does about that. What children and test tell each other is in memory that they share.
+ * A supervisor with small children that do nothing but live, in a process of its own; the test
+ * kills its children and looks at what it does about that. What children and test tell each other
+ * is in memory that they share.
  */
 #include <errno.h>
 #include <signal.h>
@@ -35,7 +36,7 @@ static struct shared {
 	_Atomic int take_lock; /* worker of this number + 1 takes the lock and keeps it */
 	_Atomic int janitor_dies;
 	struct shm_lock *lock;
-} *sh;
+} * sh;
 
 static uint64_t now_us(void)
 {
@@ -52,12 +53,12 @@ static void nap(void)
 	(void)nanosleep(&ts, NULL);
 }
 
-#define WAIT_FOR(cond)                                                      \
-	do {                                                                \
-		uint64_t until_ = now_us() + LIMIT_MS * 1000u;              \
-		while (!(cond) && now_us() < until_)                        \
-			nap();                                              \
-		ck_assert_msg((cond), "never became true: %s", #cond);      \
+#define WAIT_FOR(cond)                                                                             \
+	do {                                                                                       \
+		uint64_t until_ = now_us() + LIMIT_MS * 1000u;                                     \
+		while (!(cond) && now_us() < until_)                                               \
+			nap();                                                                     \
+		ck_assert_msg((cond), "never became true: %s", #cond);                             \
 	} while (0)
 
 static void take_it(void *arg)
@@ -119,9 +120,11 @@ static void all_started(void)
 		char want[32];
 
 		(void)snprintf(want, sizeof(want), "worker child=%u", i);
-		ok = proc_at(i + 1, &info) == 0 && info.pid == sh->pid[i] && info.rank == 1 + (int)i && info.slot == i + 1 && !strcmp(info.desc, want);
+		ok = proc_at(i + 1, &info) == 0 && info.pid == sh->pid[i] &&
+		     info.rank == 1 + (int)i && info.slot == i + 1 && !strcmp(info.desc, want);
 	}
-	ok = ok && proc_at(0, &info) == 0 && info.pid == getpid() && proc_at(N + 1, &info) == 0 && info.rank == -2 && info.pid == sh->rpcd;
+	ok = ok && proc_at(0, &info) == 0 && info.pid == getpid() && proc_at(N + 1, &info) == 0 &&
+	     info.rank == -2 && info.pid == sh->rpcd;
 	sh->table_ok = ok && proc_number() == -1 && proc_started_at() > 0;
 	sh->started++;
 }
@@ -137,8 +140,19 @@ static int recover_step(unsigned slot)
 	return 0;
 }
 
-static const struct proc_desc workers = { .name = "worker child=%u", .kind = SHM_SLOT_WORKER, .first_slot = 1, .n = N, .rank = 1, .start = worker_start, .stop = worker_stop };
-static const struct proc_desc rpcd = { .name = "rpc", .kind = SHM_SLOT_RPCD, .first_slot = N + 1, .n = 1, .rank = -2, .start = rpcd_start };
+static const struct proc_desc workers = { .name = "worker child=%u",
+	                                  .kind = SHM_SLOT_WORKER,
+	                                  .first_slot = 1,
+	                                  .n = N,
+	                                  .rank = 1,
+	                                  .start = worker_start,
+	                                  .stop = worker_stop };
+static const struct proc_desc rpcd = { .name = "rpc",
+	                               .kind = SHM_SLOT_RPCD,
+	                               .first_slot = N + 1,
+	                               .n = 1,
+	                               .rank = -2,
+	                               .start = rpcd_start };
 
 static void fixture_shared(void)
 {
@@ -157,7 +171,8 @@ static pid_t run_supervisor(const struct proc_opts *opts)
 		struct shm_opts so = { .ceiling_bytes = 64u << 20 };
 
 		log_level_set(-10);
-		if (shm_arena_create(&so) < 0 || shm_slot_take(0, SHM_SLOT_SUPERVISOR) < 0 || doorbell_open_all(SHM_SLOTS_MAX) < 0 ||
+		if (shm_arena_create(&so) < 0 || shm_slot_take(0, SHM_SLOT_SUPERVISOR) < 0 ||
+		    doorbell_open_all(SHM_SLOTS_MAX) < 0 ||
 		    shm_recover_register("test", recover_step) < 0)
 			_exit(100);
 		sh->lock = shm_zalloc(sizeof(*sh->lock));
@@ -328,7 +343,8 @@ START_TEST(start_fails)
 }
 END_TEST
 
-/* A number that dies at once, again and again, is started again and again, but not as fast as the machine can. */
+/* A number that dies at once, again and again, is started again and again, but not as fast as the
+ * machine can. */
 START_TEST(crash_loop)
 {
 	struct proc_opts o = opts();

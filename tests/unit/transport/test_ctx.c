@@ -11,7 +11,8 @@
 
 #define LIMIT 8u
 
-static const char options[] = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
+static const char options[] = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP "
+                              "c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
 			      "Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 static struct loop *loop;
 static int resumed_rc;
@@ -205,7 +206,9 @@ START_TEST(cost)
 	for (unsigned i = 0; i < ROUNDS; i++)
 		ctx_free(ctx_new());
 	(void)clock_gettime(CLOCK_MONOTONIC, &b);
-	(void)fprintf(stderr, "ctx_new + ctx_free: %.0f ns\n", ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / ROUNDS);
+	(void)fprintf(stderr, "ctx_new + ctx_free: %.0f ns\n",
+	              ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) /
+	                  ROUNDS);
 }
 END_TEST
 

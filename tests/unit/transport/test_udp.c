@@ -28,7 +28,9 @@ static void got(struct ctx *ctx)
 	memcpy(last_text, ctx->msg.buf.s, ctx->msg.buf.n);
 	last_text[ctx->msg.buf.n] = 0;
 	if (echo) {
-		struct tx_dest d = { .to = ctx->rx.src, .listener = ctx->rx.listener, .proto = SIP_PROTO_UDP };
+		struct tx_dest d = { .to = ctx->rx.src,
+			             .listener = ctx->rx.listener,
+			             .proto = SIP_PROTO_UDP };
 
 		ck_assert_int_eq(tx_send_bytes(&d, ctx->msg.buf.s, ctx->msg.buf.n), 0);
 	}
@@ -86,18 +88,19 @@ START_TEST(receives)
 	ck_assert_int_eq(last.proto, SIP_PROTO_UDP);
 	ck_assert_uint_gt(last.rx_us, 0);
 	ck_assert_int_gt(last.wall_s, 1000000000);
-	peer_sendto(peer, &here, text, 31);          /* too short */
-	peer_sendto(peer, &here, "\r\n\r\n", 4);     /* keepalive */
+	peer_sendto(peer, &here, text, 31);      /* too short */
+	peer_sendto(peer, &here, "\r\n\r\n", 4); /* keepalive */
 	memset(text, '\n', 100);
-	peer_sendto(peer, &here, text, 100);         /* a long one */
+	peer_sendto(peer, &here, text, 100); /* a long one */
 	fill(text, sizeof(text));
-	peer_sendto(peer, &here, text, 2000);        /* just fits */
+	peer_sendto(peer, &here, text, 2000); /* just fits */
 	peer_sendto(peer, &here, text, 2001);
 	peer_sendto(peer, &here, text, 2900);
 	peer_sendto(peer, &any, text, 40);
 	RUN_UNTIL(n_got == 3);
 	ck_assert_uint_eq(last.listener, 1);
-	ck_assert(net_addr_equal(&last.dst, &any)); /* the address it was sent to, not the wildcard */
+	ck_assert(
+	    net_addr_equal(&last.dst, &any)); /* the address it was sent to, not the wildcard */
 	ck_assert_int_eq(shm_counter_read(tcnt.rx_short), 3);
 	ck_assert_int_eq(shm_counter_read(tcnt.rx_too_large), 2);
 	ck_assert_uint_eq(ctx_in_use(), 0);
@@ -113,7 +116,9 @@ START_TEST(batches)
 	for (unsigned round = 0; round < 3; round++) {
 		n_got = back = 0;
 		for (unsigned i = 0; i < 150; i++) {
-			int n = snprintf(text, sizeof(text), "message number %04u and some more bytes to be long enough", i);
+			int n = snprintf(
+			    text, sizeof(text),
+			    "message number %04u and some more bytes to be long enough", i);
 
 			peer_sendto(peer, &here, text, (size_t)n);
 		}
@@ -156,11 +161,13 @@ START_TEST(sends)
 {
 	struct tx_dest d = { .to = there, .listener = NET_LISTENER_NONE, .proto = SIP_PROTO_UDP };
 	static char big[65600];
-	struct iovec iov[2] = { { (void *)(uintptr_t)"two ", 4 }, { (void *)(uintptr_t)"pieces", 6 } };
+	struct iovec iov[2] = { { (void *)(uintptr_t) "two ", 4 },
+		                { (void *)(uintptr_t) "pieces", 6 } };
 	char text[100];
 
 	ck_assert_int_eq(tx_send(&d, iov, 2), 0);
-	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)), -1); /* waits for the end of the turn */
+	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)),
+	                 -1); /* waits for the end of the turn */
 	run_ms(2);
 	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)), 10);
 	ck_assert_str_eq(text, "two pieces");
@@ -178,7 +185,10 @@ END_TEST
 /* Nobody listens there: the ICMP answer must not keep anything from being sent. */
 START_TEST(unreachable)
 {
-	struct tx_dest nowhere = { .to = at("127.0.0.1", 21499), .listener = 0, .proto = SIP_PROTO_UDP }, d = nowhere;
+	struct tx_dest nowhere = { .to = at("127.0.0.1", 21499),
+		                   .listener = 0,
+		                   .proto = SIP_PROTO_UDP },
+		       d = nowhere;
 	char text[100];
 	unsigned n = 0;
 
@@ -195,7 +205,8 @@ START_TEST(unreachable)
 	d.to = at("0.0.0.0", 0);
 	ck_assert_int_eq(tx_send_bytes(&d, "none", 4), 0);
 	tx_flush();
-	ck_assert_uint_eq(n_failed, 1);
+	ck_assert_uint_eq(n_failed, 0); /* not from within */
+	RUN_UNTIL(n_failed == 1);
 	ck_assert_int_lt(fail_err, 0);
 }
 END_TEST

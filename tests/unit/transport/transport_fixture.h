@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the tests of the transports share: an arena, a slot, sockets on loopback, a loop; peers are plain sockets. */
+/* What the tests of the transports share: an arena, a slot, sockets on loopback, a loop; peers are
+ * plain sockets. */
 #ifndef RF_TEST_TRANSPORT_FIXTURE_H
 #define RF_TEST_TRANSPORT_FIXTURE_H
 
@@ -42,12 +43,22 @@ static inline void listen_on(enum sip_proto proto, const char *ip, uint16_t port
 
 static inline struct conn_conf conn_defaults(void)
 {
-	return (struct conn_conf){ .max_connections = 2048, .per_ip_limit = 1024, .lifetime_s = 120, .connect_timeout_s = 10, .send_timeout_s = 10,
-		.conn_wq_max = 32768, .wq_max = 10485760, .rd_buf_size = 16384, .msg_read_timeout_s = 20, .crlf_ping = true, .keepalive = true };
+	return (struct conn_conf){ .max_connections = 2048,
+		                   .per_ip_limit = 1024,
+		                   .lifetime_s = 120,
+		                   .connect_timeout_s = 10,
+		                   .send_timeout_s = 10,
+		                   .conn_wq_max = 32768,
+		                   .wq_max = 10485760,
+		                   .rd_buf_size = 16384,
+		                   .msg_read_timeout_s = 20,
+		                   .crlf_ping = true,
+		                   .keepalive = true };
 }
 
 /* Before any fork of a test. */
-static inline void world(const struct conn_conf *conf, const struct rx_conf *rxc, unsigned n_workers)
+static inline void world(const struct conn_conf *conf, const struct rx_conf *rxc,
+                         unsigned n_workers)
 {
 	struct shm_opts so = { .ceiling_bytes = 64u << 20 };
 	struct net_open_opts opts = { .n_workers = n_workers, .tos = -1, .backlog = 64 };
@@ -94,14 +105,14 @@ static inline void run_ms(unsigned ms)
 }
 
 /* The condition is not evaluated again once it was true. */
-#define RUN_UNTIL(cond)                                                              \
-	do {                                                                         \
-		bool true_ = (cond);                                                 \
-		for (unsigned ms_ = 0; !true_ && ms_ < LIMIT_MS; ms_ += 2) {         \
-			run_ms(2);                                                   \
-			true_ = (cond);                                              \
-		}                                                                    \
-		ck_assert_msg(true_, "never became true: %s", #cond);                \
+#define RUN_UNTIL(cond)                                                                            \
+	do {                                                                                       \
+		bool true_ = (cond);                                                               \
+		for (unsigned ms_ = 0; !true_ && ms_ < LIMIT_MS; ms_ += 2) {                       \
+			run_ms(2);                                                                 \
+			true_ = (cond);                                                            \
+		}                                                                                  \
+		ck_assert_msg(true_, "never became true: %s", #cond);                              \
 	} while (0)
 
 static inline int peer_socket(int type, const struct net_addr *bind_to)
@@ -144,8 +155,8 @@ static inline ssize_t peer_recv(int fd, char *out, size_t cap)
 	return n;
 }
 
-static const char options_msg[] =
-	"OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
-	"Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+static const char options_msg[] = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP "
+                                  "c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
+				  "Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
 #endif
