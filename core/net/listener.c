@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
 
@@ -33,6 +34,8 @@
 #define MYSELF_FNS_MAX 16u
 #define NAME_BUCKETS 256u
 #define NAME_TEXT_MAX 255u
+#define ROUTES_KEPT 64u
+#define ROUTE_KEPT_MS 2000u
 
 struct myname {
 	struct str host; /* lower case; IPv6 as inet_ntop() writes it, without brackets */
@@ -55,7 +58,7 @@ static struct {
 	struct myname *names[NAME_BUCKETS];
 	net_myself_fn *myself[MYSELF_FNS_MAX];
 	unsigned n_myself;
-	bool no_tcp;
+	bool no_tcp, mhomed;
 } net;
 
 static bool is_stream(enum sip_proto proto)
@@ -477,14 +480,62 @@ const struct net_listener *net_listener_find(struct str text)
 	return NULL;
 }
 
+/*
+ * The address that the kernel would send from. Asking costs four system calls, so answers are kept
+ * for a moment, in a table with one place per hash of the address.
+ */
+static int route_source(const struct net_addr *to, struct net_addr *ret_source)
+{
+	static struct {
+		struct net_addr to, source;
+		uint64_t until_ms;
+	} cache[ROUTES_KEPT];
+	struct sockaddr_storage sa;
+	socklen_t n = net_addr_to_sockaddr(to, &sa);
+	unsigned at = 0;
+	int fd, err = 0;
+
+	for (unsigned i = 0; i < sizeof(to->ip); i++)
+		at = at * 31 + to->ip[i];
+	at %= ROUTES_KEPT;
+	if (cache[at].until_ms > clock_ms() && net_addr_ip_equal(&cache[at].to, to)) {
+		*ret_source = cache[at].source;
+		return 0;
+	}
+	fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&sa, n) < 0)
+		err = -errno;
+	n = sizeof(sa);
+	if (err == 0 && getsockname(fd, (struct sockaddr *)&sa, &n) < 0)
+		err = -errno;
+	(void)close(fd);
+	if (err < 0)
+		return err;
+	net_addr_from_sockaddr((const struct sockaddr *)&sa, ret_source);
+	cache[at].to = *to;
+	cache[at].source = *ret_source;
+	cache[at].until_ms = clock_ms() + ROUTE_KEPT_MS;
+	return 0;
+}
+
+void net_mhomed_enable(void)
+{
+	net.mhomed = true;
+}
+
 const struct net_listener *net_listener_for(enum sip_proto proto, const struct net_addr *to,
                                             uint16_t prefer)
 {
 	const struct net_listener *want = prefer < net.n ? &net.at[prefer] : NULL, *best = NULL;
 	unsigned best_points = 0;
+	struct net_addr source = { 0 };
 
 	if (want && want->proto == proto && want->addr.family == to->family && usable(want))
 		return want;
+	if (net.mhomed && !want && net.n > 1 && route_source(to, &source) < 0)
+		source.family = 0; /* no route: as without */
 	for (unsigned i = 0; i < net.n; i++) {
 		const struct net_listener *l = &net.at[i];
 		unsigned points = 1;
@@ -494,6 +545,8 @@ const struct net_listener *net_listener_for(enum sip_proto proto, const struct n
 		/* another protocol was asked for than the preferred socket speaks: stay on its
 		 * address */
 		if (want && net_addr_ip_equal(&l->addr, &want->addr))
+			points += 4;
+		if (source.family && net_addr_ip_equal(&l->addr, &source))
 			points += 4;
 		/* nothing gets from a loopback address to the world, nor the other way round */
 		if (net_addr_is_loopback(&l->addr) == net_addr_is_loopback(to) ||

@@ -44,6 +44,8 @@ struct net_listen_spec {
 MUST_CHECK int net_listener_add(const struct net_listen_spec *spec, struct diag *reterr);
 /* disable_tcp: stream sockets are neither added by entries without a protocol nor opened nor found. */
 void net_tcp_disable(void);
+/* mhomed: where nothing is preferred, the socket whose address the kernel would send from. */
+void net_mhomed_enable(void);
 unsigned net_listener_count(void);
 const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */
 /* "[proto:]ip[:port]"; NULL when nothing listens there. */

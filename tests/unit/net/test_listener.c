@@ -128,6 +128,23 @@ START_TEST(chosen)
 }
 END_TEST
 
+START_TEST(by_route)
+{
+	struct net_addr to;
+
+	/* the kernel sends to any loopback address from 127.0.0.1 */
+	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.3"), 5060, &to), 0);
+	ck_assert_int_eq(add(SIP_PROTO_UDP, "127.0.0.2", 5060, NULL), 0);
+	ck_assert_int_eq(add(SIP_PROTO_UDP, "127.0.0.1", 5060, NULL), 0);
+	ck_assert_uint_eq(net_listener_for(SIP_PROTO_UDP, &to, NET_LISTENER_NONE)->index, 0);
+	net_mhomed_enable();
+	for (unsigned i = 0; i < 2; i++) /* asked, then remembered */
+		ck_assert_uint_eq(net_listener_for(SIP_PROTO_UDP, &to, NET_LISTENER_NONE)->index,
+		                  1);
+	ck_assert_uint_eq(net_listener_for(SIP_PROTO_UDP, &to, 0)->index, 0);
+}
+END_TEST
+
 START_TEST(opened)
 {
 	struct net_open_opts opts = {
@@ -195,6 +212,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, interface);
 	tcase_add_test(tc, myself);
 	tcase_add_test(tc, chosen);
+	tcase_add_test(tc, by_route);
 	tcase_add_test(tc, opened);
 	tcase_add_test(tc, taken);
 	suite_add_tcase(s, tc);

@@ -2,6 +2,8 @@
 /* Streams over loopback; the peers are plain sockets of the test. */
 #include "tests/unit/transport/transport_fixture.h"
 
+#include "tests/lib/fail_alloc.h"
+
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -502,6 +504,43 @@ START_TEST(idle_cost)
 }
 END_TEST
 
+/* Whichever allocation fails: an error or success, and nothing is left over. */
+START_TEST(short_of_memory)
+{
+	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP };
+	bool failed_once = true;
+	unsigned n, n_ok = 0;
+	int lfd, fd;
+
+	begin();
+	d.to = there;
+	lfd = peer_listen();
+	for (n = 1; failed_once && n < 1000; n++) {
+		struct conn_info info;
+		int err;
+
+		fail_alloc_at(n);
+		err = tx_send_bytes(&d, "hello", 5);
+		failed_once = fail_alloc_end();
+		if (err == 0) {
+			n_ok++;
+			ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &info), 0);
+			fd = accept(lfd, NULL, NULL);
+			ck_assert_int_ge(fd, 0);
+			(void)close(fd);
+			conn_close(info.id);
+		}
+		run_ms(1);
+		ck_assert_uint_eq(conn_count(), 0);
+		ck_assert_int_eq(conn_queued_bytes(), 0);
+	}
+	ck_assert_uint_gt(n, 3);
+	ck_assert_uint_ge(n_ok, 1);
+	ck_assert_int_eq(shm_check_all(NULL), 0);
+	(void)close(lfd);
+}
+END_TEST
+
 /* ---- another worker ---- */
 
 static void begin_two(void)
@@ -633,6 +672,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, idle_ends, 0, 2);
 	tcase_add_test(tc, aliases);
 	tcase_add_test(tc, idle_cost);
+	tcase_add_test(tc, short_of_memory);
 	tcase_add_test(tc, owned_by_another);
 	tcase_add_test(tc, owner_dies);
 	suite_add_tcase(s, tc);

@@ -7,12 +7,13 @@
 #include "core/base/clock.h"
 #include "core/event/loop.h"
 #include "core/transport/transport_priv.h"
+#include "tests/lib/fail_alloc.h"
 #include "tests/lib/test_main.h"
 
 #define LIMIT 8u
 
 static const char options[] = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP "
-                              "c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
+			      "c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
 			      "Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 static struct loop *loop;
 static int resumed_rc;
@@ -185,6 +186,29 @@ START_TEST(from_bytes)
 }
 END_TEST
 
+START_TEST(short_of_memory)
+{
+	bool failed_once = true;
+
+	for (unsigned n = 1; failed_once && n < 100; n++) {
+		struct ctx *c;
+		uint64_t t = 0;
+
+		ck_assert_int_eq(ctx_pool_init(LIMIT), 0); /* forgets the ones that were made */
+		fail_alloc_at(n);
+		c = ctx_new();
+		if (c)
+			t = ctx_park(c, 1000, 0);
+		failed_once = fail_alloc_end();
+		ck_assert(failed_once || (c && t));
+		ck_assert_uint_eq(ctx_parked(), t != 0);
+		ctx_free(c);
+		ck_assert_uint_eq(ctx_in_use(), 0);
+	}
+	ck_assert(!failed_once);
+}
+END_TEST
+
 START_TEST(registers)
 {
 	for (int i = 0; i < 16; i++)
@@ -224,6 +248,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, times_out);
 	tcase_add_test(tc, keeps_bytes);
 	tcase_add_test(tc, from_bytes);
+	tcase_add_test(tc, short_of_memory);
 	tcase_add_test(tc, registers);
 	tcase_add_test(tc, cost);
 	suite_add_tcase(s, tc);

@@ -156,7 +156,7 @@ static inline ssize_t peer_recv(int fd, char *out, size_t cap)
 }
 
 static const char options_msg[] = "OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP "
-                                  "c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
+				  "c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n"
 				  "Call-ID: 1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
 
 #endif
