@@ -16,6 +16,7 @@
 #include "core/proc/proc.h"
 #include "core/rpc/rpc_priv.h"
 #include "shm/arena.h"
+#include "shm/recover.h"
 
 #define SOURCE_ID "unknown"
 #define COMPILED __DATE__ " " __TIME__
@@ -355,30 +356,41 @@ static void aliases_list(struct rpc *rpc)
 	}
 }
 
+static void shm_check(struct rpc *rpc)
+{
+	const char *what = NULL;
+
+	if (shm_check_all(&what) < 0)
+		rpc_fault(rpc, 500, "broken: %s", what ? what : "unknown");
+	else
+		rpc_add_str(rpc, NULL, NULL, STR_LIT("ok"));
+}
+
 /* clang-format off */
 static const struct rpc_method methods[] = {
-	{ "system.listMethods",     list_methods,     RPC_RET_ARRAY, "Lists all RPC methods supported by the server." },
-	{ "system.methodHelp",      method_help,      0, "Print the help string for given method." },
-	{ "system.methodSignature", method_signature, 0, "Returns signature of given method." },
-	{ "core.echo",              echo,             RPC_RET_ARRAY, "Returns back its parameters." },
-	{ "core.echo_delta",        echo,             RPC_RET_ARRAY | RPC_EXEC_DELTA, "Returns back its parameters, limited in rate." },
-	{ "core.prints",            prints,           RPC_RET_ARRAY, "Returns back the strings it was given." },
-	{ "core.printi",            printi,           RPC_RET_ARRAY, "Returns back the integers it was given." },
-	{ "core.version",           version,          0, "Returns the version string of the server." },
-	{ "core.flags",             flags,            0, "Returns the compile flags." },
-	{ "core.info",              info,             0, "Verbose info, including version number, compile flags and compiler." },
-	{ "core.runinfo",           runinfo,          0, "Details about the runtime." },
-	{ "core.uptime",            uptime,           0, "Returns uptime of the server." },
-	{ "core.ps",                ps,               RPC_RET_ARRAY, "Returns the description of running processes." },
-	{ "core.psx",               psx,              RPC_RET_ARRAY, "Returns the detailed description of running processes." },
-	{ "core.psa",               psa,              RPC_RET_ARRAY, "Returns all details of running processes." },
-	{ "core.pwd",               pwd,              RPC_RET_ARRAY, "Returns the working directory of the server." },
-	{ "core.arg",               arg,              RPC_RET_ARRAY, "Returns the list of command line arguments used on startup." },
-	{ "core.kill",              kill_cmd,         0, "Sends the given signal to the server (default SIGTERM)." },
-	{ "core.shmmem",            shmmem,           0, "Returns shared memory info. It has an optional parameter that gives the unit: b|k|m|g." },
-	{ "core.udp4_raw_info",     udp4_raw_info,    0, "Returns the raw socket settings (there are none)." },
-	{ "core.sockets_list",      sockets_list,     0, "List listen sockets structure." },
-	{ "core.aliases_list",      aliases_list,     0, "List local SIP server host aliases." },
+	{ "system.listMethods",     list_methods,     RPC_RET_ARRAY, "Names of all commands, in byte order." },
+	{ "system.methodHelp",      method_help,      0, "What the named command is for." },
+	{ "system.methodSignature", method_signature, 0, "Not offered: always a fault." },
+	{ "core.echo",              echo,             RPC_RET_ARRAY, "Its parameters, as strings." },
+	{ "core.echo_delta",        echo,             RPC_RET_ARRAY | RPC_EXEC_DELTA, "Its parameters, as strings; refused when asked too often." },
+	{ "core.prints",            prints,           RPC_RET_ARRAY, "The strings it was given." },
+	{ "core.printi",            printi,           RPC_RET_ARRAY, "The integers it was given." },
+	{ "core.version",           version,          0, "Name, version and platform of this server." },
+	{ "core.flags",             flags,            0, "How this binary was built." },
+	{ "core.info",              info,             0, "Version, compiler and build." },
+	{ "core.runinfo",           runinfo,          0, "Version and times of this run." },
+	{ "core.uptime",            uptime,           0, "Since when the server runs." },
+	{ "core.ps",                ps,               RPC_RET_ARRAY, "Process ids and what each process does." },
+	{ "core.psx",               psx,              RPC_RET_ARRAY, "The processes: index, id, description." },
+	{ "core.psa",               psa,              RPC_RET_ARRAY, "The processes: index, id, state, rank, description." },
+	{ "core.pwd",               pwd,              RPC_RET_ARRAY, "Working directory." },
+	{ "core.arg",               arg,              RPC_RET_ARRAY, "Command line." },
+	{ "core.kill",              kill_cmd,         0, "Sends a signal (15 unless given) to all processes of the server, after answering." },
+	{ "core.shmmem",            shmmem,           0, "Use of shared memory; parameter b, k, m or g is the unit." },
+	{ "core.udp4_raw_info",     udp4_raw_info,    0, "Raw socket settings: always off here." },
+	{ "core.sockets_list",      sockets_list,     0, "Sockets that the server listens on." },
+	{ "core.aliases_list",      aliases_list,     0, "Names that count as this server." },
+	{ "shm.check",              shm_check,        0, "Verifies every structure in shared memory: ok, or a fault that names the first broken one." },
 	{ .name = NULL },
 };
 /* clang-format on */
