@@ -17,7 +17,7 @@
 #include "core/db/db_priv.h"
 
 #define DRIVERS_MAX 8
-#define QUEUE_MAX 10000u       /* queries of one handle that wait for an answer */
+#define QUEUE_MAX 10000u       /* queries of one handle that the driver has not answered, told off or not */
 #define DEADLINE_CHECK_MS 20u  /* how exactly deadlines are kept */
 
 struct db_query_state {
@@ -34,7 +34,7 @@ struct db {
 	const struct db_driver *driver;
 	void *conn;
 	struct db_query_state *first, *last;
-	unsigned n_waiting;
+	unsigned n_unanswered;  /* also those whose caller heard -ETIMEDOUT: the driver still holds them */
 	struct loop_timer *timer; /* runs while something waits */
 };
 
@@ -177,7 +177,6 @@ static void waiting_unlink(struct db_query_state *q)
 		q->next->prev = q->prev;
 	else
 		db->last = q->prev;
-	db->n_waiting--;
 	q->next = q->prev = NULL;
 }
 
@@ -211,6 +210,7 @@ static void answered(void *arg, int err, struct db_rows *rows, struct str err_te
 {
 	struct db_query_state *q = arg;
 
+	q->db->n_unanswered--;
 	if (q->done) {
 		waiting_unlink(q);
 		q->done(q->arg, err, rows, err_text);
@@ -226,7 +226,7 @@ int db_query(struct db *db, struct str sql, const struct db_val *params, unsigne
 	struct db_query_state *q;
 	int err;
 
-	if (db->n_waiting >= QUEUE_MAX)
+	if (db->n_unanswered >= QUEUE_MAX)
 		return -EBUSY;
 	q = calloc(1, sizeof(*q));
 	if (!q)
@@ -249,7 +249,7 @@ int db_query(struct db *db, struct str sql, const struct db_val *params, unsigne
 	else
 		db->first = q;
 	db->last = q;
-	db->n_waiting++;
+	db->n_unanswered++;
 	return 0;
 fail:
 	free(q);

@@ -369,6 +369,8 @@ static void side_work(void *arg)
 			if (j->err == 0)
 				j->err = -EIO;
 			snprintf(j->err_text, sizeof(j->err_text), "commit: %s", sqlite3_errmsg(s->db));
+			db_rows_free(j->rows);
+			j->rows = NULL;
 		}
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	}

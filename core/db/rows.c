@@ -174,7 +174,7 @@ int db_val_int(const struct db_val *v, int64_t *ret)
 		*ret = v->i;
 		return 0;
 	case DB_DOUBLE:
-		if (v->d < -9.2e18 || v->d > 9.2e18)
+		if (!(v->d >= -9.2e18 && v->d <= 9.2e18)) /* no number either */
 			return -ERANGE;
 		*ret = (int64_t)v->d;
 		return 0;

@@ -21,10 +21,10 @@ static const struct setting settings[] = {
 	SETTING_INT("nonce_auth_max_drift",   struct auth_conf, nonce_auth_max_drift,   3, 0, 86400),
 	SETTING_STR("qop",                    struct auth_conf, qop,                    "auth"),
 	SETTING_INT("nonce_count",            struct auth_conf, nonce_count,            0, 0, 1),
-	SETTING_INT("nc_array_size",          struct auth_conf, nc_array_size,          1048576, 1024, 1 << 28),
+	SETTING_INT("nc_array_size",          struct auth_conf, nc_array_size,          0, 0, 1 << 28),
 	SETTING_INT("nc_array_order",         struct auth_conf, nc_array_order,         20, 0, 28),
 	SETTING_INT("one_time_nonce",         struct auth_conf, one_time_nonce,         0, 0, 1),
-	SETTING_INT("otn_in_flight_no",       struct auth_conf, otn_in_flight_no,       1048576, 1024, 1 << 28),
+	SETTING_INT("otn_in_flight_no",       struct auth_conf, otn_in_flight_no,       0, 0, 1 << 28),
 	SETTING_INT("otn_in_flight_order",    struct auth_conf, otn_in_flight_order,    20, 0, 28),
 	SETTING_INT("nid_pool_no",            struct auth_conf, nid_pool_no,            1, 1, 64),
 	SETTING_INT("auth_checks_register",   struct auth_conf, checks_register,        0, 0, 15),
@@ -50,14 +50,18 @@ static struct str strip_prefix(struct str realm)
 	return realm;
 }
 
-/* The field with digest credentials for this realm; NULL when absent. */
-static const struct sip_hdr *find_hdr(struct ctx *ctx, enum sip_header id, struct str realm, struct sip_credentials *ret)
+/* The field with digest credentials for this realm; NULL when absent. *ret_bad (may be NULL): one was there that cannot be read. */
+static const struct sip_hdr *find_hdr(struct ctx *ctx, enum sip_header id, struct str realm, struct sip_credentials *ret, bool *ret_bad)
 {
 	const struct sip_hdr *h;
 
 	for (h = sip_msg_hdr(&ctx->msg, id); h; h = sip_msg_hdr_next(&ctx->msg, h)) {
-		if (sip_credentials_parse(h->value, ret, NULL) == 0 && ret->is_digest &&
-		    (realm.n == 0 || str_eq(strip_prefix(ret->realm), strip_prefix(realm))))
+		if (sip_credentials_parse(h->value, ret, NULL) < 0) {
+			if (ret_bad)
+				*ret_bad = true;
+			continue;
+		}
+		if (ret->is_digest && (realm.n == 0 || str_eq(strip_prefix(ret->realm), strip_prefix(realm))))
 			return h;
 	}
 	return NULL;
@@ -69,9 +73,10 @@ static bool never_challenged(const struct ctx *ctx)
 	       (ctx->msg.method == SIP_M_ACK || ctx->msg.method == SIP_M_CANCEL || ctx->msg.method == SIP_M_PRACK);
 }
 
-static int api_find(struct ctx *ctx, struct str realm, bool proxy, struct str method, struct auth_cred **ret_cred)
+static int find(struct ctx *ctx, struct str realm, bool proxy, struct str method, enum auth_take take, struct auth_cred **ret_cred)
 {
 	struct auth_cred *cred;
+	bool bad = false;
 	int rc;
 
 	*ret_cred = NULL;
@@ -82,9 +87,9 @@ static int api_find(struct ctx *ctx, struct str realm, bool proxy, struct str me
 	cred = pool_zalloc(ctx->pool, sizeof(*cred));
 	if (!cred)
 		return AUTH_ERROR;
-	cred->hdr = find_hdr(ctx, proxy ? SIP_H_PROXY_AUTHORIZATION : SIP_H_AUTHORIZATION, realm, &cred->c);
+	cred->hdr = find_hdr(ctx, proxy ? SIP_H_PROXY_AUTHORIZATION : SIP_H_AUTHORIZATION, realm, &cred->c, &bad);
 	if (!cred->hdr)
-		return AUTH_NO_CREDENTIALS;
+		return bad ? AUTH_ERROR : AUTH_NO_CREDENTIALS;
 	cred->method = method.n ? method : ctx->msg.method_name;
 	if (cred->c.username.n == 0 || cred->c.nonce.n == 0 || cred->c.uri.n == 0 || cred->c.response.n == 0)
 		return AUTH_ERROR;
@@ -94,11 +99,16 @@ static int api_find(struct ctx *ctx, struct str realm, bool proxy, struct str me
 		return AUTH_ERROR;
 	if (cred->c.response.n != auth_ha1_len(cred->alg))
 		return AUTH_ERROR;
-	rc = auth_nonce_check(ctx, cred->c.realm, &cred->c);
+	rc = auth_nonce_check(ctx, cred->c.realm, &cred->c, take);
 	if (rc != AUTH_OK)
 		return rc;
 	*ret_cred = cred;
 	return AUTH_OK;
+}
+
+static int api_find(struct ctx *ctx, struct str realm, bool proxy, struct str method, struct auth_cred **ret_cred)
+{
+	return find(ctx, realm, proxy, method, AUTH_TAKE_NOW, ret_cred);
 }
 
 static bool same_user(const struct auth_cred *cred, struct str uri_text)
@@ -213,6 +223,25 @@ static void challenge_to_avp(struct ctx *ctx, bool proxy, struct str realm, int 
 	ctx->avps.dirty = true;
 }
 
+/* Finds, checks, and with PVA_KEEP_NC uses the nonce up only now that the response is right. */
+static int check_given(struct ctx *ctx, bool proxy, struct str realm, struct str secret, int flags, struct str method, struct auth_cred **ret_cred)
+{
+	bool later = flags & PVA_KEEP_NC;
+	int rc = find(ctx, realm, proxy, method, later ? AUTH_TAKE_LATER : AUTH_TAKE_NOW, ret_cred);
+
+	if (rc != AUTH_OK || !*ret_cred)
+		return rc;
+	rc = auth_digest_check(ctx, *ret_cred, secret, flags & PVA_HA1);
+	if (rc == AUTH_OK && later) {
+		rc = auth_nonce_take(&(*ret_cred)->c);
+		if (rc != AUTH_OK)
+			auth_forget(ctx);
+	}
+	if (rc == AUTH_OK)
+		add_info(ctx, *ret_cred, secret, flags & PVA_HA1);
+	return rc;
+}
+
 static int pv_authenticate(struct ctx *ctx, bool proxy, struct str realm, struct str secret, int flags, struct str method)
 {
 	struct auth_cred *cred;
@@ -220,9 +249,7 @@ static int pv_authenticate(struct ctx *ctx, bool proxy, struct str realm, struct
 
 	if (realm.n == 0 || secret.n == 0)
 		return AUTH_ERROR;
-	rc = api_find(ctx, realm, proxy, method, &cred);
-	if (rc == AUTH_OK && cred)
-		rc = api_check(ctx, cred, secret, flags & PVA_HA1);
+	rc = check_given(ctx, proxy, realm, secret, flags, method, &cred);
 	if (rc < 0)
 		challenge_to_avp(ctx, proxy, realm, flags, rc == AUTH_STALE || (flags & PVA_STALE));
 	return rc;
@@ -250,9 +277,7 @@ static int w_pv_auth_check(struct ctx *ctx, const union script_arg *args, unsign
 		return 1;
 	if (args[0].s.n == 0 || args[1].s.n == 0)
 		return AUTH_ERROR;
-	rc = api_find(ctx, args[0].s, proxy, STR_NULL, &cred);
-	if (rc == AUTH_OK && cred)
-		rc = api_check(ctx, cred, args[1].s, args[2].i & PVA_HA1);
+	rc = check_given(ctx, proxy, args[0].s, args[1].s, (int)args[2].i, STR_NULL, &cred);
 	if (rc == AUTH_OK && cred)
 		rc = api_identity(ctx, cred, args[3].i & 1 ? AUTH_ID_CHECK : 0);
 	if (rc < 0)
@@ -278,7 +303,7 @@ static int w_has_credentials(struct ctx *ctx, const union script_arg *args, unsi
 	(void)n;
 	if (args[0].s.n == 0)
 		return -1;
-	return find_hdr(ctx, SIP_H_AUTHORIZATION, args[0].s, &c) || find_hdr(ctx, SIP_H_PROXY_AUTHORIZATION, args[0].s, &c) ? 1 : -1;
+	return find_hdr(ctx, SIP_H_AUTHORIZATION, args[0].s, &c, NULL) || find_hdr(ctx, SIP_H_PROXY_AUTHORIZATION, args[0].s, &c, NULL) ? 1 : -1;
 }
 
 static int w_get_www_authenticate(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -287,7 +312,7 @@ static int w_get_www_authenticate(struct ctx *ctx, const union script_arg *args,
 	struct value v;
 
 	(void)n;
-	if (auth_challenge_build(ctx, ctx->msg.method != SIP_M_REGISTER, args[0].s, (int)args[1].i, STR_NULL, &field) < 0)
+	if (auth_challenge_build(ctx, false, args[0].s, (int)args[1].i, STR_NULL, &field) < 0)
 		return -1;
 	v = value_str(field);
 	return pv_set(ctx, args[2].pv, &v) < 0 ? -1 : 1;

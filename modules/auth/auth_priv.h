@@ -20,8 +20,12 @@ extern struct auth_conf auth_conf;
 MUST_CHECK int auth_nonce_init(void);
 /* A fresh nonce for this request and realm. Returns its length. */
 size_t auth_nonce_make(struct ctx *ctx, struct str realm, char out[AUTH_NONCE_MAX]);
-/* AUTH_OK, AUTH_ERROR, AUTH_STALE or AUTH_NONCE_REUSED. Uses up the nc or the nonce when it is good. */
-int auth_nonce_check(struct ctx *ctx, struct str realm, const struct sip_credentials *c);
+/* AUTH_OK, AUTH_ERROR, AUTH_STALE or AUTH_NONCE_REUSED. NOW: uses up the nc or the nonce when it is good. LATER: only looks, and
+ * auth_nonce_take() uses it up once the response was found right. */
+enum auth_take { AUTH_TAKE_NOW, AUTH_TAKE_LATER };
+int auth_nonce_check(struct ctx *ctx, struct str realm, const struct sip_credentials *c, enum auth_take take);
+/* For credentials that passed the check. AUTH_OK, or what a request that came between makes of it: AUTH_STALE, AUTH_NONCE_REUSED. */
+int auth_nonce_take(const struct sip_credentials *c);
 
 /* ---- digest.c ---- */
 MUST_CHECK int auth_alg_lookup(struct str name, enum auth_alg *ret_alg, bool *ret_sess);
@@ -30,6 +34,8 @@ size_t auth_ha1_len(enum auth_alg alg);
 #define AUTH_HEX_MAX 129
 /* The response the credentials should hold, lower case hex with NUL. Returns 0; -EINVAL for credentials that do not fit. */
 MUST_CHECK int auth_digest_response(const struct auth_cred *cred, struct str secret, bool is_ha1, struct str body, char out[AUTH_HEX_MAX]);
+/* The user of ctx is not authorised after all. */
+void auth_forget(struct ctx *ctx);
 int auth_digest_check(struct ctx *ctx, const struct auth_cred *cred, struct str secret, bool is_ha1);
 
 /* ---- challenge.c ---- */

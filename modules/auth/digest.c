@@ -141,6 +141,13 @@ int auth_digest_response(const struct auth_cred *cred, struct str secret, bool i
 	return hash(cred->alg, out, a, 6);
 }
 
+void auth_forget(struct ctx *ctx)
+{
+	ctx->auth_user = STR_NULL;
+	ctx->auth_realm = STR_NULL;
+	ctx->auth_hdr = NULL;
+}
+
 int auth_digest_check(struct ctx *ctx, const struct auth_cred *cred, struct str secret, bool is_ha1)
 {
 	char want[AUTH_HEX_MAX];

@@ -35,7 +35,7 @@ static struct {
 	int64_t started_s;
 	struct ids *ids;
 	EVP_MAC *mac;
-	EVP_MAC_CTX *keyed; /* ready to be copied: keying costs more than the hash */
+	EVP_MAC_CTX *keyed; /* keying costs more than the hash */
 } g;
 
 static bool tracked(void)
@@ -43,9 +43,15 @@ static bool tracked(void)
 	return auth_conf.nonce_count || auth_conf.one_time_nonce;
 }
 
+/* A number, or 2^order when none is given. */
+static uint32_t table_size(int number, int order)
+{
+	return number ? (uint32_t)number : 1u << order;
+}
+
 int auth_nonce_init(void)
 {
-	uint32_t want, n = 1024;
+	uint32_t want = 0, n = 1024;
 	unsigned len = 0;
 
 	g.started_s = clock_wall().tv_sec;
@@ -57,21 +63,25 @@ int auth_nonce_init(void)
 	}
 	if (!tracked())
 		return 0;
-	want = (uint32_t)(auth_conf.nonce_count ? auth_conf.nc_array_size : auth_conf.otn_in_flight_no);
+	if (auth_conf.nonce_count)
+		want = table_size(auth_conf.nc_array_size, auth_conf.nc_array_order);
+	if (auth_conf.one_time_nonce && table_size(auth_conf.otn_in_flight_no, auth_conf.otn_in_flight_order) > want)
+		want = table_size(auth_conf.otn_in_flight_no, auth_conf.otn_in_flight_order);
 	while (n < want)
 		n *= 2;
 	g.ids = shm_zalloc(sizeof(*g.ids) + (size_t)n * sizeof(g.ids->word[0]));
 	if (!g.ids)
 		return log_fail(-ENOSPC, "auth: no shared memory for %u tracked nonces", n);
 	g.ids->n = n;
+	atomic_store(&g.ids->next, (uint32_t)rng_u64()); /* ids of an earlier run must not fit */
 	shm_publish(g.ids);
 	return shm_root_set("auth.nonce_ids", shm_ref_of(g.ids));
 }
 
+/* The context is keyed once per process; a NULL key starts it anew with the same one. */
 static int mac(const struct str *parts, unsigned n, unsigned char out[MAC_BYTES])
 {
 	unsigned char full[EVP_MAX_MD_SIZE];
-	EVP_MAC_CTX *c = NULL;
 	size_t len = 0;
 	int ok;
 
@@ -79,7 +89,8 @@ static int mac(const struct str *parts, unsigned n, unsigned char out[MAC_BYTES]
 		char digest[] = "SHA256";
 		OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string("digest", digest, 0), OSSL_PARAM_construct_end() };
 
-		g.mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+		if (!g.mac)
+			g.mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 		g.keyed = g.mac ? EVP_MAC_CTX_new(g.mac) : NULL;
 		if (!g.keyed || EVP_MAC_init(g.keyed, g.key, sizeof(g.key), params) != 1) {
 			EVP_MAC_CTX_free(g.keyed);
@@ -87,16 +98,14 @@ static int mac(const struct str *parts, unsigned n, unsigned char out[MAC_BYTES]
 			return -ENOMEM;
 		}
 	}
-	c = EVP_MAC_CTX_dup(g.keyed);
-	ok = c != NULL;
+	ok = EVP_MAC_init(g.keyed, NULL, 0, NULL) == 1;
 	for (unsigned i = 0; ok && i < n; i++) {
 		uint32_t size = (uint32_t)parts[i].n; /* lengths are hashed too: no two lists of parts look alike */
 
-		ok = EVP_MAC_update(c, (unsigned char *)&size, sizeof(size)) == 1 &&
-		     (parts[i].n == 0 || EVP_MAC_update(c, (const unsigned char *)parts[i].s, parts[i].n) == 1);
+		ok = EVP_MAC_update(g.keyed, (unsigned char *)&size, sizeof(size)) == 1 &&
+		     (parts[i].n == 0 || EVP_MAC_update(g.keyed, (const unsigned char *)parts[i].s, parts[i].n) == 1);
 	}
-	ok = ok && EVP_MAC_final(c, full, &len, sizeof(full)) == 1 && len >= MAC_BYTES;
-	EVP_MAC_CTX_free(c);
+	ok = ok && EVP_MAC_final(g.keyed, full, &len, sizeof(full)) == 1 && len >= MAC_BYTES;
 	if (!ok)
 		return -ENOMEM;
 	memcpy(out, full, MAC_BYTES);
@@ -199,8 +208,8 @@ static int decode(struct str text, unsigned char *raw, size_t cap)
 	return n - pad;
 }
 
-/* The nc of a nonce must grow; 0 keeps nothing. */
-static int nc_take(uint32_t nid, uint32_t nc)
+/* The nc of a nonce must grow; 0 is what an id starts with. */
+static int nc_take(uint32_t nid, uint32_t nc, enum auth_take take)
 {
 	_Atomic uint64_t *w = &g.ids->word[nid & (g.ids->n - 1)];
 	uint64_t old = atomic_load(w);
@@ -208,30 +217,54 @@ static int nc_take(uint32_t nid, uint32_t nc)
 	for (;;) {
 		if ((uint32_t)(old >> 32) != nid || nc > NC_MAX || (uint32_t)old >= nc)
 			return AUTH_STALE;
-		if (atomic_compare_exchange_weak(w, &old, (uint64_t)nid << 32 | nc))
+		if (take == AUTH_TAKE_LATER || atomic_compare_exchange_weak(w, &old, (uint64_t)nid << 32 | nc))
 			return AUTH_OK;
 	}
 }
 
-static int once_take(uint32_t nid)
+static int once_take(uint32_t nid, enum auth_take take)
 {
 	_Atomic uint64_t *w = &g.ids->word[nid & (g.ids->n - 1)];
 	uint64_t fresh = (uint64_t)nid << 32;
 
+	if (take == AUTH_TAKE_LATER)
+		return atomic_load(w) == fresh ? AUTH_OK : AUTH_NONCE_REUSED;
 	return atomic_compare_exchange_strong(w, &fresh, fresh | (NC_MAX + 1)) ? AUTH_OK : AUTH_NONCE_REUSED;
 }
 
-int auth_nonce_check(struct ctx *ctx, struct str realm, const struct sip_credentials *c)
+/* nc or one-time use, whichever these credentials are subject to. *ret_counted: by nc, so the checks are not made again. */
+static int id_take(const struct sip_credentials *c, uint32_t nid, enum auth_take take, bool *ret_counted)
+{
+	uint64_t nc;
+
+	*ret_counted = false;
+	if (auth_conf.nonce_count && c->qop.n && c->nc.n) {
+		if (c->nc.n != 8 || num_hex_u64(c->nc, &nc) < 0)
+			return AUTH_ERROR;
+		*ret_counted = true;
+		return nc_take(nid, nc > NC_MAX ? NC_MAX + 1 : (uint32_t)nc, take);
+	}
+	return auth_conf.one_time_nonce ? once_take(nid, take) : AUTH_OK;
+}
+
+int auth_nonce_take(const struct sip_credentials *c)
+{
+	unsigned char raw[HEAD_BYTES + MAC_BYTES + ID_BYTES];
+	int n = tracked() ? decode(c->nonce, raw, sizeof(raw)) : 0;
+	bool counted;
+
+	return n < (int)(HEAD_BYTES + ID_BYTES) ? AUTH_OK : id_take(c, get32(raw + n - ID_BYTES), AUTH_TAKE_NOW, &counted);
+}
+
+int auth_nonce_check(struct ctx *ctx, struct str realm, const struct sip_credentials *c, enum auth_take take)
 {
 	unsigned char raw[HEAD_BYTES + MAC_BYTES + ID_BYTES], want[MAC_BYTES];
 	int64_t now = ctx->rx.wall_s ? ctx->rx.wall_s : clock_wall().tv_sec;
-	int checks = checks_of(ctx);
-	bool has_id = tracked();
-	size_t expect = HEAD_BYTES + (checks ? MAC_BYTES : 0) + (has_id ? ID_BYTES : 0);
+	int checks = checks_of(ctx), rc = AUTH_OK, n = decode(c->nonce, raw, sizeof(raw));
+	size_t id_bytes = tracked() ? ID_BYTES : 0;
 	struct str id_view = STR_NULL;
 	int64_t expire, since;
-	uint64_t nc;
-	int n = decode(c->nonce, raw, sizeof(raw));
+	bool counted = false, bound;
 
 	if (n < (int)HEAD_BYTES)
 		return AUTH_ERROR;
@@ -239,30 +272,25 @@ int auth_nonce_check(struct ctx *ctx, struct str realm, const struct sip_credent
 	since = get32(raw + 4);
 	if (since < g.started_s || since > now + auth_conf.nonce_auth_max_drift)
 		return AUTH_STALE;
-	if ((size_t)n != expect)
+	bound = (size_t)n == HEAD_BYTES + MAC_BYTES + id_bytes;
+	if (!bound && (size_t)n != HEAD_BYTES + id_bytes)
 		return AUTH_ERROR;
-	if (has_id)
+	if (id_bytes)
 		id_view = str_of(raw + n - ID_BYTES, ID_BYTES);
 	if (head_mac(raw, realm, id_view, want) < 0 || !str_eq_secret(str_of(raw + 8, MAC_BYTES), str_of(want, MAC_BYTES)))
 		return AUTH_ERROR;
-	if (expire < now)
-		return AUTH_STALE;
-	if (auth_conf.nonce_count && c->qop.n && c->nc.n) {
-		if (c->nc.n != 8 || num_hex_u64(c->nc, &nc) < 0)
+	if (id_bytes)
+		rc = id_take(c, get32((const unsigned char *)id_view.s), take, &counted);
+	if (rc != AUTH_OK)
+		return rc;
+	if (!counted) {
+		/* made for a request of another kind (auth_checks_*): a good nonce in the wrong place */
+		if (bound != (checks != 0))
+			return AUTH_STALE;
+		if (checks && checks_mac(ctx, checks, raw, want) < 0)
 			return AUTH_ERROR;
-		return nc_take(get32((const unsigned char *)id_view.s), nc > NC_MAX ? NC_MAX + 1 : (uint32_t)nc);
-	}
-	if (auth_conf.one_time_nonce) {
-		int rc = once_take(get32((const unsigned char *)id_view.s));
-
-		if (rc != AUTH_OK)
-			return rc;
-	}
-	if (checks) {
-		if (checks_mac(ctx, checks, raw, want) < 0)
-			return AUTH_ERROR;
-		if (!str_eq_secret(str_of(raw + HEAD_BYTES, MAC_BYTES), str_of(want, MAC_BYTES)))
+		if (checks && !str_eq_secret(str_of(raw + HEAD_BYTES, MAC_BYTES), str_of(want, MAC_BYTES)))
 			return AUTH_STALE;
 	}
-	return AUTH_OK;
+	return expire < now ? AUTH_STALE : AUTH_OK;
 }

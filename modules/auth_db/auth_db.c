@@ -5,27 +5,35 @@
  * time the request gets 503 with Retry-After and the script ends, so that a dead database never looks like a wrong password.
  */
 #include <errno.h>
+#include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/strbuf.h"
 #include "core/db/db.h"
 #include "core/module/abi.h"
 #include "core/route/route.h"
 #include "modules/auth/auth_api.h"
+#include "modules/auth_db/cache.h"
 
 #define SUBSCRIBER_VERSION 7
 #define EXTRA_MAX 16u /* load_credentials columns */
 #define RETRY_AFTER_S 5
+#define RECHECK_S 5       /* a "no" from a cached row older than that is asked again */
+#define SWEEP_MS 1000u
+#define SWEEP_BUCKETS 64u
 
 static struct auth_db_conf {
 	struct str db_url, user_column, domain_column, password_column, password_column_2, load_credentials;
-	int calculate_ha1, use_domain, version_table, force_generate_avps, query_timeout;
+	int calculate_ha1, use_domain, version_table, force_generate_avps, query_timeout, cache_expire;
 } conf;
 
 static struct {
 	const struct auth_api *auth;
 	struct db *db;      /* of this worker */
 	struct pool *pool;  /* what init() prepares */
+	struct ask *unused; /* of this worker, kept for the next */
+	uint32_t sweep_next;
 	unsigned n_extra;
 	struct {
 		struct str column;
@@ -46,22 +54,54 @@ static const struct setting settings[] = {
 	SETTING_INT("version_table",       struct auth_db_conf, version_table,       1, 0, 1),
 	SETTING_INT("force_generate_avps", struct auth_db_conf, force_generate_avps, 0, 0, 1),
 	SETTING_INT("query_timeout",       struct auth_db_conf, query_timeout,       8000, 100, 60000), /* ms; ours */
+	SETTING_INT("cache_expire",        struct auth_db_conf, cache_expire,        0, 0, 86400),        /* s; ours */
 	SETTING_END
 };
 /* clang-format on */
 
-/* A question under way; lives in the pool of the parked context. */
+/*
+ * A question under way. Its own memory and not the message's: an answer may come when the context is long gone. The texts of key
+ * are in the pool of the context, so they are only touched when that still waits.
+ */
 struct ask {
+	struct ask *next;       /* unused ones */
 	uint64_t ticket;
 	struct auth_cred *cred; /* NULL: is_subscriber */
 	unsigned identity;      /* enum auth_identity_flags */
-	bool load;              /* give out the load_credentials columns */
+	struct cache_key key;
+	uint32_t generation;    /* of the cache when it was asked */
 };
 
-static int extra_to_script(struct ctx *ctx, struct db_rows *rows, unsigned first_col)
+static struct ask *ask_new(void)
 {
-	for (unsigned i = 0; i < g.n_extra; i++) {
-		struct db_val v = db_rows_at(rows, 0, first_col + i);
+	struct ask *a = g.unused;
+
+	if (!a)
+		return calloc(1, sizeof(*a));
+	g.unused = a->next;
+	*a = (struct ask){ 0 };
+	return a;
+}
+
+static void ask_free(struct ask *a)
+{
+	a->next = g.unused;
+	g.unused = a;
+}
+
+static void row_of(const struct db_rows *rows, struct cache_row *ret)
+{
+	*ret = (struct cache_row){ .found = db_rows_n(rows) > 0 };
+	if (ret->found)
+		ret->n = db_rows_cols(rows) < CACHE_VALS_MAX ? db_rows_cols(rows) : CACHE_VALS_MAX;
+	for (unsigned i = 0; i < ret->n; i++)
+		ret->val[i] = db_rows_at(rows, 0, i);
+}
+
+static int extra_to_script(struct ctx *ctx, const struct cache_row *row)
+{
+	for (unsigned i = 0; i < g.n_extra && i + 1 < row->n; i++) {
+		struct db_val v = row->val[1 + i];
 		struct value val;
 		int err;
 
@@ -93,30 +133,25 @@ static int extra_to_script(struct ctx *ctx, struct db_rows *rows, unsigned first
 	return 0;
 }
 
-static int judge(struct ctx *ctx, struct ask *a, struct db_rows *rows)
+static int judge(struct ctx *ctx, const struct ask *a, const struct cache_row *row)
 {
-	struct db_val password;
 	struct str secret;
-	int rc;
+	int rc = 1;
 
-	if (db_rows_n(rows) == 0)
+	if (!row->found || row->n == 0)
 		return a->cred ? AUTH_UNKNOWN_USER : -1;
 	if (a->cred) {
-		password = db_rows_at(rows, 0, 0);
-		if (password.type == DB_NULL)
-			return AUTH_ERROR;
-		secret = db_val_str(&password);
-		if (!conf.calculate_ha1 && secret.n != g.auth->ha1_len(a->cred->alg))
+		secret = db_val_str(&row->val[0]);
+		/* NULL, a number, or empty: nobody's password. An empty one would let everybody in who knows the name. */
+		if (secret.n == 0 || (!conf.calculate_ha1 && secret.n != g.auth->ha1_len(a->cred->alg)))
 			return AUTH_ERROR;
 		rc = g.auth->check(ctx, a->cred, secret, !conf.calculate_ha1);
 		if (rc == AUTH_OK)
 			rc = g.auth->identity(ctx, a->cred, a->identity);
 		if (rc != AUTH_OK && !(conf.force_generate_avps && rc == AUTH_WRONG_PASSWORD))
 			return rc;
-	} else {
-		rc = 1;
 	}
-	if (a->load && extra_to_script(ctx, rows, 1) < 0) {
+	if (a->key.load && extra_to_script(ctx, row) < 0) {
 		log_error("auth_db: cannot hand out the load_credentials columns");
 		return AUTH_ERROR;
 	}
@@ -138,15 +173,26 @@ static void on_rows(void *arg, int err, struct db_rows *rows, struct str err_tex
 {
 	struct ask *a = arg;
 	struct ctx *ctx = ctx_of_ticket(a->ticket);
+	struct cache_row row;
+	uint64_t ticket;
+	int rc;
 
-	if (!ctx)
-		return;
-	if (err < 0) {
-		log_error("auth_db: query failed: %.*s", STR_FMT(err_text));
-		ctx_wake(a->ticket, a->cred ? unavailable(ctx) : -1);
+	if (!ctx) { /* nobody waits any more */
+		ask_free(a);
 		return;
 	}
-	ctx_wake(a->ticket, judge(ctx, a, rows));
+	if (err < 0) {
+		log_error("auth_db: query failed: %.*s", STR_FMT(err_text));
+		rc = a->cred ? unavailable(ctx) : -1;
+	} else {
+		row_of(rows, &row);
+		if (conf.cache_expire)
+			cache_put(&a->key, &row, a->generation, clock_ms() / 1000, (unsigned)conf.cache_expire);
+		rc = judge(ctx, a, &row);
+	}
+	ticket = a->ticket;
+	ask_free(a);
+	ctx_wake(ticket, rc);
 }
 
 /* SELECT <secret>[, extras] FROM <table> WHERE user = ? [AND domain = ?] */
@@ -176,32 +222,61 @@ static int query_text(struct strbuf *sql, struct str secret_column, struct str t
 	return err < 0 ? err : strbuf_err(sql);
 }
 
-/* Parks ctx and asks; the returned code is the function's. */
-static int ask(struct ctx *ctx, struct ask *a, struct str secret_column, struct str table, struct str user, struct str domain, bool by_domain)
+/* A row read lately may be enough. True with the script's code. */
+static bool from_cache(struct ctx *ctx, const struct ask *a, int *ret_rc)
 {
-	struct db_val params[2] = { { .type = DB_STR, .s = user }, { .type = DB_STR, .s = domain } };
-	struct strbuf sql;
-	int err;
+	struct cache_row row;
+	int rc;
 
+	if (!conf.cache_expire || !cache_find(&a->key, clock_ms() / 1000, &row))
+		return false;
+	rc = judge(ctx, a, &row);
+	/* the password may have been changed, the user added: only a fresh "no" is believed, so that guessing costs no queries */
+	if (rc < 0 && rc != AUTH_IDENTITY && row.age_s >= RECHECK_S)
+		return false;
+	*ret_rc = rc;
+	return true;
+}
+
+/* Parks ctx and asks; the returned code is the function's. */
+static int ask(struct ctx *ctx, const struct ask *what)
+{
+	struct db_val params[2] = { { .type = DB_STR, .s = what->key.user }, { .type = DB_STR, .s = what->key.domain } };
+	bool by_domain = what->key.domain.s != NULL;
+	struct strbuf sql;
+	struct ask *a;
+	int err, rc;
+
+	if (from_cache(ctx, what, &rc))
+		return rc;
 	strbuf_init_pool(&sql, ctx->pool, 2048);
-	if (query_text(&sql, secret_column, table, a->load, by_domain) < 0) {
-		log_error("auth_db: \"%.*s\" cannot be a table name", STR_FMT(table));
+	if (query_text(&sql, what->key.column, what->key.table, what->key.load, by_domain) < 0) {
+		log_error("auth_db: \"%.*s\" cannot be a table name", STR_FMT(what->key.table));
 		return AUTH_ERROR;
 	}
+	a = ask_new();
+	if (!a)
+		return AUTH_ERROR;
+	*a = *what;
+	a->generation = conf.cache_expire ? cache_generation() : 0;
 	err = db_query(g.db, strbuf_str(&sql), params, by_domain ? 2 : 1, (unsigned)conf.query_timeout, on_rows, a);
 	if (err < 0) {
+		ask_free(a);
 		log_fail(err, "auth_db: cannot query");
-		return a->cred ? unavailable(ctx) : -1;
+		return what->cred ? unavailable(ctx) : -1;
 	}
 	/* db_query() always calls back, at its own deadline at the latest: the ticket's is only the net behind it */
 	a->ticket = ctx_park(ctx, (unsigned)conf.query_timeout + 60000, AUTH_ERROR);
+	if (!a->ticket) {
+		log_error("auth_db: the message cannot wait for its answer");
+		return what->cred ? unavailable(ctx) : -1;
+	}
 	return SCRIPT_SUSPEND;
 }
 
 static int authenticate(struct ctx *ctx, struct str realm, struct str table, bool proxy, struct str method, unsigned identity)
 {
-	struct auth_cred *cred;
-	struct ask *a;
+	struct ask a = { .identity = identity };
 	bool own_domain;
 	int rc;
 
@@ -209,18 +284,18 @@ static int authenticate(struct ctx *ctx, struct str realm, struct str table, boo
 		log_error("auth_db: empty realm or table");
 		return AUTH_ERROR;
 	}
-	rc = g.auth->find(ctx, realm, proxy, method, &cred);
-	if (rc != AUTH_OK || !cred)
+	rc = g.auth->find(ctx, realm, proxy, method, &a.cred);
+	if (rc != AUTH_OK || !a.cred)
 		return rc;
-	a = pool_zalloc(ctx->pool, sizeof(*a));
-	if (!a)
-		return AUTH_ERROR;
-	a->cred = cred;
-	a->identity = identity;
-	a->load = g.n_extra > 0;
-	own_domain = cred->c.domain.n > 0;
-	return ask(ctx, a, own_domain && !conf.calculate_ha1 ? conf.password_column_2 : conf.password_column, table, cred->c.user,
-	           own_domain ? cred->c.domain : cred->c.realm, conf.use_domain);
+	own_domain = a.cred->c.domain.n > 0;
+	a.key = (struct cache_key){
+		.table = table,
+		.column = own_domain && !conf.calculate_ha1 ? conf.password_column_2 : conf.password_column,
+		.user = a.cred->c.user,
+		.domain = conf.use_domain ? own_domain ? a.cred->c.domain : a.cred->c.realm : STR_NULL,
+		.load = g.n_extra > 0,
+	};
+	return ask(ctx, &a);
 }
 
 static int w_www(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -245,17 +320,16 @@ static int w_auth_check(struct ctx *ctx, const union script_arg *args, unsigned 
 
 static int w_is_subscriber(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
+	struct ask a = { 0 };
 	struct sip_uri uri;
-	struct ask *a;
 
 	(void)n;
 	if (sip_uri_parse(args[0].s, &uri, NULL) < 0 || uri.user.n == 0 || args[1].s.n == 0)
 		return -1;
-	a = pool_zalloc(ctx->pool, sizeof(*a));
-	if (!a)
-		return -1;
-	a->load = g.n_extra > 0 && !(args[2].i & 2);
-	return ask(ctx, a, conf.user_column, args[1].s, uri.user, uri.host, args[2].i & 1);
+	a.key = (struct cache_key){ .table = args[1].s, .column = conf.user_column, .user = uri.user };
+	a.key.domain = args[2].i & 1 ? uri.host : STR_NULL;
+	a.key.load = g.n_extra > 0 && !(args[2].i & 2);
+	return ask(ctx, &a);
 }
 
 /* clang-format off */
@@ -304,6 +378,30 @@ static int extra_parse(struct str text)
 	return 0;
 }
 
+static void rpc_cache_flush(struct rpc *rpc)
+{
+	struct str user = STR_NULL;
+	struct rpc_node *top;
+
+	if (rpc_args_left(rpc) && rpc_arg_any_str(rpc, &user) < 0) {
+		rpc_fault(rpc, 500, "Bad argument. Expected: user name, or nothing for all");
+		return;
+	}
+	top = rpc_add_object(rpc, NULL, NULL);
+	rpc_add_int(rpc, top, "removed", conf.cache_expire ? cache_flush(user) : 0);
+}
+
+static const struct rpc_method rpcs[] = {
+	{ "auth_db.cache_flush", rpc_cache_flush, 0, "Forgets credentials read from the database. Parameter: user name (default: all)" },
+	{ .name = NULL },
+};
+
+static void sweep(void *arg)
+{
+	(void)arg;
+	cache_sweep(&g.sweep_next, SWEEP_BUCKETS, clock_ms() / 1000);
+}
+
 static int init(void)
 {
 	struct diag d = { 0 };
@@ -319,19 +417,24 @@ static int init(void)
 	err = db_probe(conf.db_url, &d);
 	if (err == 0 && conf.version_table)
 		err = db_table_version_check(conf.db_url, STR_LIT("subscriber"), SUBSCRIBER_VERSION, &d);
-	if (err < 0)
+	if (err < 0) {
 		log_error("auth_db: %s", d.text);
-	return err;
+		return err;
+	}
+	err = conf.cache_expire ? cache_init() : 0;
+	return err < 0 ? log_fail(err, "auth_db: cannot make the cache") : 0;
 }
 
 static int worker_init(struct loop *loop, unsigned worker)
 {
 	struct diag d = { 0 };
+	struct loop_timer *t;
 	int err = db_get(conf.db_url, &g.db, &d);
 
-	(void)loop;
 	if (err < 0)
 		log_error("auth_db: worker %u: %s", worker, d.text);
+	else if (conf.cache_expire && worker == 0)
+		err = loop_timer_add(loop, SWEEP_MS, SWEEP_MS, sweep, NULL, &t);
 	return err;
 }
 
@@ -344,6 +447,7 @@ const struct module module_auth_db = {
 	.settings = settings,
 	.conf = &conf,
 	.funcs = funcs,
+	.rpcs = rpcs,
 	.init = init,
 	.worker_init = worker_init,
 };

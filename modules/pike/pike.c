@@ -167,4 +167,5 @@ const struct module module_pike = {
 	.rpcs = rpcs,
 	.init = init,
 	.worker_init = worker_init,
+	.worker_stop = pike_tree_leave,
 };

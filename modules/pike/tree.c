@@ -96,11 +96,17 @@ static int redo_link(const struct shm_intent *in)
 	return 0;
 }
 
+/*
+ * A linked node that is still live: nothing was done, and it stays. One in limbo goes from its list, and is freed with that limbo. One that
+ * is in no list was dealt with before, and its memory may be another's by now: hands off.
+ */
 static int redo_unlink(const struct shm_intent *in)
 {
-	(void)list_remove(head_of(in->arg[0], in->arg[1]), (shm_ref)in->arg[2]);
-	if (shm_is_live(shm_ptr((shm_ref)in->arg[2])))
-		shm_retire(shm_ptr((shm_ref)in->arg[2])); /* the janitor's own limbo, emptied with it */
+	_Atomic shm_ref *head = head_of(in->arg[0], in->arg[1]);
+	shm_ref ref = (shm_ref)in->arg[2];
+
+	if (list_has(head, ref) && !shm_is_live(shm_ptr(ref)))
+		(void)list_remove(head, ref);
 	return 0;
 }
 
@@ -123,9 +129,10 @@ static void unlink_node(unsigned root, shm_ref parent, struct node *n)
 
 	shm_intent_begin(g.op_unlink, args, 3);
 	CRASH_POINT("pike.unlink.before");
+	shm_retire(n);
+	CRASH_POINT("pike.unlink.retired");
 	(void)list_remove(head_of(root, parent), shm_ref_of(n));
 	CRASH_POINT("pike.unlink.unlinked");
-	shm_retire(n);
 	shm_intent_end();
 }
 
@@ -195,6 +202,13 @@ static void spare_fill(void)
 		g.spare = shm_ref_of(shm_zalloc(sizeof(struct node)));
 }
 
+void pike_tree_leave(void)
+{
+	if (g.spare_pid == shm_slot_self())
+		shm_free(shm_ptr(g.spare));
+	g.spare = SHM_NONE;
+}
+
 static void grow(unsigned root, struct node *parent, uint8_t byte, unsigned depth, uint64_t now_s)
 {
 	struct node *n = spare_take();
@@ -231,11 +245,9 @@ enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm
 	if (n->hits[1] < HITS_MAX)
 		n->hits[1]++;
 	if (depth + 1 == len) {
-		if (is_hot(n)) {
+		if (is_hot(n)) { /* no longer hot: the sweep says so and unblocks */
 			verdict = n->blocked ? PIKE_BLOCKED : PIKE_NEWLY_BLOCKED;
 			n->blocked = 1;
-		} else {
-			n->blocked = 0;
 		}
 	} else if (reached(n->hits, g.tree->limits.limit / 4 ? g.tree->limits.limit / 4 : 1)) {
 		grow(root, n, addr->ip[depth + 1], depth + 1, now_s);

@@ -28,6 +28,8 @@ struct pike_row {
 MUST_CHECK int pike_tree_init(const struct pike_limits *limits);
 /* Counts one request. now_s: monotonic seconds. Without memory for a node: PIKE_OK. ret_node: what logs name (an id). */
 enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm_ref *ret_node);
+/* Orderly end of a process: what it kept for its next node is given back. */
+void pike_tree_leave(void);
 /* Janitor work of worker 0: unblocks and drops under `n` first bytes from *next on (wraps). unblocked is called without a lock. */
 void pike_tree_sweep(unsigned *next, unsigned n, uint64_t now_s, void (*unblocked)(shm_ref node));
 /* Full addresses with hits: hot ones, or all. Returns the number written (at most cap). ret_max_hits: the limit. */
