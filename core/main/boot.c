@@ -432,6 +432,8 @@ static int step_layers(struct diag *reterr)
 	int err;
 
 	params_to_resolve(&boot.conf, &resolve);
+	if (getenv("RINGFORT_DNS_SERVERS")) /* instead of resolv.conf: "ip[:port],..." */
+		resolve.servers = str_lit(getenv("RINGFORT_DNS_SERVERS"));
 	params_to_conn(&boot.conf, &conn);
 	err = resolve_init(&resolve);
 	if (err < 0)

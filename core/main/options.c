@@ -14,7 +14,7 @@
 #include "core/base/num.h"
 
 enum { LONG_DEBUG = 1000, LONG_ALIAS, LONG_SUBST, LONG_SUBSTDEF, LONG_SUBSTDEFS, LONG_SERVER_ID, LONG_IUID, LONG_LOADMODULE,
-       LONG_MODPARAM, LONG_LOG_ENGINE, LONG_CFG_PRINT, LONG_ATEXIT, LONG_ALL_ERRORS };
+       LONG_MODPARAM, LONG_LOG_ENGINE, LONG_CFG_PRINT, LONG_ATEXIT, LONG_ALL_ERRORS, LONG_DEBUG_SUSPEND };
 
 /* clang-format off */
 static const struct option longs[] = {
@@ -26,6 +26,7 @@ static const struct option longs[] = {
 	{ "loadmodule", required_argument, NULL, LONG_LOADMODULE }, { "modparam", required_argument, NULL, LONG_MODPARAM },
 	{ "log-engine", required_argument, NULL, LONG_LOG_ENGINE }, { "cfg-print", no_argument, NULL, LONG_CFG_PRINT },
 	{ "atexit", required_argument, NULL, LONG_ATEXIT }, { "all-errors", no_argument, NULL, LONG_ALL_ERRORS },
+	{ "debug-suspend", no_argument, NULL, LONG_DEBUG_SUSPEND },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -52,7 +53,7 @@ static const char usage[] =
 "    -K             check the Via of replies\n"
 "    -r -R -W -O --log-engine --atexit are accepted\n"
 "    --server-id=N --iuid=S\n"
-"    -debug suspend each call that may wait does so for one turn\n"
+"    --debug-suspend  each call that may wait does so for one turn (tests)\n"
 "    -v, -I, -h     version, build, this text\n";
 /* clang-format on */
 
@@ -185,6 +186,9 @@ static enum options_result one(struct options *o, int c)
 		break;
 	case LONG_IUID: o->iuid = optarg; break;
 	case LONG_CFG_PRINT: o->cfg_print = true; break;
+	case LONG_DEBUG_SUSPEND:
+		o->suspend_always = true;
+		break;
 	case LONG_ALL_ERRORS: o->all_errors = true; break;
 	case 'v':
 	case 'V':
@@ -211,18 +215,9 @@ static enum options_result one(struct options *o, int c)
 enum options_result options_parse(int argc, char **argv, struct options *o)
 {
 	enum options_result r = OPTIONS_RUN;
-	int c, i;
+	int c;
 
 	*o = (struct options){ .debug = INT_MIN, .auto_aliases = -1, .server_id = -1 };
-	/* "-debug suspend" would be read as letters */
-	for (i = 1; i + 1 < argc; i++) {
-		if (strcmp(argv[i], "-debug") != 0 || strcmp(argv[i + 1], "suspend") != 0)
-			continue;
-		o->suspend_always = true;
-		memmove(&argv[i], &argv[i + 2], (size_t)(argc - i - 1) * sizeof(*argv));
-		argc -= 2;
-		i--;
-	}
 	optind = 1;
 	while (r == OPTIONS_RUN && (c = getopt_long(argc, argv, "f:cL:m:M:vVIhO:u:g:t:w:Y:A:a:l:n:N:Q:TSx:X:dEeDP:G:b:B:rRKW:", longs, NULL)) != -1)
 		r = one(o, c);

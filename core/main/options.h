@@ -36,7 +36,7 @@ struct options {
 	bool no_tcp, check_via;
 	int auto_aliases, server_id;  /* -1: not given */
 	const char *iuid;
-	bool suspend_always;          /* -debug suspend */
+	bool suspend_always;          /* --debug-suspend */
 };
 
 /* Prints usage, versions and complaints itself. */
