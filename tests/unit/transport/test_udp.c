@@ -63,6 +63,7 @@ static void setup(void)
 	there = at("127.0.0.1", PEER);
 	listen_on(SIP_PROTO_UDP, "127.0.0.1", PORT);
 	listen_on(SIP_PROTO_UDP, "0.0.0.0", PORT + 2);
+	listen_on(SIP_PROTO_UDP, "::", PORT + 4);
 	world(&conf, &rxc, 1);
 	work_as(0, got);
 	tx_on_fail(failed);
@@ -104,6 +105,24 @@ START_TEST(receives)
 	ck_assert_int_eq(shm_counter_read(tcnt.rx_short), 3);
 	ck_assert_int_eq(shm_counter_read(tcnt.rx_too_large), 2);
 	ck_assert_uint_eq(ctx_in_use(), 0);
+}
+END_TEST
+
+START_TEST(version_6)
+{
+	struct net_addr to = at("::1", PORT + 4), from = at("::1", PEER + 2);
+	int fd = peer_socket(SOCK_DGRAM, &from);
+	char text[100];
+
+	echo = true;
+	fill(text, sizeof(text));
+	peer_sendto(fd, &to, text, 50);
+	RUN_UNTIL(n_got == 1);
+	ck_assert_uint_eq(last.listener, 2);
+	ck_assert(net_addr_equal(&last.dst, &to) && net_addr_equal(&last.src, &from));
+	run_ms(2);
+	ck_assert_int_eq(peer_recv(fd, text, sizeof(text)), 50);
+	(void)close(fd);
 }
 END_TEST
 
@@ -175,7 +194,7 @@ START_TEST(sends)
 	ck_assert_int_eq(tx_send_bytes(&d, big, 60000), 0);
 	run_ms(2);
 	ck_assert_int_eq(recv(peer, big, sizeof(big), MSG_DONTWAIT), 60000);
-	d.to = at("::1", PEER);
+	d.proto = SIP_PROTO_WS;
 	ck_assert_int_eq(tx_send_bytes(&d, "x", 1), -EAFNOSUPPORT);
 	d.proto = SIP_PROTO_TLS;
 	ck_assert_int_eq(tx_send_bytes(&d, "x", 1), -EAFNOSUPPORT);
@@ -279,6 +298,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, receives);
+	tcase_add_test(tc, version_6);
 	tcase_add_test(tc, batches);
 	tcase_add_test(tc, parked_bytes_stay);
 	tcase_add_test(tc, sends);
