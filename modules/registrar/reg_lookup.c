@@ -424,6 +424,8 @@ int reg_fn_unregister(struct ctx *ctx, const union script_arg *args, unsigned n)
 	if (reg.ul->db_mode() != 1)
 		return 1;
 	ticket = ctx_park(ctx, (unsigned)reg_conf.db_deadline_ms + 1000, -2);
+	if (!ticket)
+		return -2;
 	reg.ul->sync(run->domain, run->aor, (unsigned)reg_conf.db_deadline_ms, unregistered, (void *)(uintptr_t)ticket);
 	return SCRIPT_SUSPEND;
 }

@@ -437,6 +437,8 @@ static int save_wait(struct ctx *ctx, struct save_run *run, const struct ul_list
 	st->run = run;
 	/* behind a fetch the wait goes on under the same ticket */
 	ticket = ctx->parked ? (uint64_t)ctx->gen << 32 | ctx->id : ctx_park(ctx, deadline + 1000, -1);
+	if (!ticket)
+		return save_fail(ctx, run, REG_E_USRLOC);
 	if (fetched)
 		reg.ul->save_db(run->domain, run->aor, &run->save, deadline, db_done, (void *)(uintptr_t)ticket);
 	else

@@ -267,5 +267,6 @@ void reg_expired(struct ul_domain *d, struct str aor, const struct ul_contact *c
 	}
 	p->aor = aor;
 	p->domain = reg.ul->domain_name(d);
-	route_event(event, ctx, NULL, NULL);
+	if (route_event(event, ctx, NULL, NULL) == 0)
+		ctx_free(ctx);
 }

@@ -221,6 +221,8 @@ int reg_contacts(struct ctx *ctx, struct ul_domain *d, struct str aor, reg_list_
 	st->run = f;
 	/* long enough for a second wait, when the answer leads to a write */
 	ticket = ctx_park(ctx, 2 * (unsigned)reg_conf.db_deadline_ms + 1000, -1);
+	if (!ticket)
+		return fn(ctx, run, -ENOMEM, &list);
 	reg.ul->fetch(d, aor, (unsigned)reg_conf.db_deadline_ms, fetched, (void *)(uintptr_t)ticket);
 	return SCRIPT_SUSPEND;
 }

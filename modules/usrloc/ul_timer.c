@@ -17,7 +17,7 @@
 
 static struct {
 	struct pool *pool;
-	struct loop_timer *timer;
+	struct loop_timer *timer, *clean_timer;
 	unsigned domain;
 	uint32_t bucket;
 	ul_expired_fn *expired;
@@ -124,7 +124,19 @@ static void on_tick(void *arg)
 	ul_db_flush_end();
 }
 
+/* Rows that nobody deletes by name: of contacts that expired while we were not there, and all of db_mode 3. */
+static void on_clean(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < ul_domain_count(); i++)
+		ul_db_clean(ul_domain_at(i));
+}
+
 int ul_timer_start(struct loop *loop)
 {
-	return loop_timer_add(loop, TICK_MS, TICK_MS, on_tick, NULL, &sweep.timer);
+	bool clean = ul_conf.db_mode == 3 || (ul_conf.db_timer_clean && (ul_conf.db_mode == 1 || ul_conf.db_mode == 2));
+	uint64_t every_ms = (uint64_t)ul_conf.timer_interval * 1000;
+	int err = clean ? loop_timer_add(loop, every_ms, every_ms, on_clean, NULL, &sweep.clean_timer) : 0;
+
+	return err < 0 ? err : loop_timer_add(loop, TICK_MS, TICK_MS, on_tick, NULL, &sweep.timer);
 }

@@ -29,3 +29,9 @@ TESTS += tests/unit/modules/test_pike
 tests_unit_modules_test_pike_SOURCES = tests/unit/modules/test_pike.c modules/pike/tree.c
 tests_unit_modules_test_pike_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_pike_LDADD = $(RF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/modules/test_usrloc_db
+TESTS += tests/unit/modules/test_usrloc_db
+tests_unit_modules_test_usrloc_db_SOURCES = tests/unit/modules/test_usrloc_db.c modules/usrloc/ul_store.c modules/usrloc/ul_timer.c modules/usrloc/ul_db.c
+tests_unit_modules_test_usrloc_db_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_usrloc_db_LDADD = $(RF_TEST_LIBS)
