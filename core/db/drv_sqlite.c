@@ -273,7 +273,8 @@ static struct db_val column(sqlite3_stmt *st, int col)
 		v.type = DB_DOUBLE;
 		if (is_time) {
 			v.type = DB_TIME;
-			v.i = (int64_t)((v.d - JULIAN_EPOCH) * 86400.0 + 0.5);
+			/* half a second was taken off when it was written; the other half rounds */
+			v.i = (int64_t)((v.d - JULIAN_EPOCH) * 86400.0 + 1.0);
 		}
 		break;
 	case SQLITE_TEXT:

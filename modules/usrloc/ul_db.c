@@ -25,6 +25,7 @@
 #define SQL_MAX 65536u
 #define JULIAN_EPOCH 2440587.5
 #define TABLE_VERSION 9
+#define NEVER_S 172800 /* times before are "does not expire": 0, give or take zones and rounding */
 
 struct op { /* who waits for one or more batches */
 	unsigned n_pending;
@@ -129,7 +130,7 @@ static int64_t val_time_of(const struct db_val *v)
 	int64_t i = 0;
 
 	if (v->type == DB_DOUBLE && !ul_conf.expires_type)
-		return (int64_t)((v->d - JULIAN_EPOCH) * 86400.0 + 0.5);
+		return (int64_t)((v->d - JULIAN_EPOCH) * 86400.0 + 1.0);
 	if (v->type == DB_TIME)
 		return v->i;
 	return db_val_int(v, &i) < 0 ? 0 : i;
@@ -167,8 +168,10 @@ static void row_contact(const struct db_val v[UL_N_COLS], struct ul_contact *c)
 		.ruid = db_val_str(&v[UL_COL_RUID]), .state = UL_SYNC };
 	c->expires = val_time_of(&v[UL_COL_EXPIRES]);
 	c->modified = val_time_of(&v[UL_COL_LAST_MODIFIED]);
-	if (c->expires < 0 || c->expires > UINT32_MAX)
-		c->expires = c->expires < 0 ? 1 : UINT32_MAX;
+	if (c->expires < NEVER_S)
+		c->expires = 0;
+	if (c->expires > UINT32_MAX)
+		c->expires = UINT32_MAX;
 	if (c->modified <= 0 || c->modified > UINT32_MAX)
 		c->modified = clock_wall_s();
 	c->q = q < 0 ? UL_Q_UNSET : q > 1 ? 1000 : (int16_t)(q * 1000 + 0.5);
@@ -508,7 +511,7 @@ static void clean_done(void *arg, int err, struct db_rows *rows, struct str err_
 
 void ul_db_clean(struct ul_domain *d)
 {
-	struct db_val vals[2] = { val_time(clock_wall_s() - ul_conf.rm_expired_delay), val_time(0) };
+	struct db_val vals[2] = { val_time(clock_wall_s() - ul_conf.rm_expired_delay), val_time(NEVER_S) };
 	char mem[512];
 	struct strbuf sb;
 
@@ -522,7 +525,7 @@ void ul_db_clean(struct ul_domain *d)
 	strbuf_add_lit(&sb, "<? AND ");
 	if (add_col(&sb, UL_COL_EXPIRES) < 0)
 		return;
-	strbuf_add_lit(&sb, "<>?");
+	strbuf_add_lit(&sb, ">=?");
 	if (strbuf_err(&sb) < 0 || db_open() < 0)
 		return;
 	if (db_query(udb.db, strbuf_str(&sb), vals, 2, (unsigned)ul_conf.db_deadline_ms, clean_done, d) == 0)
@@ -875,7 +878,7 @@ int ul_db_load(struct ul_domain *d)
 	struct diag diag = { 0 };
 
 	do {
-		struct db_val vals[4] = { val_int(last_id), val_time(clock_wall_s()), val_time(0), val_int(ul_conf.fetch_rows) };
+		struct db_val vals[4] = { val_int(last_id), val_time(clock_wall_s()), val_time(NEVER_S), val_int(ul_conf.fetch_rows) };
 		struct db_rows *rows = NULL;
 		char mem[2048];
 		struct strbuf sb;
@@ -890,7 +893,7 @@ int ul_db_load(struct ul_domain *d)
 		err |= add_col(&sb, UL_COL_EXPIRES);
 		strbuf_add_lit(&sb, ">? OR ");
 		err |= add_col(&sb, UL_COL_EXPIRES);
-		strbuf_add_lit(&sb, "=?) ORDER BY id LIMIT ?");
+		strbuf_add_lit(&sb, "<?) ORDER BY id LIMIT ?");
 		if (err)
 			return -EINVAL;
 		err = sync_query(&sb, vals, 4, &rows, &diag);
@@ -1050,7 +1053,7 @@ int ul_db_flush_sync(void)
 
 int ul_db_count(struct ul_domain *d, int kind, int64_t *ret_n)
 {
-	struct db_val vals[2] = { val_time(clock_wall_s()), val_time(0) }, v;
+	struct db_val vals[2] = { val_time(clock_wall_s()), val_time(NEVER_S) }, v;
 	struct db_rows *rows = NULL;
 	struct diag diag = { 0 };
 	char mem[1024];
@@ -1071,7 +1074,7 @@ int ul_db_count(struct ul_domain *d, int kind, int64_t *ret_n)
 	err |= add_col(&sb, UL_COL_EXPIRES);
 	strbuf_add_lit(&sb, kind == 2 ? "<=? AND " : ">? OR ");
 	err |= add_col(&sb, UL_COL_EXPIRES);
-	strbuf_add_lit(&sb, kind == 2 ? "<>?" : "=?");
+	strbuf_add_lit(&sb, kind == 2 ? ">=?" : "<?");
 	if (err)
 		return -EINVAL;
 	err = sync_query(&sb, vals, 2, &rows, &diag);
