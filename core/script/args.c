@@ -165,7 +165,7 @@ static int prepare_route(const struct arg_at *a, struct call *c)
 
 	if (err < 0 || c->mode[a->i] != ARG_READY || a->func->route_kind == 0)
 		return err;
-	if (c->args[a->i].s.n == 0 || str_eq(c->args[a->i].s, STR_LIT("0")) ||
+	if (a->ld->parse_failed || c->args[a->i].s.n == 0 || str_eq(c->args[a->i].s, STR_LIT("0")) ||
 	    parsed_has_route(a->parsed, a->func->route_kind, c->args[a->i].s))
 		return 0;
 	nearest_begin(&near, c->args[a->i].s);

@@ -232,6 +232,11 @@ static void check_call(struct checker *c, struct node *n)
 	else if (!(n->func->kinds & c->mask))
 		load_error(c->ld, n->pos, "%.*s() (module %s) is not allowed in %s", STR_FMT(n->text), n->module,
 			   kind_name(c->kind));
+	n->call = pool_zalloc(c->ld->pool, sizeof(*n->call));
+	if (!n->call)
+		load_error(c->ld, n->pos, "out of memory");
+	else if (call_prepare(c->ld, c->parsed, n, n->call) < 0)
+		n->call = NULL; /* said already */
 }
 
 bool parsed_has_route(const struct parsed *parsed, enum ctx_kind kind, struct str name)
@@ -259,7 +264,7 @@ static void check_route_call(struct checker *c, struct node *n)
 		n->a->kind = N_STR;
 		n->a->text = s;
 	}
-	if (n->a->kind != N_STR || parsed_has_route(c->parsed, CTX_REQUEST, n->a->text))
+	if (n->a->kind != N_STR || c->ld->parse_failed || parsed_has_route(c->parsed, CTX_REQUEST, n->a->text))
 		return;
 	nearest_begin(&near, n->a->text);
 	for (r = c->parsed->routes; r; r = r->next)

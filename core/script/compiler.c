@@ -163,18 +163,16 @@ static uint32_t add_regex(struct compiler *c, struct node *n, bool icase)
 
 static void gen_call(struct compiler *c, struct node *n, enum opcode op, enum call_mode mode)
 {
-	struct call call;
+	struct call *call = n->call; /* errors would have ended before this */
 	struct node *a;
 	unsigned i = 0;
 
-	if (call_prepare(c->ld, c->parsed, n, &call) < 0)
-		return;
 	for (a = n->args; a; a = a->next, i++)
-		if (call.mode[i] == ARG_VALUE_S || call.mode[i] == ARG_VALUE_I || call.mode[i] == ARG_REGEX ||
-		    call.mode[i] == ARG_SUBST || call.mode[i] == ARG_FIXUP)
+		if (call->mode[i] == ARG_VALUE_S || call->mode[i] == ARG_VALUE_I || call->mode[i] == ARG_REGEX ||
+		    call->mode[i] == ARG_SUBST || call->mode[i] == ARG_FIXUP)
 			gen_expr(c, a, CALL_VALUE);
 	c->at = n->pos;
-	VEC_ADD(c, &c->calls, call);
+	VEC_ADD(c, &c->calls, *call);
 	emit(c, op, mode, 0, c->calls.n - 1);
 }
 
@@ -623,7 +621,6 @@ void compile_script(struct loader *ld, struct parsed *parsed)
 
 	for (r = parsed->routes; r && !ld->stop; r = r->next)
 		check_route(ld, parsed, r);
-	/* constant arguments are checked where code is made: report those too when all errors are wanted */
 	if (ld->n_errors == 0) {
 		for (r = parsed->routes; r && !ld->stop; r = r->next)
 			gen_routine(c, r->body, r->kind, r->name, false);

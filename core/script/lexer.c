@@ -258,7 +258,10 @@ int lexer_new(struct loader *ld, struct lexer **ret_lx)
 	if (!lx)
 		return err;
 	lx->ld = ld;
-	f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	if (ld->opts->text.n > 0)
+		f = fmemopen((void *)(uintptr_t)ld->opts->text.s, ld->opts->text.n, "r");
+	else
+		f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
 	err = f ? source_push(lx, strcmp(path, "-") == 0 ? STR_LIT("stdin") : str_lit(path), f) : -errno;
 	if (f && f != stdin)
 		fclose(f);

@@ -307,6 +307,7 @@ int script_load(const struct script_opts *opts, struct script **ret_script, stru
 	}
 	if (err == 0) {
 		err = parse_script(&ld, lx, &parsed);
+		ld.parse_failed = err < 0;
 		if (!ld.stop && (err == 0 || opts->all_errors))
 			compile_script(&ld, &parsed);
 		if (ld.n_errors > 0)

@@ -41,6 +41,7 @@ struct script_define {
 
 struct script_opts {
 	const char *path;                 /* "-": standard input */
+	struct str text;                  /* n > 0: the script itself; path is only its name */
 	const struct script_define *defines; /* -A */
 	unsigned n_defines;
 	const char *const *substs;        /* --subst, --substdef, --substdefs: "subst /a/b/" */

@@ -30,6 +30,7 @@ struct route_code;
 struct vm_code;
 struct define;
 struct lexer;
+struct call;
 
 /* All that one load needs; gone afterwards, but for `script`. */
 struct loader {
@@ -42,6 +43,7 @@ struct loader {
 	struct script_err *errs, **errs_tail;
 	unsigned n_errors;
 	bool stop; /* the first error was found, and only that is wanted */
+	bool parse_failed; /* routes may be missing: nothing is said about those that are */
 };
 
 void load_error(struct loader *ld, struct pos pos, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -164,6 +166,7 @@ struct node {
 	const struct script_func *func;
 	const char *module;
 	const struct command *command;
+	struct call *call; /* prepared; lives in the loader's pool */
 };
 
 struct route_src {
