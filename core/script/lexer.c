@@ -1326,7 +1326,7 @@ static void at_end(struct lexer *lx, struct token *tok)
 	}
 }
 
-void lexer_next(struct lexer *lx, struct token *tok)
+static void next(struct lexer *lx, struct token *tok)
 {
 	for (;;) {
 		size_t n;
@@ -1399,4 +1399,19 @@ void lexer_next(struct lexer *lx, struct token *tok)
 		read_operator(lx, tok);
 		return;
 	}
+}
+
+void lexer_next(struct lexer *lx, struct token *tok)
+{
+	const struct source *src = lx->src;
+	size_t left = src ? src->cap - src->at : 0;
+
+	/* after the last error that counts the text is over; and no error stays where it is */
+	if (lx->ld->stop) {
+		*tok = (struct token){ .kind = T_EOF, .pos = here(lx) };
+		return;
+	}
+	next(lx, tok);
+	if (tok->kind == T_ERROR && lx->src == src && src && src->cap - src->at == left && left > 0)
+		take(lx);
 }
