@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/rng.h"
+#include "core/settings/cfg.h"
 #include "modules/pv/pv_priv.h"
 
 #define SEL_ELEMS_MAX 32u
@@ -22,7 +23,7 @@ struct sel_elem {
 
 enum sel_root {
 	R_RURI, R_DST_URI, R_NEXT_HOP, R_FROM, R_TO, R_ADDR, R_CONTACT, R_VIA, R_RR, R_CSEQ, R_MSG, R_METHOD, R_VERSION, R_STATUS, R_REASON,
-	R_FIELD, R_AUTH, R_SRC, R_DST, R_RECEIVED, R_SYS, R_BRANCH
+	R_FIELD, R_AUTH, R_SRC, R_DST, R_RECEIVED, R_SYS, R_BRANCH, R_CFG
 };
 
 struct sel {
@@ -145,6 +146,7 @@ static const struct root {
 	{ "received", R_RECEIVED, 0, " proto ip port ip_port proto_ip_port " },
 	{ "sys", R_SYS, 0, " pid unique now server_id " },
 	{ "branch", R_BRANCH, 0, " count uri dst_uri uriq q " },
+	{ "cfg_get", R_CFG, 0, " " },
 };
 
 static const char any_uri[] = " type user rn_user pwd host port hostport transport params ";
@@ -213,6 +215,8 @@ static int sel_prepare(struct pool *pool, struct pv_spec *spec, struct diag *ret
 	s->root = r->root;
 	s->id = r->id;
 	spec->data = s;
+	if (r->root == R_CFG)
+		return s->n == 2 ? 0 : diag_set(reterr, 0, "select cfg_get needs group and name");
 	if (!r->subs)
 		return uri_check(s, 0, reterr);
 	if (s->n > 0 && !listed(r->subs, s->e[0].name))
@@ -572,6 +576,59 @@ static int sel_branch(struct ctx *ctx, const struct sel *s, struct value *ret)
 	return err < 0 ? err : pv_ret_str(ret, out);
 }
 
+/* cfg_get.group.name, cfg_get.group[id].name: numbers as text */
+static int sel_cfg(struct ctx *ctx, const struct sel *s, struct value *ret)
+{
+	struct value v;
+	struct str text;
+	int err = cfg_get(s->e[0].name, s->e[0].has_idx ? s->e[0].idx : 0, s->e[1].name, ctx->pool, &v);
+
+	if (err < 0)
+		return pv_ret_null(ret);
+	err = value_to_str(&v, ctx->pool, &text);
+	if (err < 0)
+		return err;
+	*ret = value_str(text);
+	return 0;
+}
+
+/* ---- $ccp(group.name), $ccp(group[id].name) ---- */
+
+static int ccp_prepare(struct pool *pool, struct pv_spec *spec, struct diag *reterr)
+{
+	struct sel *s = pool_zalloc(pool, sizeof(*s));
+	int err;
+
+	if (!s)
+		return diag_err(reterr, -ENOMEM, 0, "no memory");
+	err = elems_parse(spec->inner, s, reterr);
+	if (err < 0)
+		return err;
+	if (s->n != 1)
+		return diag_set(reterr, 0, "$ccp(%.*s) is not group.name", STR_FMT(spec->inner));
+	spec->data = s;
+	return 0;
+}
+
+static int ccp_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret)
+{
+	const struct sel *s = spec->data;
+
+	if (cfg_get(s->first.name, s->first.has_idx ? s->first.idx : 0, s->e[0].name, ctx->pool, ret) < 0)
+		return pv_ret_null(ret);
+	return 0;
+}
+
+static int ccp_set(struct ctx *ctx, const struct pv_spec *spec, const struct value *v)
+{
+	const struct sel *s = spec->data;
+
+	(void)ctx;
+	if (v->kind == VALUE_NULL)
+		return 0;
+	return cfg_set(s->first.name, s->first.has_idx ? s->first.idx : 0, s->e[0].name, v);
+}
+
 static int sel_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret)
 {
 	const struct sel *s = spec->data;
@@ -631,6 +688,8 @@ static int sel_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 		return sel_sys(ctx, s, ret);
 	case R_BRANCH:
 		return sel_branch(ctx, s, ret);
+	case R_CFG:
+		return sel_cfg(ctx, s, ret);
 	}
 	h = sip_msg_hdr(m, s->id);
 	return h ? pv_ret_str(ret, h->value) : pv_ret_null(ret);
@@ -639,6 +698,7 @@ static int sel_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 /* clang-format off */
 const struct pv_def pv_sel_table[] = {
 	{ .name = "sel", .get = sel_get, .prepare = sel_prepare, .flags = PV_INNER },
+	{ .name = "ccp", .get = ccp_get, .set = ccp_set, .prepare = ccp_prepare, .flags = PV_INNER },
 	{ .name = NULL },
 };
 /* clang-format on */
