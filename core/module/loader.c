@@ -18,6 +18,7 @@
 #include "core/base/regex.h"
 #include "core/base/strbuf.h"
 #include "core/script/nearest.h"
+#include "shm/recover.h"
 
 #define MODULES_MAX 256u
 #define MODULE_NAME_MAX 63u
@@ -342,6 +343,11 @@ int modules_init(struct diag *reterr)
 		if (err < 0)
 			return diag_err(reterr, err, 0, "module %s cannot start: %s", l->m->name, strerror(-err));
 		l->inited = true;
+		if (l->m->recover) {
+			err = shm_recover_register(l->m->name, l->m->recover);
+			if (err < 0)
+				return diag_err(reterr, err, 0, "module %s: too many recovery steps", l->m->name);
+		}
 	}
 	return 0;
 }

@@ -55,6 +55,8 @@ int auth_nonce_init(void)
 	unsigned len = 0;
 
 	g.started_s = clock_wall().tv_sec;
+	EVP_MAC_CTX_free(g.keyed); /* made with an earlier key */
+	g.keyed = NULL;
 	if (auth_conf.secret.n) {
 		if (EVP_Digest(auth_conf.secret.s, auth_conf.secret.n, g.key, &len, EVP_sha256(), NULL) != 1)
 			return -ENOMEM;
@@ -195,6 +197,7 @@ size_t auth_nonce_make(struct ctx *ctx, struct str realm, char out[AUTH_NONCE_MA
 static int decode(struct str text, unsigned char *raw, size_t cap)
 {
 	unsigned char buf[AUTH_NONCE_MAX];
+	char again[2 * AUTH_NONCE_MAX];
 	int n, pad = 0;
 
 	if (text.n == 0 || text.n % 4 || text.n >= AUTH_NONCE_MAX || text.n / 4 * 3 > sizeof(buf))
@@ -203,6 +206,9 @@ static int decode(struct str text, unsigned char *raw, size_t cap)
 	while (pad < 2 && text.s[text.n - 1 - (size_t)pad] == '=')
 		pad++;
 	if (n < pad || (size_t)(n - pad) > cap)
+		return -EBADMSG;
+	/* the decoder takes '=' for 'A' and skips blanks: one nonce has one text */
+	if ((size_t)EVP_EncodeBlock((unsigned char *)again, buf, n - pad) != text.n || memcmp(again, text.s, text.n) != 0)
 		return -EBADMSG;
 	memcpy(raw, buf, (size_t)(n - pad));
 	return n - pad;

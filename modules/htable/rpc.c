@@ -45,11 +45,9 @@ static void rpc_dump(struct rpc *rpc)
 {
 	struct ht_table *t = arg_table(rpc);
 	struct ht_snap snap = { 0 };
-	struct rpc_node *top;
 
 	if (!t)
 		return;
-	top = rpc_add_array(rpc, NULL, NULL);
 	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++) {
 		struct rpc_node *entry, *slot;
 		struct ht_row row;
@@ -61,7 +59,7 @@ static void rpc_dump(struct rpc *rpc)
 		}
 		if (snap.n == 0)
 			continue;
-		entry = rpc_add_object(rpc, top, NULL);
+		entry = rpc_add_object(rpc, NULL, NULL);
 		rpc_add_int(rpc, entry, "entry", i);
 		rpc_add_int(rpc, entry, "size", snap.n);
 		slot = rpc_add_array(rpc, entry, "slot");
@@ -245,16 +243,13 @@ static void rpc_store(struct rpc *rpc)
 
 static void rpc_list(struct rpc *rpc)
 {
-	struct rpc_node *top;
-
 	if (ht_table_count() == 0) {
 		rpc_fault(rpc, 500, "No htables");
 		return;
 	}
-	top = rpc_add_array(rpc, NULL, NULL);
 	for (unsigned i = 0; i < ht_table_count(); i++) {
 		const struct ht_def *def = &ht_table_at(i)->def;
-		struct rpc_node *row = rpc_add_object(rpc, top, NULL);
+		struct rpc_node *row = rpc_add_object(rpc, NULL, NULL);
 
 		rpc_add_str(rpc, row, "name", def->name);
 		rpc_add_str(rpc, row, "dbtable", def->dbtable);
@@ -275,16 +270,13 @@ static int count_one(struct shm_hnode *node, void *arg)
 
 static void rpc_stats(struct rpc *rpc)
 {
-	struct rpc_node *top;
-
 	if (ht_table_count() == 0) {
 		rpc_fault(rpc, 500, "No htables");
 		return;
 	}
-	top = rpc_add_array(rpc, NULL, NULL);
 	for (unsigned i = 0; i < ht_table_count(); i++) {
 		struct ht_table *t = ht_table_at(i);
-		struct rpc_node *row = rpc_add_object(rpc, top, NULL);
+		struct rpc_node *row = rpc_add_object(rpc, NULL, NULL);
 		uint32_t slots = shm_hash_n_buckets(t->hash);
 		unsigned all = 0, min = UINT_MAX, max = 0;
 
