@@ -21,6 +21,7 @@
 #include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
+#include "core/main/core_cmds.h"
 #include "core/main/params.h"
 #include "core/module/loader.h"
 #include "core/proc/proc.h"
@@ -447,7 +448,11 @@ static int step_layers(struct diag *reterr)
 	err = route_init();
 	if (err < 0)
 		return diag_err(reterr, err, 0, "routing: %s", strerror(-err));
+	if (boot.conf.rundir.n > 0)
+		rpc_run_dir_set(boot.conf.rundir);
 	err = rpc_core_register();
+	if (err == 0)
+		err = main_rpc_register();
 	return err < 0 ? diag_err(reterr, err, 0, "RPC commands: %s", strerror(-err)) : 0;
 }
 

@@ -172,8 +172,8 @@ static int worker_init(struct loop *loop, unsigned worker)
 /* The workers are gone: what they had not yet written is written now. */
 static void done(void)
 {
-	if (ul_conf.db_mode == 1 || ul_conf.db_mode == 2)
-		ul_db_flush_sync();
+	if (ul_store_ready() && (ul_conf.db_mode == 1 || ul_conf.db_mode == 2))
+		ul_db_flush_sync(); /* says itself what it could not write */
 }
 
 static const char *const event_routes[] = { "usrloc:contact-expired", NULL };

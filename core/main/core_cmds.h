@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands core.* that ask layers above core/rpc. */
+#ifndef RF_MAIN_CORE_CMDS_H
+#define RF_MAIN_CORE_CMDS_H
+
+#include "shm/defs.h"
+
+/* Context: before forking. Returns 0 or -ENOSPC. */
+MUST_CHECK int main_rpc_register(void);
+
+#endif
