@@ -35,7 +35,7 @@ struct resolve_conf { /* core parameters, same meaning */
 	unsigned timeout_ms;   /* whole query; default 5000 */
 };
 
-/* Context: supervisor, before forking (the shared cache); then resolve_start() in each worker. */
+/* Context: supervisor, before forking (the shared cache); then resolve_worker_init() in each worker. */
 MUST_CHECK int resolve_init(const struct resolve_conf *conf);
 MUST_CHECK int resolve_worker_init(struct loop *loop);
 

@@ -15,7 +15,9 @@ struct proc_desc {
 	unsigned first_slot;     /* slot of number 0 */
 	unsigned n;
 	int rank;                /* core.psa: workers from 1, RPC -2 */
-	/* Runs in the child: sets up; the loop is run by proc. Returns 0 or negative errno (the child exits, start-up fails). */
+	/* Runs in the child: sets up. Done already: slot taken, hashfn_key(), clock, loop made, doorbell_listen(). proc runs the
+	 * loop, writes the heartbeat each turn, and in workers runs the shared timers (shm_wheel_run()) each turn, before the
+	 * functions that start() registers with loop_on_turn(). Returns 0 or negative errno (the child exits, start-up fails). */
 	int (*start)(struct loop *loop, unsigned number);
 	void (*stop)(unsigned number); /* orderly end: before the loop stops; may be NULL */
 };
