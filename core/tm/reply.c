@@ -7,6 +7,7 @@
  * A reply is kept in the form in which it would be relayed (own Via gone, edits made), so that relaying it later is a copy.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -147,7 +148,11 @@ static void relay_local(struct tm_txn *t, const struct tm_branch *b)
 		(void)tm_uas_reply(t, NULL, code, tm_conf.reply_408_reason, STR_NULL);
 		return;
 	}
-	(void)tm_error_reply(-code, "TM", &code, text, sizeof(text));
+	/* Made here for want of an address or a way to it; else its reply was lost with the process that had it. */
+	if (b->flags & TM_B_FAKED)
+		(void)tm_error_reply(-code, "TM", &code, text, sizeof(text));
+	else
+		(void)snprintf(text, sizeof(text), "Request Failed");
 	(void)tm_uas_reply(t, NULL, code, str_lit(text), STR_NULL);
 }
 

@@ -30,9 +30,12 @@ void tm_rearm(struct tm_txn *t)
 	}
 	/* Whatever else happens, a transaction does not outlive this by long: the net under all other timers. */
 	if (min == 0)
-		min = t->created_ms + (uint64_t)(t->life_inv_ms > t->life_other_ms ? t->life_inv_ms : t->life_other_ms) + 60000;
+		min = t->created_ms + (uint64_t)(t->method == SIP_M_INVITE ? t->life_inv_ms : t->life_other_ms) + 60000;
 	if (min == t->armed_at)
 		return;
+	/* Never within the slice that is being fired: what cannot be cleared must not turn in circles. */
+	if (min <= clock_ms())
+		min = clock_ms() + SHM_TICK_MS;
 	t->armed_at = min;
 	shm_timer_set(&t->timer, (uint8_t)tm_self.timer_kind, min);
 }
@@ -93,6 +96,37 @@ static void cancel_retransmit(struct tm_txn *t, struct tm_branch *b, uint64_t no
 	b->cancel_retr_at = now + b->cancel_retr_ms;
 }
 
+/*
+ * What a holder that died may have left half done: a branch that was stored but never sent, or an answer that was noted but not
+ * passed on. In a sound transaction nothing here applies.
+ */
+static bool mend(struct tm_txn *t, uint64_t now)
+{
+	bool all_final = t->n_branches > t->leg_first, accepted = false;
+
+	if (t->status >= 200)
+		return false;
+	for (unsigned i = t->leg_first; i < t->n_branches; i++) {
+		struct tm_branch *b = shm_ptr(t->branch[i]);
+
+		/* The callee answers a repeated request from its own transaction. */
+		if (b->machine == TM_UAC_OTHER && tm_branch_final(b) && !b->reply && !(b->flags & TM_B_FAKED))
+			b->state = TM_S_TRYING;
+		accepted = accepted || b->state == TM_S_ACCEPTED;
+		if (tm_branch_final(b) || b->fr_at)
+			continue;
+		all_final = false;
+		tm_branch_arm_fr(t, b, b->state == TM_S_PROCEEDING, now);
+		if (b->state == TM_S_TRYING && tm_branch_send(t, b) == 0 && b->dest.proto == SIP_PROTO_UDP) {
+			b->retr_ms = (uint16_t)tm_t1(t);
+			b->retr_at = now + b->retr_ms;
+		}
+	}
+	for (unsigned i = t->leg_first; i < t->n_branches; i++)
+		all_final = all_final && tm_branch_final(shm_ptr(t->branch[i]));
+	return all_final && !accepted; /* an accepted INVITE is answered again by its callee */
+}
+
 enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 {
 	uint64_t life = (t->method == SIP_M_INVITE ? t->life_inv_ms : t->life_other_ms);
@@ -102,7 +136,7 @@ enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 
 		for (unsigned i = 0; i < t->n_branches; i++)
 			open = open || !tm_branch_final(shm_ptr(t->branch[i]));
-		if (!open || now > t->created_ms + life + 60000) {
+		if (!open || now >= t->created_ms + life + 60000) {
 			tm_stat(TM_ST_WAITING, -1);
 			tm_txn_destroy(t);
 			return TM_MOVED;
@@ -138,10 +172,10 @@ enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 		}
 	}
 	/* Nothing was ever armed and nobody holds it: an orphan of a process that died. */
-	if (t->wait_at == 0 && t->ack_at == 0 && now > t->created_ms + life + 60000) {
+	if (t->wait_at == 0 && t->ack_at == 0 && now >= t->created_ms + life + 60000) {
 		log_debug("transaction %08x outlived everything: dropped", t->node.hash);
 		tm_txn_destroy(t);
 		return TM_MOVED;
 	}
-	return TM_MINE;
+	return mend(t, now) ? tm_conclude(t) : TM_MINE;
 }

@@ -225,6 +225,12 @@ void fixture_reply(unsigned to_sent, int status, const char *reason, const char 
 		ctx_free(ctx);
 }
 
+void fixture_skip(unsigned ms)
+{
+	now += ms;
+	clock_fake(now, 1800000000 + (int64_t)((now - MS0) / 1000));
+}
+
 void fixture_wait(unsigned ms)
 {
 	/* Empty stretches are skipped, as the loop would sleep through them. */

@@ -35,6 +35,8 @@ void fixture_request(const char *method, const char *branch, const char *callid,
 void fixture_reply(unsigned to_sent, int status, const char *reason, const char *extra);
 /* Lets ms go by, in steps, running the wheel. */
 void fixture_wait(unsigned ms);
+/* The same without running the wheel: time that passes in another process. */
+void fixture_skip(unsigned ms);
 /* Value of a field in what was sent; "" when absent. */
 const char *fixture_field(unsigned i, const char *name);
 bool fixture_starts(unsigned i, const char *text);

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker that dies at every place named in core/tm, in the middle of a call with a failure route: after recovery all structures
+ * are sound, nothing is leaked, a repeated INVITE starts anew when nothing had been told, and everything ends by itself.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/hashfn.h"
+#include "core/route/route.h"
+#include "shm/crash.h"
+#include "shm/recover.h"
+#include "shm/slot.h"
+#include "tests/lib/test_main.h"
+#include "tests/unit/tm/tm_fixture.h"
+
+static const char *const points[] = {
+	"tm.ref.retired", "tm.ref.stored", "tm.branch.stored", "tm.branch.counted", "tm.release.before", "tm.relay.send",
+	"tm.destroy.retired", "tm.destroy.removed", "tm.inbox.linked",
+};
+
+static int relay_armed(struct ctx *ctx)
+{
+	struct value v = value_str(STR_LIT("kept"));
+	int rc;
+
+	ctx->on_failure = STR_LIT("fail");
+	if (avp_push(&ctx->avps.head[AVP_PLAIN], ctx->pool, STR_LIT("x"), &v))
+		ctx->avps.dirty = true;
+	if (sip_edit_append(&ctx->edits, ctx->pool, &ctx->msg, STR_LIT("X-Mine: 1\r\n"), SIP_EDIT_SCRIPT) < 0)
+		return -1;
+	rc = tm_relay(ctx, NULL);
+	/* The route still runs: these wait in the inbox. */
+	fixture_reply(fixture_find(0, "INVITE"), 180, "Ringing", "");
+	fixture_reply(fixture_find(0, "INVITE"), 183, "Progress", "");
+	return rc;
+}
+
+static void again(struct ctx *ctx)
+{
+	if (route_ruri_set(ctx, RURI_ALL, STR_LIT("sip:vm@127.0.0.1:21531"), 0) == 0)
+		fixture_rc = tm_relay(ctx, NULL);
+}
+
+static void life(void)
+{
+	fixture_route = relay_armed;
+	fixture_failure = again;
+	fixture_request("INVITE", "z9hG4bKlife", "life@t", NULL);
+	fixture_reply(fixture_find(0, "INVITE"), 486, "Busy Here", "");
+	fixture_reply(fixture_find(0, "INVITE sip:vm"), 180, "Ringing", "");
+	fixture_reply(fixture_find(0, "INVITE sip:vm"), 404, "Not Found", "");
+	fixture_request("ACK", "z9hG4bKlife", "life@t", NULL);
+	fixture_wait(10000);
+}
+
+/* Runs life() in a child that owns slot 2 and dies at the nth passage. */
+static bool die_at(const char *point, unsigned nth)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (shm_slot_take(2, SHM_SLOT_WORKER) != 0 || shm_crash_arm(point, nth) != 0)
+			_exit(2);
+		life();
+		shm_slot_release(); /* which dies no more: the points are tm's */
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	fixture_skip(10000);
+	if (WIFEXITED(status)) {
+		ck_assert_int_eq(WEXITSTATUS(status), 0);
+		return false;
+	}
+	ck_assert_int_eq(WTERMSIG(status), SIGKILL);
+	return true;
+}
+
+/* The replacement of the dead worker: inherits its wheel and lets time go by. */
+static void replace(unsigned wait_ms)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (shm_slot_take(2, SHM_SLOT_WORKER) != 0)
+			_exit(2);
+		fixture_failure = again;
+		fixture_wait(wait_ms);
+		shm_slot_release();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	fixture_skip(wait_ms);
+}
+
+static uint64_t live(void)
+{
+	return shm_hash_count(tm_self.table);
+}
+
+START_TEST(death_anywhere)
+{
+	unsigned hits = 0;
+
+	for (unsigned nth = 1; nth < 60; nth++) {
+		const char *what = NULL;
+		bool died = die_at(points[_i], nth);
+
+		if (died) {
+			hits++;
+			ck_assert_int_eq(shm_slot_mark_dead(2), 0);
+			ck_assert_int_eq(shm_recover_slot(2), 0);
+		}
+		ck_assert_msg(shm_check_all(&what) == 0, "%s %u: check of %s fails", points[_i], nth, what ? what : "?");
+		ck_assert_msg(shm_arena_leaked() == 0, "%s %u: leak", points[_i], nth);
+		replace(400000);
+		ck_assert_msg(live() == 0, "%s %u: %u left", points[_i], nth, (unsigned)live());
+		ck_assert_msg(shm_arena_leaked() == 0, "%s %u: leak after all", points[_i], nth);
+		if (!died)
+			break;
+	}
+	ck_assert_uint_gt(hits, 0);
+}
+END_TEST
+
+static int die_now(struct ctx *ctx)
+{
+	ck_assert_int_eq(tm_newtran(ctx), 1);
+	raise(SIGKILL);
+	return 1;
+}
+
+START_TEST(untold_request_starts_anew)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (shm_slot_take(2, SHM_SLOT_WORKER) != 0)
+			_exit(2);
+		fixture_route = die_now;
+		fixture_request("MESSAGE", "z9hG4bKanew", "anew@t", NULL);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_uint_eq(live(), 1);
+	ck_assert_int_eq(shm_slot_mark_dead(2), 0);
+	ck_assert_int_eq(shm_recover_slot(2), 0);
+	ck_assert_uint_eq(live(), 0);
+	fixture_request("MESSAGE", "z9hG4bKanew", "anew@t", NULL);
+	ck_assert_uint_eq(fixture_count(0, "MESSAGE"), 1);
+}
+END_TEST
+
+static void teardown(void)
+{
+	fixture_wait(400000);
+	ck_assert_uint_eq(live(), 0);
+}
+
+Suite *test_suite(void)
+{
+	Suite *s = suite_create("tm/crash");
+	TCase *t = tcase_create("crash");
+
+	tcase_add_checked_fixture(t, fixture_setup, teardown);
+	tcase_set_timeout(t, 20);
+	tcase_add_loop_test(t, death_anywhere, 0, (int)ARRAY_LEN(points));
+	tcase_add_test(t, untold_request_starts_anew);
+	suite_add_tcase(s, t);
+	return s;
+}
