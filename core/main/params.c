@@ -364,6 +364,8 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		return diag_set(reterr, 0, "%s: %lld is not from %lld to %lld", r->name, (long long)i, (long long)r->min, (long long)r->max);
 	if (r->absent && (!is_int || i != r->def))
 		log_warn("parameter %s has no effect: %s", r->name, r->absent);
+	if (r->offset == offsetof(struct main_conf, auto_aliases) && i != 0)
+		log_warn("parameter %s has no effect: names are not taken from DNS, list them with alias", r->name);
 	if (r->offset < 0)
 		return 0;
 	if (r->kind == KIND_STR)

@@ -51,10 +51,13 @@ static int onsend(const struct tx_dest *dest, const struct iovec *iov, unsigned 
 		return 0;
 	inside = true;
 	ctx->finished_arg = &v;
+	ctx->send_dest = dest;
+	ctx->send_len = len;
 	route_start(ctx, route, CTX_ONSEND, onsend_done);
 	inside = false;
 	if (!v.over) {
-		ctx->finished_arg = NULL; /* v is gone when it comes back */
+		ctx->finished_arg = NULL; /* v is gone when it comes back, and so is the destination */
+		ctx->send_dest = NULL;
 		log_error("onsend_route must not wait: the message is sent");
 	}
 	return v.drop ? 1 : 0;
