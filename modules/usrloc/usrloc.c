@@ -141,6 +141,7 @@ static const struct ul_api api = {
 	.get_ruid = ul_get_ruid,
 	.remove = ul_remove,
 	.fetch = ul_fetch,
+	.plan_db = ul_plan_db,
 	.save_db = ul_save_db,
 	.touch = ul_touch,
 	.n_buckets = api_n_buckets,
