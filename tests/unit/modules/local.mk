@@ -40,3 +40,11 @@ TESTS += tests/unit/modules/test_auth
 tests_unit_modules_test_auth_SOURCES = tests/unit/modules/test_auth.c modules/auth/auth.c modules/auth/nonce.c modules/auth/digest.c modules/auth/challenge.c modules/auth_db/cache.c
 tests_unit_modules_test_auth_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_auth_LDADD = $(RF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/modules/test_registrar
+TESTS += tests/unit/modules/test_registrar
+tests_unit_modules_test_registrar_SOURCES = tests/unit/modules/test_registrar.c modules/usrloc/usrloc.c modules/usrloc/ul_store.c \
+	modules/usrloc/ul_timer.c modules/usrloc/ul_db.c modules/usrloc/ul_rpc.c modules/registrar/registrar.c modules/registrar/reg_save.c \
+	modules/registrar/reg_reply.c modules/registrar/reg_lookup.c modules/registrar/reg_ulc.c
+tests_unit_modules_test_registrar_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_registrar_LDADD = $(RF_TEST_LIBS)
