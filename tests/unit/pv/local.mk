@@ -10,3 +10,20 @@ TESTS += tests/unit/modules/test_pv
 tests_unit_modules_test_pv_SOURCES = tests/unit/modules/test_pv.c $(RF_MODULE_PV)
 tests_unit_modules_test_pv_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_pv_LDADD = $(RF_TEST_LIBS)
+check_PROGRAMS += tests/unit/modules/test_textops
+TESTS += tests/unit/modules/test_textops
+tests_unit_modules_test_textops_SOURCES = tests/unit/modules/test_textops.c tests/unit/modules/mod_test.h $(RF_MODULE_TEXTOPS) $(RF_MODULE_PV)
+tests_unit_modules_test_textops_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_textops_LDADD = $(RF_TEST_LIBS)
+check_PROGRAMS += tests/unit/modules/test_siputils
+TESTS += tests/unit/modules/test_siputils
+tests_unit_modules_test_siputils_SOURCES = tests/unit/modules/test_siputils.c tests/unit/modules/mod_test.h modules/siputils/siputils.c \
+	modules/siputils/siputils_contact.c modules/sanity/sanity.c $(RF_MODULE_PV)
+tests_unit_modules_test_siputils_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_siputils_LDADD = $(RF_TEST_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz_trans
+TESTS += tests/fuzz/fuzz_trans
+tests_fuzz_fuzz_trans_SOURCES = tests/fuzz/fuzz_trans.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h $(RF_MODULE_PV)
+tests_fuzz_fuzz_trans_CFLAGS = $(RF_TEST_FLAGS)
+tests_fuzz_fuzz_trans_LDADD = libringfort.a $(DEPS_LIBS) -ldl
