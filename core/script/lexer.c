@@ -1225,6 +1225,16 @@ static bool read_addr(struct lexer *lx, struct token *tok)
 				strbuf_add_char(&sb, (char)at(lx, 0));
 				take(lx);
 			}
+		} else if (c == '"' && part_begins && got.n > 0) {
+			/* udp:"10.0.0.1":5060, as defines make it */
+			size_t n = 1;
+
+			while (at(lx, n) >= 0 && at(lx, n) != '"' && at(lx, n) != '\n')
+				n++;
+			if (at(lx, n) != '"')
+				break;
+			strbuf_add(&sb, str_sub(view(lx, n), 1, n - 1));
+			take_n(lx, n + 1);
 		} else if (c == '.' || c == ':' || c == '-' || c == '*' || (c == '[' && part_begins) || (c == ']' && v6) ||
 			   (c == '(' && depth == 0 && part_begins) || (depth > 0 && (c == ')' || c == ',' || c == ' '))) {
 			if (c == '(')

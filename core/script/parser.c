@@ -794,6 +794,10 @@ static bool parse_actions(struct parser *p, struct node *list, bool in_switch)
 			if (p->ld->stop)
 				return false;
 			skip_statement(p);
+			while (is_word(p, "else")) { /* what was skipped began with if */
+				advance(p);
+				skip_statement(p);
+			}
 			continue;
 		}
 		*tail = n;

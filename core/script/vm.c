@@ -251,9 +251,10 @@ static bool park_turn(struct ctx *ctx)
 	if (!loop)
 		return false;
 	ticket = ctx_park(ctx, RETRY_PARK_MS, 0);
-	if (loop_defer(loop, wake_retry, (void *)(uintptr_t)ticket) == 0)
-		return true;
-	ctx_wake(ticket, 0);
+	if (ticket == 0)
+		return false;
+	if (loop_defer(loop, wake_retry, (void *)(uintptr_t)ticket) < 0)
+		complain(ctx->vm, L_ERR, "out of memory: goes on after %u ms", RETRY_PARK_MS);
 	return true;
 }
 
@@ -286,11 +287,11 @@ static int ip_matches(struct ctx *ctx, struct vm *vm, const struct net_addr *a, 
 	err = resolve_now(&q, &answer);
 	if (err == -EAGAIN && !vm->again) {
 		ticket = ctx_park(ctx, RETRY_PARK_MS, 0);
-		if (resolve_ask(&q, wake_resolved, (void *)(uintptr_t)ticket) == 0)
-			return IP_WAIT;
-		if (loop_defer(loop_self(), wake_retry, (void *)(uintptr_t)ticket) == 0)
-			return IP_WAIT;
-		ctx_wake(ticket, 0);
+		if (ticket == 0)
+			return IP_NO;
+		if (resolve_ask(&q, wake_resolved, (void *)(uintptr_t)ticket) < 0 &&
+		    loop_defer(loop_self(), wake_retry, (void *)(uintptr_t)ticket) < 0)
+			complain(vm, L_ERR, "out of memory: goes on after %u ms", RETRY_PARK_MS);
 		return IP_WAIT;
 	}
 	for (i = 0; err == 0 && i < answer.n; i++)

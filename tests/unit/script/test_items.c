@@ -39,6 +39,7 @@ static const struct item_vector {
 	{ "#!define IP 1.2.3.4\n#!define PORT 5062\n#!define L udp:IP:PORT advertise 8.8.8.8\nlisten=udp:IP:PORT\nlisten=L\ndebug=1" R,
 	  "listen udp 1.2.3.4 5062;listen udp 1.2.3.4 5062 adv 8.8.8.8 0;debug=1;" },
 	{ "#!substdefs \"!XIP!10.0.0.1!g\"\nlisten=XIP\nlisten=udp:10.0.0.2:5060" R, "listen any 10.0.0.1 0;listen udp 10.0.0.2 5060;" },
+	{ "#!define IP \"10.0.0.3\"\nlisten=udp:IP:5060\nlisten=udp:\"a.b\"" R, "listen udp 10.0.0.3 5060;listen udp a.b 0;" },
 	{ "listen=udp:(1.1.1.1, 2.2.2.2):5060" R, "listen udp 1.1.1.1 5060;listen udp 2.2.2.2 5060;" },
 	{ "listen=udp:1.2.3.4:5060\ngroup.name=5\nlisten=udp:1.2.3.5\ng[2].n=6" R,
 	  "listen udp 1.2.3.4 5060;group[0].name=5();listen udp 1.2.3.5 0;g[2].n=6();" },
