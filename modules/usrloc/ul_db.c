@@ -21,7 +21,8 @@
 #include "core/net/listener.h"
 #include "modules/usrloc/ul_priv.h"
 
-#define BATCH_MAX 50u        /* rows of one statement */
+#define BATCH_ROWS 50u       /* rows of one statement */
+#define BATCH_ROWS_SYNC 500u /* ... when nobody waits for anything else; 11000 parameters, SQLite takes 32766 */
 #define SQL_MAX 65536u
 #define JULIAN_EPOCH 2440587.5
 #define TABLE_VERSION 9
@@ -44,10 +45,10 @@ struct batch {
 	struct pool *pool;
 	struct op *op;      /* NULL: nobody waits */
 	struct strbuf sql;
-	unsigned n;
+	unsigned n, cap;
 	bool del;
-	struct item item[BATCH_MAX];
-	struct db_val *vals; /* BATCH_MAX * UL_N_COLS, or BATCH_MAX ruids */
+	struct item *item;
+	struct db_val *vals; /* cap * UL_N_COLS, or cap ruids */
 };
 
 static struct {
@@ -283,7 +284,7 @@ static void batch_free(struct batch *b)
 		pool_free(b->pool); /* it lives in its own pool */
 }
 
-static struct batch *batch_new(struct ul_domain *d, bool del, struct op *op)
+static struct batch *batch_new(struct ul_domain *d, bool del, struct op *op, unsigned cap)
 {
 	struct pool *pool = pool_new((size_t)4 << 20);
 	struct batch *b = pool ? pool_zalloc(pool, sizeof(*b)) : NULL;
@@ -296,9 +297,11 @@ static struct batch *batch_new(struct ul_domain *d, bool del, struct op *op)
 	b->d = d;
 	b->del = del;
 	b->op = op;
-	b->vals = pool_zalloc(pool, (del ? BATCH_MAX : BATCH_MAX * UL_N_COLS) * sizeof(*b->vals));
+	b->cap = cap;
+	b->item = pool_alloc(pool, cap * sizeof(*b->item));
+	b->vals = pool_alloc(pool, (del ? cap : cap * UL_N_COLS) * sizeof(*b->vals));
 	strbuf_init_pool(&b->sql, pool, SQL_MAX);
-	if (!b->vals) {
+	if (!b->item || !b->vals) {
 		batch_free(b);
 		return NULL;
 	}
@@ -445,12 +448,12 @@ static void batch_send(struct batch *b, unsigned deadline_ms)
 
 static struct batch *gather(struct batch **at, struct ul_domain *d, bool del)
 {
-	if (*at && (*at)->n == BATCH_MAX) {
+	if (*at && (*at)->n == (*at)->cap) {
 		batch_send(*at, (unsigned)ul_conf.db_deadline_ms);
 		*at = NULL;
 	}
 	if (!*at)
-		*at = batch_new(d, del, NULL);
+		*at = batch_new(d, del, NULL, BATCH_ROWS);
 	return *at;
 }
 
@@ -577,9 +580,9 @@ static int list_send(struct ul_domain *d, struct str aor, const struct ul_contac
 		bool is_del = c[i].state == UL_DELETED;
 		struct batch **at = is_del ? &del : &up;
 
-		if (!*at || (*at)->n == BATCH_MAX) {
+		if (!*at || (*at)->n == (*at)->cap) {
 			err = n_batches < ARRAY_LEN(list) ? -ENOMEM : -E2BIG;
-			*at = n_batches < ARRAY_LEN(list) ? batch_new(d, is_del, op) : NULL;
+			*at = n_batches < ARRAY_LEN(list) ? batch_new(d, is_del, op, n - i < BATCH_ROWS ? n - i : BATCH_ROWS) : NULL;
 			if (!*at)
 				goto fail;
 			list[n_batches++] = *at;
@@ -995,7 +998,7 @@ static int flush_list(struct batch **up, struct batch **del, struct ul_domain *d
 		struct batch **at = is_del ? del : up;
 		int err;
 
-		if (*at && (*at)->n == BATCH_MAX) {
+		if (*at && (*at)->n == (*at)->cap) {
 			err = batch_sync(*at);
 			batch_free(*at);
 			*at = NULL;
@@ -1003,7 +1006,7 @@ static int flush_list(struct batch **up, struct batch **del, struct ul_domain *d
 				return err;
 		}
 		if (!*at)
-			*at = batch_new(d, is_del, NULL);
+			*at = batch_new(d, is_del, NULL, BATCH_ROWS_SYNC);
 		if (!*at)
 			return -ENOMEM;
 		err = batch_add(*at, aor, &list->c[i]);
