@@ -332,8 +332,8 @@ static int load_tables(void)
 		if (t->def.dbtable.n == 0)
 			continue;
 		if (ht_conf.db_url.n == 0) {
-			log_error("htable: table \"%.*s\" has a dbtable, but db_url is not set", STR_FMT(t->def.name));
-			return -EINVAL;
+			log_warn("htable: table \"%.*s\" has a dbtable, but db_url is not set: it starts empty", STR_FMT(t->def.name));
+			continue;
 		}
 		if (!probed)
 			err = db_probe(ht_conf.db_url, &d);

@@ -239,6 +239,7 @@ HOT int ht_get(struct ht_table *t, struct str key, int64_t now_s, struct value *
 /* Puts `fresh` in the place of `old` (NULL: none) and ends the section. */
 static void put_unlock(struct ht_table *t, struct shm_hbucket *b, struct item *old, struct item *fresh)
 {
+	atomic_store_explicit(&fresh->gen, gen_of(t), memory_order_relaxed); /* a reload may have begun since it was made */
 	if (old)
 		shm_hash_replace_locked(t->hash, b, &old->node, &fresh->node);
 	else
