@@ -424,6 +424,11 @@ static int step_settings(struct diag *reterr)
 	return 0;
 }
 
+static void undo_settings(void)
+{
+	log_level_at(NULL); /* its word goes with the arena */
+}
+
 /* ---- layers ---- */
 
 static int step_layers(struct diag *reterr)
@@ -629,7 +634,7 @@ static const struct step {
 	{ "parameters",                step_parameters,   NULL,                false },
 	{ "sockets",                   step_listeners,    NULL,                false },
 	{ "shared memory",             step_arena,        shm_arena_destroy,   false },
-	{ "settings",                  step_settings,     NULL,                false },
+	{ "settings",                  step_settings,     undo_settings,       false },
 	{ "core layers",               step_layers,       NULL,                false },
 	{ "modules",                   step_modules,      modules_done,        false },
 	{ "limits",                    step_limits,       NULL,                true },
