@@ -231,6 +231,8 @@ static void refuse(struct ctx *ctx, const struct diag *why)
 		log_info("bad message from %.*s: %s (byte %zu)", (int)net_addr_text(&ctx->rx.src, src), src, why->text, why->pos);
 	}
 	if (sip_msg_answerable(&ctx->msg)) {
+		/* No script could say force_rport(), and what a broken Via names is not to be trusted: back to where it came from. */
+		ctx->mflags |= CTX_F_FORCE_RPORT;
 		struct str v = ctx->msg.version;
 
 		if (v.n && str_istarts(v, STR_LIT("SIP/")) && !str_ieq(v, STR_LIT("SIP/2.0")))

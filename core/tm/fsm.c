@@ -25,7 +25,7 @@ static const struct edge uas_invite[] = {
 	{ TM_S_PROCEEDING, TM_EV_TX_1XX,     TM_A_SEND,                                                TM_S_PROCEEDING },
 	{ TM_S_PROCEEDING, TM_EV_TX_2XX,     TM_A_SEND | TM_A_ARM_WAIT,                                TM_S_ACCEPTED },
 	{ TM_S_PROCEEDING, TM_EV_TX_FINAL,   TM_A_SEND | TM_A_ARM_RETRANSMIT | TM_A_ARM_GIVE_UP,       TM_S_COMPLETED },
-	/* 2xx of other branches and repeated ones go through; a repeated INVITE is absorbed: the callee repeats its 2xx. */
+	/* 2xx of other branches and repeated ones go through; a repeated INVITE has not seen its 2xx and gets it again. */
 	{ TM_S_ACCEPTED,   TM_EV_TX_2XX,     TM_A_SEND,                                                TM_S_ACCEPTED },
 	{ TM_S_ACCEPTED,   TM_EV_REQUEST,    TM_A_RESEND,                                              TM_S_ACCEPTED },
 	{ TM_S_ACCEPTED,   TM_EV_WAIT_OVER,  TM_A_END,                                                 TM_S_TERMINATED },

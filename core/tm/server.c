@@ -422,8 +422,11 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 {
 	enum tm_event_kind ev = status < 200 ? TM_EV_TX_1XX : status < 300 ? TM_EV_TX_2XX : TM_EV_TX_FINAL;
 	struct tm_step s = tm_fsm_step(t->machine, t->state, ev);
-	/* A stream does not lose replies, and the 2xx to an INVITE is repeated by whoever sent it. */
-	bool keep = t->dest.proto == SIP_PROTO_UDP && !(t->method == SIP_M_INVITE && status >= 200 && status < 300);
+	/*
+	 * A stream does not lose replies. The 2xx to an INVITE is repeated by whoever sent it, not by us; but a caller that
+	 * repeats its INVITE has not seen it, and is told at once.
+	 */
+	bool keep = t->dest.proto == SIP_PROTO_UDP;
 	int err;
 
 	if (!(s.actions & TM_A_SEND))
@@ -448,8 +451,6 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 			err = tx_send(&t->dest, out->iov, out->n_iov);
 		}
 	}
-	if (!keep && status >= 200 && t->last_reply)
-		tm_ref_set(&t->last_reply, NULL);
 	t->state = s.next;
 	t->status = status;
 	uas_act(t, s.actions, clock_ms());

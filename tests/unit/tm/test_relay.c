@@ -30,9 +30,10 @@ START_TEST(call)
 	/* repeated: end to end, passed on (RFC 6026) */
 	fixture_reply(inv, 200, "OK", "");
 	ck_assert_uint_eq(fixture_count(0, OURS "200"), 2);
-	/* the INVITE again: absorbed */
+	/* the INVITE again: it has not seen the answer */
 	fixture_request("INVITE", "z9hG4bKcall", "call@t", NULL);
-	ck_assert_uint_eq(n_sent, 5);
+	ck_assert_uint_eq(n_sent, 6);
+	ck_assert(fixture_starts(5, OURS "200 OK"));
 }
 END_TEST
 
