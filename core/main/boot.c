@@ -455,6 +455,7 @@ static int step_layers(struct diag *reterr)
 		return diag_err(reterr, err, 0, "routing: %s", strerror(-err));
 	if (boot.conf.rundir.n > 0)
 		rpc_run_dir_set(boot.conf.rundir);
+	rpc_exec_delta_set((unsigned)boot.conf.rpc_exec_delta);
 	err = rpc_core_register();
 	if (err == 0)
 		err = main_rpc_register();

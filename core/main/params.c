@@ -166,7 +166,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("return_mode", return_mode, 0, 0, 1),
 	ABSENT("rev_dns", INT, 0, "received is always added when it differs"),
 	ABSENT("route_locks_size", INT, 0, "serialised route execution is not built in"),
-	INERT("rpc_exec_delta", INT),
+	INT("rpc_exec_delta", rpc_exec_delta, 0, 0, 86400),
 	INERT("rpc_exec_locks", INT),
 	INERT("rpc_exec_locks_mode", INT),
 	INERT("rt_fast_timer_prio", INT),

@@ -22,7 +22,7 @@ struct main_conf {
 	int shm_mb, pv_buffer_size;
 	/* files, users */
 	struct str user, group, rundir, workdir, chroot;
-	int open_files_limit, server_id;
+	int open_files_limit, server_id, rpc_exec_delta;
 	struct str iuid;
 	/* messages */
 	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, max_branches, onsend_route_reply,
