@@ -40,7 +40,7 @@ static const struct setting settings[] = {
 	SETTING_INT("db_insert_update",   struct ul_conf, db_insert_update,   0,  0, 1),
 	SETTING_INT("db_update_as_insert", struct ul_conf, db_update_as_insert, 0, 0, 1),
 	SETTING_INT("db_check_update",    struct ul_conf, db_check_update,    0,  0, 1),
-	SETTING_INT("db_ops_ruid",        struct ul_conf, db_ops_ruid,        1,  0, 1),
+	SETTING_INT("db_ops_ruid",        struct ul_conf, db_ops_ruid,        1,  1, 1), /* rows are always found by ruid */
 	SETTING_INT("db_insert_null",     struct ul_conf, db_insert_null,     0,  0, 1),
 	SETTING_FN_INT("db_raw_fetch_type", refuse_int),
 	SETTING_INT("db_timer_clean",     struct ul_conf, db_timer_clean,     0,  0, 1),
