@@ -10,6 +10,7 @@
 
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
+#include "core/base/strbuf.h"
 #include "core/event/loop.h"
 #include "core/script/func.h"
 #include "core/tm/out.h"
@@ -99,6 +100,30 @@ static void give_up(void *arg)
 	ctx_wake((uint64_t)(uintptr_t)arg, -478);
 }
 
+/*
+ * RFC 3261, 16.3, step 5: a proxy answers 420 to a request that asks proxies for an extension it does not understand; this one
+ * understands none. Returns whether the request may go on.
+ */
+bool route_may_forward(struct ctx *ctx)
+{
+	const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_PROXY_REQUIRE);
+	struct strbuf sb;
+
+	if (LIKELY(!h) || ctx->msg.method == SIP_M_ACK || ctx->msg.method == SIP_M_CANCEL)
+		return true;
+	strbuf_init_pool(&sb, ctx->pool, 4096);
+	strbuf_add_lit(&sb, "Unsupported: ");
+	for (unsigned n = 0; h; h = sip_msg_hdr_next(&ctx->msg, h), n++) {
+		if (n)
+			strbuf_add_lit(&sb, ", ");
+		strbuf_add(&sb, h->value);
+	}
+	strbuf_add_lit(&sb, "\r\n");
+	if (strbuf_err(&sb) == 0 && route_reply_add(ctx, strbuf_str(&sb)) == 0)
+		(void)route_reply(ctx, 420, STR_LIT("Bad Extension"));
+	return false;
+}
+
 int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_proto proto)
 {
 	struct resolve_query q = { .host = host, .port = port, .proto = proto };
@@ -106,7 +131,7 @@ int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_prot
 	uint64_t ticket;
 	int err = 0;
 
-	if (ctx->msg.kind != SIP_REQUEST)
+	if (ctx->msg.kind != SIP_REQUEST || !route_may_forward(ctx))
 		return -1;
 	if (host.n == 0)
 		err = out_query(out_next_hop(ctx, &ctx->main), proto, &q);

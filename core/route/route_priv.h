@@ -26,6 +26,8 @@ void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *
 
 MUST_CHECK int route_cmds_register(void);
 void route_tm_hooks(void);
+/* Whether a proxy may forward the request; answers it when not. */
+bool route_may_forward(struct ctx *ctx);
 /* Sets the sending hook when the script has an onsend_route. Context: worker. */
 void route_onsend_init(void);
 /* Writes a reason phrase into out: no control characters, at most 120 bytes. */

@@ -594,6 +594,8 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 
 	if (ctx->msg.kind != SIP_REQUEST)
 		return -1;
+	if (!tm_self.hooks->may_forward(ctx))
+		return -1;
 	if (ctx->msg.method == SIP_M_ACK && !ctx->txn)
 		return tm_self.hooks->forward_request(ctx, opts);
 	if (ctx->msg.method == SIP_M_CANCEL && !ctx->txn) {

@@ -44,6 +44,8 @@ struct tm_hooks {
 	int (*forward_reply)(struct ctx *ctx);
 	/* A request sent on without a transaction (ACK to a 2xx); opts NULL: by its URI. Script code, may park. */
 	int (*forward_request)(struct ctx *ctx, const struct tm_relay_opts *opts);
+	/* RFC 3261, 16.3: false when the request was refused and answered instead of being forwarded. */
+	bool (*may_forward)(struct ctx *ctx);
 };
 void tm_set_hooks(const struct tm_hooks *hooks);
 struct loop;
