@@ -286,7 +286,8 @@ int route_init(void)
 	int err;
 
 	out_conf = (struct out_conf){ .force_rport = route_conf.force_rport, .local_rport = route_conf.local_rport,
-		.reply_to_via = route_conf.reply_to_via, .udp_mtu = route_conf.udp_mtu, .udp_mtu_try_proto = route_conf.udp_mtu_try_proto };
+		.reply_to_via = route_conf.reply_to_via, .udp_mtu = route_conf.udp_mtu, .udp_mtu_try_proto = route_conf.udp_mtu_try_proto,
+		.user_agent = route_conf.user_agent_header };
 	err = route_counters_init();
 	if (err < 0)
 		return log_fail(err, "statistics of the core");

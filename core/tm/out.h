@@ -13,6 +13,7 @@
 struct out_conf { /* core parameters that shape what is sent; filled by route before forking */
 	int force_rport, local_rport, reply_to_via, udp_mtu;
 	enum sip_proto udp_mtu_try_proto;
+	struct str user_agent; /* whole field without CRLF for requests of our own; n 0: none */
 };
 extern struct out_conf out_conf;
 

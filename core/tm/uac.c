@@ -210,6 +210,10 @@ static int write_request(const struct tm_uac_req *req, struct strbuf *sb, struct
 		strbuf_printf(sb, "CSeq: %u %.*s\r\n", req->cseq ? req->cseq : 10, STR_FMT(req->method));
 	if (!has_field(req->headers, "\r\nMax-Forwards:"))
 		strbuf_add_lit(sb, "Max-Forwards: 70\r\n");
+	if (out_conf.user_agent.n && !has_field(req->headers, "\r\nUser-Agent:")) {
+		strbuf_add(sb, out_conf.user_agent);
+		strbuf_add_lit(sb, "\r\n");
+	}
 	strbuf_printf(sb, "Content-Length: %zu\r\n\r\n", req->body.n);
 	strbuf_add(sb, req->body);
 	if (strbuf_err(sb) < 0)
