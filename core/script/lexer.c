@@ -1145,6 +1145,12 @@ static int expand(struct lexer *lx, size_t n, const struct define *d)
 	return 0;
 }
 
+/* include_file and import_file are no addresses, also where addresses stand. */
+static bool at_include(struct lexer *lx)
+{
+	return (looking_at(lx, "include_file") && !is_alnum(at(lx, 12))) || (looking_at(lx, "import_file") && !is_alnum(at(lx, 11)));
+}
+
 /* Returns false when it was a define that was replaced, or an include: read on. */
 static bool read_word_token(struct lexer *lx, struct token *tok)
 {
@@ -1377,7 +1383,7 @@ static void next(struct lexer *lx, struct token *tok)
 			read_string(lx, tok);
 			return;
 		}
-		if (lx->addr_mode && (is_alnum(c) || c == '[' || c == '(' || c == '*')) {
+		if (lx->addr_mode && !at_include(lx) && (is_alnum(c) || c == '[' || c == '(' || c == '*')) {
 			if (!read_addr(lx, tok) && tok->kind != T_ERROR)
 				continue;
 			return;
