@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the scenario tests share: starting a server on loopback, small SIP messages over UDP and TCP, its RPC socket,
 and the count of results. Every wait has a deadline; nothing but loopback is ever a target."""
+import ctypes
 import hashlib
 import itertools
 import json
@@ -16,6 +17,14 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _serial = itertools.count(1)
+
+# told to stop, a test still stops the servers that it started
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
+def die_with_parent():
+    """In a child before exec: even a test that is killed outright leaves no server behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def free_port(host="127.0.0.1"):
@@ -79,7 +88,7 @@ class Server:
         self.log = open(self.log_path, "w")
         e = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
         e.update(env or {})
-        self.proc = subprocess.Popen(self.argv, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=e)
+        self.proc = subprocess.Popen(self.argv, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=e, preexec_fn=die_with_parent)
         if wait and not self.wait_up():
             self.stop()
             raise RuntimeError("the server does not answer:\n" + self.log_text()[-3000:])
