@@ -37,6 +37,7 @@
 #define LANGUAGE_VERSION "6.2.0"
 #define PARKED_DEFAULT 20000u
 #define CONTEXTS_DEFAULT 30000u
+#define WATCHDOG_MS 10000u /* no turn of a worker's loop takes a hundredth of that */
 
 static struct boot {
 	const struct options *opts;
@@ -364,6 +365,8 @@ static int step_listeners(struct diag *reterr)
 
 	if (c->disable_tcp)
 		net_tcp_disable();
+	if (c->mhomed)
+		net_mhomed_enable();
 	if (boot.n_listen == 0)
 		boot.listen[boot.n_listen++] = (struct net_listen_spec){ 0 };
 	for (i = 0; i < boot.n_listen; i++) {
@@ -480,6 +483,7 @@ static int step_sockets(struct diag *reterr)
 		.no_tcp = c->disable_tcp != 0,
 		.tos = c->tos,
 		.backlog = c->tcp_listen_backlog,
+		.stream = params_to_stream(c),
 	};
 
 	return net_listeners_open(&o, reterr);
@@ -703,6 +707,7 @@ static int run_processes(void)
 		.fork = c->fork != 0,
 		.daemonize = c->fork != 0 && boot.opts->foreground != 2,
 		.pid_file = boot.opts->pid_file,
+		.watchdog_ms = WATCHDOG_MS,
 		.started = started,
 	};
 	FILE *f;

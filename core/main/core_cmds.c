@@ -49,7 +49,8 @@ static void tcp_options(struct rpc *rpc)
 		{ "max_connections(soft)", c->max_connections }, { "max_tls_connections(soft)", c->max_connections },
 		{ "no_connect", c->no_connect }, { "fd_cache", 0 }, { "async", 1 }, { "connect_wait", 0 }, { "conn_wq_max", c->conn_wq_max },
 		{ "wq_max", c->wq_max }, { "defer_accept", 0 }, { "delayed_ack", 0 }, { "syncnt", 0 }, { "linger2", 0 },
-		{ "keepalive", c->keepalive }, { "keepidle", c->keepidle }, { "keepintvl", c->keepintvl }, { "keepcnt", c->keepcnt },
+		{ "keepalive", c->stream.keepalive }, { "keepidle", c->stream.keepidle }, { "keepintvl", c->stream.keepintvl },
+		{ "keepcnt", c->stream.keepcnt },
 		{ "crlf_ping", c->crlf_ping }, { "accept_aliases", c->accept_aliases }, { "alias_flags", 0 }, { "new_conn_alias_flags", 0 },
 	};
 

@@ -12,6 +12,8 @@
 #include "core/base/log.h"
 #include "core/script/nearest.h"
 
+#define IPLIMIT_DEFAULT 1024u /* of the language */
+
 enum kind { KIND_INT, KIND_STR, KIND_BOTH };
 
 struct row {
@@ -201,30 +203,30 @@ static const struct row rows[] = { /* sorted by name */
 	INT("tcp_accept_aliases", tcp_accept_aliases, 0, 0, 1),
 	ABSENT("tcp_accept_haproxy", INT, 0, "the PROXY protocol is not built in"),
 	ABSENT("tcp_accept_hep3", INT, 0, "HEP is not built in"),
-	INT("tcp_accept_iplimit", tcp_accept_iplimit, 1024, 0, 16777215),
+	INT("tcp_accept_iplimit", tcp_accept_iplimit, -1, 0, 16777215),
 	INT("tcp_accept_no_cl", tcp_accept_no_cl, 0, 0, 1),
 	ABSENT("tcp_accept_protocols", BOTH, 0, "SIP is the only protocol on SIP ports"),
 	ABSENT("tcp_accept_protos", BOTH, 0, "SIP is the only protocol on SIP ports"),
-	ABSENT("tcp_accept_unique", INT, 0, "not built in"),
-	INERT("tcp_async", INT),
-	INERT("tcp_buf_write", INT),
+	INT("tcp_accept_unique", tcp_accept_unique, 0, 0, 1),
+	ABSENT("tcp_async", INT, 1, "what a connection does not take is always queued"),
+	ABSENT("tcp_buf_write", INT, 1, "what a connection does not take is always queued"),
 	INERT("tcp_check_timer", INT),
 	INERT("tcp_children", INT),
 	INERT("tcp_clone_rcvbuf", INT),
-	ABSENT("tcp_close_rst", INT, 0, "not built in"),
+	INT("tcp_close_rst", tcp_close_rst, 0, 0, 1),
 	INT("tcp_conn_wq_max", tcp_conn_wq_max, 32768, 1024, 2147483647),
 	INT("tcp_connect_timeout", tcp_connect_timeout, 10, -1, 3600),
 	INT("tcp_connection_lifetime", tcp_connection_lifetime, 120, -1, 2147483),
-	ABSENT("tcp_connection_match", INT, 0, "not built in"),
+	INT("tcp_connection_match", tcp_connection_match, 0, 0, 1),
 	INT("tcp_crlf_ping", tcp_crlf_ping, 1, 0, 1),
-	INERT("tcp_defer_accept", INT),
-	INERT("tcp_delayed_ack", INT),
+	INT("tcp_defer_accept", tcp_defer_accept, 0, 0, 1),
+	ABSENT("tcp_delayed_ack", INT, 1, "the system decides when to acknowledge"),
 	INERT("tcp_fd_cache", INT),
 	INT("tcp_keepalive", tcp_keepalive, 1, 0, 1),
 	INT("tcp_keepcnt", tcp_keepcnt, 0, 0, 127),
 	INT("tcp_keepidle", tcp_keepidle, 0, 0, 32767),
 	INT("tcp_keepintvl", tcp_keepintvl, 0, 0, 32767),
-	INERT("tcp_linger2", INT),
+	INT("tcp_linger2", tcp_linger2, 0, 0, 3600),
 	INT("tcp_listen_backlog", tcp_listen_backlog, 1024, 1, 65535),
 	INERT("tcp_main_threads", INT),
 	INT("tcp_max_connections", tcp_max_connections, 2048, 0, 16777215),
@@ -236,10 +238,10 @@ static const struct row rows[] = { /* sorted by name */
 	INT("tcp_reuse_port", tcp_reuse_port, 0, 0, 1),
 	INERT("tcp_script_mode", INT),
 	INT("tcp_send_timeout", tcp_send_timeout, 10, -1, 3600),
-	ABSENT("tcp_source_ipv4", STR, 0, "a source address for connections is not built in"),
-	ABSENT("tcp_source_ipv6", STR, 0, "a source address for connections is not built in"),
-	INERT("tcp_syncnt", INT),
-	INERT("tcp_wait_data", INT),
+	STR("tcp_source_ipv4", tcp_source_ipv4),
+	STR("tcp_source_ipv6", tcp_source_ipv6),
+	INT("tcp_syncnt", tcp_syncnt, 0, 0, 127),
+	ABSENT("tcp_wait_data", INT, 5000, "it waits for a PROXY header, and the PROXY protocol is not built in"),
 	INERT("tcp_wq_blk_size", INT),
 	INT("tcp_wq_max", tcp_wq_max, 10485760, 1024, 2147483647),
 	INERT("tls_ca_list", STR),
@@ -342,6 +344,14 @@ static int tos_word(struct str s)
 	return str_eq(s, STR_LIT("IPTOS_THROUGHPUT")) ? 8 : str_eq(s, STR_LIT("IPTOS_RELIABILITY")) ? 4 : 16;
 }
 
+/* family 0: none of this family in s. */
+static struct net_addr source_address(struct str s, int family)
+{
+	struct net_addr a;
+
+	return net_addr_parse(s, 0, &a) == 0 && a.family == family ? a : (struct net_addr){ 0 };
+}
+
 int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
 {
 	const struct row *r = find(name);
@@ -374,6 +384,10 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		*int_field(conf, r) = is_int ? (int)i : tos_word(s);
 	if (strcmp(r->name, "udp_mtu_try_proto") == 0 && sip_proto_lookup(s) == SIP_PROTO_NONE)
 		return diag_set(reterr, 0, "udp_mtu_try_proto: protocol expected");
+	if (strcmp(r->name, "tcp_source_ipv4") == 0 && source_address(s, AF_INET).family == 0)
+		return diag_set(reterr, 0, "tcp_source_ipv4: IPv4 address expected");
+	if (strcmp(r->name, "tcp_source_ipv6") == 0 && source_address(s, AF_INET6).family == 0)
+		return diag_set(reterr, 0, "tcp_source_ipv6: IPv6 address expected");
 	if (strcmp(r->name, "log_facility") == 0 && params_facility(s) < 0)
 		return diag_set(reterr, 0, "log_facility: unknown facility '%.*s'", STR_FMT(s));
 	return 0;
@@ -403,11 +417,29 @@ static unsigned seconds(int v, unsigned otherwise)
 	return v < 0 ? otherwise : (unsigned)v;
 }
 
+struct net_stream_opts params_to_stream(const struct main_conf *c)
+{
+	return (struct net_stream_opts){
+		.keepalive = c->tcp_keepalive != 0,
+		.keepidle = c->tcp_keepidle,
+		.keepintvl = c->tcp_keepintvl,
+		.keepcnt = c->tcp_keepcnt,
+		.linger2_s = c->tcp_linger2,
+		.syn_retries = c->tcp_syncnt,
+		.close_rst = c->tcp_close_rst != 0,
+		.defer_accept = c->tcp_defer_accept != 0,
+	};
+}
+
 void params_to_conn(const struct main_conf *c, struct conn_conf *r)
 {
 	*r = (struct conn_conf){
 		.max_connections = (unsigned)c->tcp_max_connections,
-		.per_ip_limit = (unsigned)c->tcp_accept_iplimit,
+		.per_ip_limit = c->tcp_accept_iplimit < 0 ? IPLIMIT_DEFAULT : (unsigned)c->tcp_accept_iplimit,
+		.spare_loopback = c->tcp_accept_iplimit < 0,
+		.accept_unique = c->tcp_accept_unique != 0,
+		.match_local = c->tcp_connection_match != 0,
+		.source = { source_address(c->tcp_source_ipv4, AF_INET), source_address(c->tcp_source_ipv6, AF_INET6) },
 		.lifetime_s = seconds(c->tcp_connection_lifetime, 2147483),
 		.connect_timeout_s = seconds(c->tcp_connect_timeout, 10),
 		.send_timeout_s = seconds(c->tcp_send_timeout, 10),
@@ -419,11 +451,8 @@ void params_to_conn(const struct main_conf *c, struct conn_conf *r)
 		.crlf_ping = c->tcp_crlf_ping != 0,
 		.no_connect = c->tcp_no_connect != 0,
 		.accept_no_cl = c->tcp_accept_no_cl != 0,
-		.keepalive = c->tcp_keepalive != 0,
 		.reuse_port = c->tcp_reuse_port != 0,
-		.keepidle = c->tcp_keepidle,
-		.keepintvl = c->tcp_keepintvl,
-		.keepcnt = c->tcp_keepcnt,
+		.stream = params_to_stream(c),
 	};
 }
 

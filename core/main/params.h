@@ -30,9 +30,11 @@ struct main_conf {
 	struct str server_header, user_agent_header, udp_mtu_try_proto;
 	int maxbuffer, maxsndbuffer;
 	/* streams */
-	int disable_tcp, tcp_connection_lifetime, tcp_max_connections, tcp_connect_timeout, tcp_send_timeout, tcp_conn_wq_max,
+	int disable_tcp /* tcp_accept_iplimit: -1 when not set */, tcp_connection_lifetime, tcp_max_connections, tcp_connect_timeout, tcp_send_timeout, tcp_conn_wq_max,
 		tcp_wq_max, tcp_rd_buf_size, tcp_accept_aliases, tcp_no_connect, tcp_reuse_port, tcp_crlf_ping, tcp_accept_no_cl,
-		tcp_accept_iplimit, tcp_listen_backlog, tcp_keepalive, tcp_keepidle, tcp_keepintvl, tcp_keepcnt, tcp_msg_read_timeout;
+		tcp_accept_iplimit, tcp_listen_backlog, tcp_keepalive, tcp_keepidle, tcp_keepintvl, tcp_keepcnt, tcp_msg_read_timeout,
+		tcp_accept_unique, tcp_close_rst, tcp_connection_match, tcp_defer_accept, tcp_linger2, tcp_syncnt;
+	struct str tcp_source_ipv4, tcp_source_ipv6;
 	/* DNS */
 	int dns_try_ipv6, dns_try_naptr, dns_udp_pref, dns_tcp_pref, dns_tls_pref, dns_naptr_ignore_rfc, use_dns_cache, dns_srv_lb,
 		dns_cache_flags, dns_cache_negative_ttl, dns_cache_min_ttl, dns_cache_max_ttl, dns_cache_mem, dns_retr_time, dns_retr_no,
@@ -48,6 +50,7 @@ MUST_CHECK int params_set(struct main_conf *conf, struct str name, bool is_int, 
 /* The parts, in the form that their owners want. */
 void params_to_route(const struct main_conf *conf, struct route_conf *ret);
 void params_to_conn(const struct main_conf *conf, struct conn_conf *ret);
+struct net_stream_opts params_to_stream(const struct main_conf *conf);
 void params_to_resolve(const struct main_conf *conf, struct resolve_conf *ret);
 /* LOG_LOCAL0 ...; -1 when unknown. */
 int params_facility(struct str name);

@@ -525,6 +525,11 @@ void net_mhomed_enable(void)
 	net.mhomed = true;
 }
 
+bool net_mhomed(void)
+{
+	return net.mhomed;
+}
+
 const struct net_listener *net_listener_for(enum sip_proto proto, const struct net_addr *to,
                                             uint16_t prefer)
 {
@@ -565,6 +570,28 @@ const struct net_listener *net_listener_for(enum sip_proto proto, const struct n
 static int set_int(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+void net_stream_options(int fd, const struct net_stream_opts *opts)
+{
+	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (opts->keepalive)
+		(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	if (opts->keepalive && opts->keepidle > 0)
+		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, opts->keepidle);
+	if (opts->keepalive && opts->keepintvl > 0)
+		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, opts->keepintvl);
+	if (opts->keepalive && opts->keepcnt > 0)
+		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, opts->keepcnt);
+	if (opts->linger2_s > 0)
+		(void)set_int(fd, IPPROTO_TCP, TCP_LINGER2, opts->linger2_s);
+	if (opts->syn_retries > 0)
+		(void)set_int(fd, IPPROTO_TCP, TCP_SYNCNT, opts->syn_retries);
+	if (opts->close_rst) {
+		struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	}
 }
 
 /* The larger of what the limits of the system allow and what is there already. */
@@ -618,6 +645,11 @@ static int open_socket(const struct net_listener *l, const struct net_open_opts 
 	if (role == SOCK_SERVE) {
 		set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, stream ? 0 : opts->rx_bytes);
 		set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, stream ? 0 : opts->tx_bytes);
+	}
+	if (stream && role == SOCK_SERVE) {
+		net_stream_options(fd, &opts->stream);
+		if (opts->stream.defer_accept)
+			(void)set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
 	}
 	if (bind(fd, (const struct sockaddr *)&sa, sa_len) < 0 ||
 	    (stream && listen(fd, opts->backlog > 0 ? opts->backlog : 1024) < 0)) {

@@ -46,6 +46,7 @@ MUST_CHECK int net_listener_add(const struct net_listen_spec *spec, struct diag 
 void net_tcp_disable(void);
 /* mhomed: where nothing is preferred, the socket whose address the kernel would send from. */
 void net_mhomed_enable(void);
+bool net_mhomed(void);
 unsigned net_listener_count(void);
 const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */
 /* "[proto:]ip[:port]"; NULL when nothing listens there. */
@@ -64,6 +65,17 @@ typedef bool net_myself_fn(struct str host, uint16_t port, enum sip_proto proto)
 MUST_CHECK int net_myself_register(net_myself_fn *fn);
 unsigned net_myself_count(void);
 
+/* Options of stream sockets; connections inherit them from the listening socket. 0: as the system has it. */
+struct net_stream_opts {
+	bool keepalive;
+	int keepidle, keepintvl, keepcnt;
+	int linger2_s, syn_retries;
+	bool close_rst;    /* close(2) throws away what was not sent, and resets */
+	bool defer_accept; /* listening sockets: a connection shows when its first bytes are there */
+};
+/* None of these is needed for a connection to work: failures are ignored. */
+void net_stream_options(int fd, const struct net_stream_opts *opts);
+
 /* Opens every socket (SO_REUSEPORT, one per worker, buffer sizes, random steering by classic BPF). Returns 0, or a negative
  * errno with "what, where, why" in reterr and nothing left open. Context: supervisor. */
 struct net_open_opts {
@@ -73,6 +85,7 @@ struct net_open_opts {
 	int tos;                 /* -1: leave */
 	int backlog;
 	bool steer_by_flow;
+	struct net_stream_opts stream;
 };
 MUST_CHECK int net_listeners_open(const struct net_open_opts *opts, struct diag *reterr);
 void net_listeners_close(void);

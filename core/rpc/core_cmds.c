@@ -327,7 +327,7 @@ static void sockets_list(struct rpc *rpc)
 		rpc_add_printf(rpc, n, "port", "%u", l->addr.port);
 		rpc_add_str(rpc, n, "agname", l->name.n ? l->name : STR_LIT("none"));
 		rpc_add_str(rpc, n, "mcast", STR_LIT("no"));
-		rpc_add_str(rpc, n, "mhomed", STR_LIT("no"));
+		rpc_add_str(rpc, n, "mhomed", net_mhomed() ? STR_LIT("yes") : STR_LIT("no"));
 		rpc_add_str(rpc, n, "virtual", l->is_virtual ? STR_LIT("yes") : STR_LIT("no"));
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Streams of one worker. A connection has a descriptor, a partial message while there is one, and a
- * queue while the kernel takes no more; idle it is this struct, its watch and its entries in the
- * shared index, and nothing else.
+ * queue while the kernel takes no more; idle it is this struct and its entries in the shared index,
+ * and nothing else. All descriptors are watched as one group: see core/event/group.c.
  *
  * Reading: bytes go into a receive buffer of rx.c and whole messages are handed on from there
  * without a copy. Only the rest, the beginning of a message, moves into memory of the connection;
@@ -27,6 +27,7 @@
 
 #include "core/base/clock.h"
 #include "core/event/doorbell.h"
+#include "core/event/group.h"
 #include "core/sip/build.h"
 #include "core/sip/frame.h"
 #include "core/transport/conn_index.h"
@@ -54,7 +55,7 @@ struct wq { /* bytes that wait for the kernel: one message */
 struct conn {
 	struct conn *next_id;                /* in the private table */
 	struct conn *wheel_next, **wheel_at; /* in the private wheel */
-	struct loop_io *io;
+	struct loop_member watch;
 	char *part; /* beginning of a message; NULL: none */
 	struct wq *wq, **wq_tail;
 	uint64_t expires_ms, idx_expires_ms; /* end of idle life; as the index knows it */
@@ -78,6 +79,7 @@ struct remote_send { /* what goes over the ring, before the bytes */
 static struct {
 	struct conn_conf conf;
 	struct loop *loop;
+	struct loop_group *group; /* all descriptors */
 	struct conn **ids;
 	unsigned n_ids, n_buckets;
 	struct conn *wheel[WHEEL_SLOTS];
@@ -231,8 +233,7 @@ static void conn_end(struct conn *c, int err)
 		return;
 	c->dead = true;
 	wheel_unlink(c);
-	loop_io_del(c->io);
-	c->io = NULL;
+	loop_group_del(conns.group, &c->watch);
 	if (c->fd >= 0)
 		(void)close(c->fd);
 	c->fd = -1;
@@ -271,7 +272,7 @@ static void watch(struct conn *c)
 		events |= LOOP_READ;
 	if (c->state == CONN_CONNECTING || c->wq)
 		events |= LOOP_WRITE;
-	if (loop_io_set(c->io, events) < 0)
+	if (loop_group_set(conns.group, &c->watch, events) < 0)
 		conn_end(c, -EIO);
 }
 
@@ -280,30 +281,12 @@ static int set_int(int fd, int level, int name, int value)
 	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* None of these is needed for a connection to work. */
-static void set_options(int fd)
-{
-	const struct conn_conf *k = &conns.conf;
-
-	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (!k->keepalive)
-		return;
-	(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (k->keepidle > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, k->keepidle);
-	if (k->keepintvl > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, k->keepintvl);
-	if (k->keepcnt > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, k->keepcnt);
-}
-
-static void conn_ready(void *arg, int fd, int events);
-
 /* Takes fd over in every case. */
 static int conn_make(int fd, uint16_t listener, const struct net_addr *peer,
                      const struct net_addr *local, enum conn_state state, struct conn **ret)
 {
 	const struct net_listener *l = net_listener_at(listener);
+	unsigned limit = conns.conf.per_ip_limit;
 	struct conn *c = calloc(1, sizeof(*c));
 	struct conn_info info = { .proto = l->proto,
 		                  .state = state,
@@ -324,13 +307,15 @@ static int conn_make(int fd, uint16_t listener, const struct net_addr *peer,
 	c->wq_tail = &c->wq;
 	touch(c);
 	info.expires_ms = c->idx_expires_ms = c->expires_ms;
-	err = conn_index_add(&info, conns.conf.max_connections,
-	                     state == CONN_CONNECTING ? 0 : conns.conf.per_ip_limit);
+	if (state == CONN_CONNECTING ||
+	    (conns.conf.spare_loopback && net_addr_is_loopback(peer)))
+		limit = 0;
+	err = conn_index_add(&info, conns.conf.max_connections, limit);
 	if (err < 0)
 		goto fail;
 	c->id = info.id;
-	err = loop_io_add(conns.loop, fd, state == CONN_CONNECTING ? LOOP_WRITE : LOOP_READ,
-	                  conn_ready, c, &c->io);
+	err = loop_group_add(conns.group, &c->watch, fd,
+	                     state == CONN_CONNECTING ? LOOP_WRITE : LOOP_READ);
 	if (err < 0) {
 		conn_index_remove(c->id);
 		goto fail;
@@ -495,7 +480,8 @@ static int local_address(int fd, struct net_addr *ret)
 	return 0;
 }
 
-/* From the listener's address, and with tcp_reuse_port from its port, too. */
+/* From the listener's address, and with tcp_reuse_port from its port, too; or from the address that
+ * was set for all connections. */
 static int bind_source(int fd, const struct net_listener *l, const struct net_addr *to)
 {
 	struct net_addr from = l->addr;
@@ -510,8 +496,12 @@ static int bind_source(int fd, const struct net_listener *l, const struct net_ad
 		if (err < 0)
 			return err;
 	} else {
-		if (net_addr_is_any(&from) ||
-		    net_addr_is_loopback(&from) != net_addr_is_loopback(to))
+		const struct net_addr *set = &conns.conf.source[to->family == AF_INET6];
+
+		if (set->family)
+			from = *set;
+		else if (net_addr_is_any(&from) ||
+		         net_addr_is_loopback(&from) != net_addr_is_loopback(to))
 			return 0; /* the route decides */
 		from.port = 0;
 		(void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
@@ -535,7 +525,7 @@ static int conn_open(const struct tx_dest *dest, struct conn **ret)
 	fd = socket(dest->to.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	set_options(fd);
+	net_stream_options(fd, &conns.conf.stream);
 	err = bind_source(fd, l, &dest->to);
 	sa_len = net_addr_to_sockaddr(&dest->to, &sa);
 	if (err == 0 && connect(fd, (const struct sockaddr *)&sa, sa_len) < 0 &&
@@ -590,6 +580,19 @@ static int send_remote(const struct conn_info *info, const struct tx_dest *dest,
 	return err == -EAGAIN || err == -ENOSPC ? -ENOBUFS : err < 0 ? err : 0;
 }
 
+/* By id, then by address. */
+static int find_shared(const struct tx_dest *dest, bool by_id, struct conn_info *ret_info)
+{
+	const struct net_listener *l;
+
+	if (by_id)
+		return conn_find(dest->conn_id, ret_info);
+	if (!conns.conf.match_local)
+		return conn_find_peer(dest->proto, &dest->to, ret_info);
+	l = net_listener_for(dest->proto, &dest->to, dest->listener);
+	return l ? conn_index_find(dest->proto, &dest->to, l->index, ret_info) : -ENOENT;
+}
+
 int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
 {
 	struct conn_info info;
@@ -599,9 +602,8 @@ int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_io
 
 	if (c && !c->close_after && c->state != CONN_CLOSING)
 		return conn_write(c, dest, iov, n_iov);
-	for (unsigned i = 0; i < 2; i++) { /* by id, then by address */
-		if (i == 0 ? conn_find(dest->conn_id, &info) < 0
-		           : conn_find_peer(dest->proto, &dest->to, &info) < 0)
+	for (unsigned i = 0; i < 2; i++) {
+		if (find_shared(dest, i == 0, &info) < 0)
 			continue;
 		if (info.state == CONN_CLOSING)
 			continue;
@@ -918,11 +920,10 @@ static void connected(struct conn *c)
 	write_queue(c);
 }
 
-static void conn_ready(void *arg, int fd, int events)
+static void conn_ready(struct loop_member *m, int events)
 {
-	struct conn *c = arg;
+	struct conn *c = CONTAINER_OF(m, struct conn, watch);
 
-	(void)fd;
 	if (c->dead)
 		return;
 	if (c->state == CONN_CONNECTING) {
@@ -930,8 +931,6 @@ static void conn_ready(void *arg, int fd, int events)
 		watch(c);
 		return;
 	}
-	if (events < 0)
-		events = LOOP_READ; /* reading tells the error */
 	if ((events & LOOP_WRITE) && c->wq) {
 		write_queue(c);
 		watch(c);
@@ -944,12 +943,18 @@ static void conn_ready(void *arg, int fd, int events)
 
 void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer)
 {
-	struct net_addr local;
+	const struct net_listener *l = net_listener_at(listener);
+	struct net_addr local = l->addr;
+	struct conn_info other;
 	struct conn *c;
 
-	set_options(fd);
-	if (local_address(fd, &local) < 0)
-		local = net_listener_at(listener)->addr;
+	if (conns.conf.accept_unique && conn_find_peer(l->proto, peer, &other) == 0) {
+		shm_counter_add(tcnt.local_reject, 1);
+		(void)close(fd);
+		return;
+	}
+	if (net_addr_is_any(&local) && local_address(fd, &local) < 0)
+		local = l->addr;
 	if (conn_make(fd, listener, peer, &local, CONN_OPEN, &c) < 0) {
 		shm_counter_add(tcnt.local_reject, 1);
 		return;
@@ -1063,11 +1068,15 @@ int conn_init(const struct conn_conf *conf)
 int conn_worker_init(struct loop *loop)
 {
 	struct loop_timer *timer; /* ends with the loop */
+	int err;
 
 	conns.loop = loop;
 	conns.wheel_s = clock_ms() / 1000;
 	conns.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	doorbell_handle(DOORBELL_CONN_SEND, hear_send);
 	doorbell_handle(DOORBELL_CONN_CLOSE, hear_close);
+	err = loop_group_new(loop, conn_ready, &conns.group);
+	if (err < 0)
+		return err;
 	return loop_timer_add(loop, TICK_MS, TICK_MS, look_at_wheel, NULL, &timer);
 }

@@ -11,8 +11,12 @@
 
 struct conn_conf { /* the tcp_* parameters */
 	unsigned max_connections, per_ip_limit, lifetime_s, connect_timeout_s, send_timeout_s, conn_wq_max, wq_max, rd_buf_size, msg_read_timeout_s;
-	bool accept_aliases, crlf_ping, no_connect, accept_no_cl, keepalive, reuse_port;
-	int keepidle, keepintvl, keepcnt;
+	bool accept_aliases, crlf_ping, no_connect, accept_no_cl, reuse_port;
+	bool spare_loopback;       /* per_ip_limit does not count for peers on this machine */
+	bool accept_unique;        /* a second connection from the same address and port is refused */
+	bool match_local;          /* a connection found by its peer must also have the local address of the socket to send from */
+	struct net_addr source[2]; /* of connections we open, IPv4 and IPv6; family 0: the socket's address */
+	struct net_stream_opts stream; /* for connections we open; net_listeners_open() gets the same */
 };
 
 enum conn_state { CONN_CONNECTING, CONN_OPEN, CONN_CLOSING };

@@ -37,6 +37,7 @@ struct by_peer {
 	struct shm_hnode node;
 	struct net_addr peer;
 	uint32_t id;
+	uint16_t listener; /* part of the key with tcp_connection_match */
 	uint8_t proto, owner;
 };
 
@@ -76,7 +77,8 @@ static bool eq_peer(const struct shm_hnode *node, const void *key)
 {
 	const struct by_peer *have = (const void *)node, *want = key;
 
-	return have->proto == want->proto && net_addr_equal(&have->peer, &want->peer);
+	return have->proto == want->proto && net_addr_equal(&have->peer, &want->peer) &&
+	       (want->listener == NET_LISTENER_NONE || have->listener == want->listener);
 }
 
 static bool eq_ip(const struct shm_hnode *node, const void *key)
@@ -147,7 +149,13 @@ static void ip_uncount(const struct net_addr *peer)
 
 /* ---- by peer ---- */
 
-static int peer_add(unsigned proto, const struct net_addr *peer, uint32_t id, unsigned owner)
+/* The listening socket as a part of a key. */
+static uint16_t key_listener(uint16_t listener)
+{
+	return conn_conf()->match_local ? listener : NET_LISTENER_NONE;
+}
+
+static int peer_add(const struct conn_info *info)
 {
 	struct by_peer *p = shm_zalloc(sizeof(*p)), *have;
 	struct shm_hbucket *b;
@@ -155,15 +163,16 @@ static int peer_add(unsigned proto, const struct net_addr *peer, uint32_t id, un
 
 	if (!p)
 		return -ENOSPC;
-	p->peer = *peer;
+	p->peer = info->peer;
 	p->peer.pad = 0;
-	p->proto = (uint8_t)proto;
-	p->owner = (uint8_t)owner;
-	p->id = id;
-	p->node.hash = hash_addr(&p->peer, proto);
+	p->proto = (uint8_t)info->proto;
+	p->owner = (uint8_t)info->owner_slot;
+	p->id = info->id;
+	p->listener = key_listener(info->listener);
+	p->node.hash = hash_addr(&p->peer, info->proto);
 	have = find(root->peers, p->node.hash, eq_peer, p, &b);
 	if (have)
-		err = have->id == id ? 0 : -EEXIST;
+		err = have->id == info->id ? 0 : -EEXIST;
 	else
 		shm_hash_insert_locked(root->peers, b, &p->node);
 	shm_hash_unlock(b);
@@ -174,9 +183,12 @@ static int peer_add(unsigned proto, const struct net_addr *peer, uint32_t id, un
 	return err;
 }
 
-static void peer_remove(unsigned proto, const struct net_addr *peer, uint32_t id)
+static void peer_remove(unsigned proto, const struct net_addr *peer, uint16_t listener, uint32_t id)
 {
-	struct by_peer key = { .peer = *peer, .proto = (uint8_t)proto }, *have;
+	struct by_peer key = { .peer = *peer,
+		               .proto = (uint8_t)proto,
+		               .listener = key_listener(listener) },
+		       *have;
 	struct shm_hbucket *b;
 	uint32_t hash;
 
@@ -194,10 +206,10 @@ static void peers_remove(const struct by_id *e)
 {
 	struct net_addr a = e->peer;
 
-	peer_remove(e->proto, &a, e->id);
+	peer_remove(e->proto, &a, e->listener, e->id);
 	for (unsigned i = 0; i < e->n_aliases; i++) {
 		a.port = e->alias[i];
-		peer_remove(e->proto, &a, e->id);
+		peer_remove(e->proto, &a, e->listener, e->id);
 	}
 }
 
@@ -238,7 +250,7 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	shm_hash_grow(root->ids);
 	/* when another connection to this peer is there already, that one stays the one to be found
 	 */
-	err = peer_add(e->proto, &info->peer, info->id, info->owner_slot);
+	err = peer_add(info);
 	if (err < 0 && err != -EEXIST) {
 		conn_index_remove(info->id);
 		return err;
@@ -317,9 +329,11 @@ int conn_find(uint32_t id, struct conn_info *ret_info)
 	return e ? 0 : -ENOENT;
 }
 
-int conn_find_peer(enum sip_proto proto, const struct net_addr *peer, struct conn_info *ret_info)
+int conn_index_find(enum sip_proto proto, const struct net_addr *peer, uint16_t listener,
+                    struct conn_info *ret_info)
 {
-	struct by_peer key = { .peer = *peer, .proto = (uint8_t)proto }, *have;
+	struct by_peer key = { .peer = *peer, .proto = (uint8_t)proto, .listener = listener },
+		       *have;
 	struct shm_hbucket *b;
 	uint32_t hash, id;
 
@@ -331,6 +345,11 @@ int conn_find_peer(enum sip_proto proto, const struct net_addr *peer, struct con
 	id = have ? have->id : 0;
 	shm_hash_unlock(b);
 	return id ? conn_find(id, ret_info) : -ENOENT;
+}
+
+int conn_find_peer(enum sip_proto proto, const struct net_addr *peer, struct conn_info *ret_info)
+{
+	return conn_index_find(proto, peer, NET_LISTENER_NONE, ret_info);
 }
 
 int conn_alias_add(uint32_t id, uint16_t port)
@@ -359,10 +378,10 @@ int conn_alias_add(uint32_t id, uint16_t port)
 	if (err != 0)
 		return err > 0 ? 0 : err;
 	info.peer.port = port;
-	err = peer_add(info.proto, &info.peer, id, info.owner_slot);
+	err = peer_add(&info);
 	if (err == 0 &&
 	    conn_find(id, &info) < 0) { /* it ended meanwhile, and may have missed the new entry */
-		peer_remove(info.proto, &info.peer, id);
+		peer_remove(info.proto, &info.peer, info.listener, id);
 		err = -ENOENT;
 	}
 	return err;
@@ -538,7 +557,8 @@ static int recover(unsigned slot)
 			s.n = 0;
 			(void)shm_hash_walk(root->peers, i, sweep_peer, &s);
 			for (unsigned k = 0; k < s.n; k++)
-				peer_remove(s.peer[k].proto, &s.peer[k].peer, s.peer[k].id);
+				peer_remove(s.peer[k].proto, &s.peer[k].peer,
+				            s.peer[k].listener, s.peer[k].id);
 		} while (s.n == SWEEP);
 	}
 	rebuild_ips();

@@ -19,6 +19,9 @@ MUST_CHECK int conn_index_init(void);
  * Returns 0; -ENOSPC; -EMFILE over the limit of all; -EUSERS over the limit of this peer's address
  * (0: none). */
 MUST_CHECK int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit);
+/* As conn_find_peer(), but only one that belongs to this listening socket: for tcp_connection_match. */
+MUST_CHECK int conn_index_find(enum sip_proto proto, const struct net_addr *peer, uint16_t listener,
+                               struct conn_info *ret_info);
 void conn_index_remove(uint32_t id);
 void conn_index_state(uint32_t id, enum conn_state state, const struct net_addr *local);
 void conn_index_expires(uint32_t id, uint64_t expires_ms);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/event/group.h"
 #include "tests/lib/test_main.h"
 
 static struct loop *loop;
@@ -193,6 +194,112 @@ START_TEST(interest_changes)
 	ck_assert_str_eq(trace, "sw");
 	ck_assert_int_eq(w.events, LOOP_WRITE);
 	(void)close(w.fds[1]);
+}
+END_TEST
+
+/* ---- groups ---- */
+
+struct peer {
+	struct loop_member m;
+	int other, events;
+};
+
+static struct loop_group *group;
+static struct peer peers[100];
+static unsigned n_ready;
+
+static void on_member(struct loop_member *m, int events)
+{
+	struct peer *p = CONTAINER_OF(m, struct peer, m);
+	char c;
+
+	p->events = events;
+	ck_assert(m->events != 0);
+	if ((events & LOOP_READ) && read(m->fd, &c, 1) == 1) {
+		note(c);
+		if (c == 'd') { /* takes out all others, which are in the same batch */
+			for (unsigned i = 0; i < 3; i++)
+				loop_group_del(group, &peers[i].m);
+		}
+	}
+	n_ready++;
+}
+
+static void pair(struct peer *p, int events)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	p->other = fds[1];
+	ck_assert_int_eq(loop_group_add(group, &p->m, fds[0], events), 0);
+}
+
+static void unpair(struct peer *p)
+{
+	loop_group_del(group, &p->m);
+	(void)close(p->m.fd);
+	(void)close(p->other);
+}
+
+static void on_end_of_turn(void *arg)
+{
+	const unsigned *want = arg;
+
+	if (n_ready >= *want)
+		loop_stop(loop);
+}
+
+START_TEST(groups)
+{
+	static unsigned want;
+
+	ck_assert_int_eq(loop_group_new(loop, on_member, &group), 0);
+	ck_assert_int_eq(loop_on_turn(loop, on_end_of_turn, &want), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(peers); i++) {
+		pair(&peers[i], LOOP_READ);
+		ck_assert_int_eq(write(peers[i].other, "x", 1), 1);
+	}
+	n_ready = 0;
+	want = ARRAY_LEN(peers); /* more than a batch: each is heard once */
+	loop_run(loop);
+	ck_assert_uint_eq(n_ready, ARRAY_LEN(peers));
+	ck_assert_uint_eq(n_trace, ARRAY_LEN(peers));
+
+	/* the same descriptor twice, and one that is none */
+	struct peer again = { 0 };
+	ck_assert_int_eq(loop_group_add(group, &again.m, peers[0].m.fd, LOOP_READ), -EEXIST);
+	ck_assert_int_eq(loop_group_add(group, &again.m, -1, LOOP_READ), -EBADF);
+	loop_group_del(group, &again.m);
+
+	/* interest changes; a hang-up of one that watches nothing is not told, and does not spin */
+	ck_assert_int_eq(loop_group_set(group, &peers[0].m, LOOP_WRITE), 0);
+	n_ready = 0;
+	want = 1;
+	loop_run(loop);
+	ck_assert_int_eq(peers[0].events, LOOP_WRITE);
+	ck_assert_int_eq(loop_group_set(group, &peers[0].m, 0), 0);
+	(void)shutdown(peers[0].other, SHUT_RDWR);
+	(void)shutdown(peers[1].other, SHUT_RDWR);
+	n_ready = 0;
+	peers[0].events = 0;
+	loop_run(loop);
+	ck_assert_int_eq(peers[0].events, 0);
+	ck_assert_int_eq(peers[1].events, LOOP_READ);
+	for (unsigned i = 0; i < ARRAY_LEN(peers); i++)
+		unpair(&peers[i]);
+
+	/* whoever is taken out by another of the batch is not called */
+	for (unsigned i = 0; i < 3; i++) {
+		pair(&peers[i], LOOP_READ);
+		ck_assert_int_eq(write(peers[i].other, "d", 1), 1);
+	}
+	n_ready = 0;
+	loop_run(loop);
+	ck_assert_uint_eq(n_ready, 1);
+	for (unsigned i = 0; i < 3; i++)
+		unpair(&peers[i]);
+	loop_group_free(group);
+	loop_group_free(NULL);
 }
 END_TEST
 
@@ -404,6 +511,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, timer_once_may_be_set_again);
 	tcase_add_test(tc, descriptors);
 	tcase_add_test(tc, interest_changes);
+	tcase_add_test(tc, groups);
 	tcase_add_test(tc, an_icmp_error_does_not_deafen);
 	tcase_add_test(tc, signals);
 	tcase_add_test(tc, work_in_threads);

@@ -40,6 +40,9 @@ static const struct param_vector { const char *name; bool is_int; int64_t i; con
 	{ "tos",            false, 0,  "IPTOS_LOWDELAY", 0,  NULL },
 	{ "mlock_pages",    true,  0,  NULL,       0,        NULL },
 	{ "enable_tls",     true,  1,  NULL,       0,        NULL }, /* a warning */
+	{ "tcp_source_ipv4", false, 0, "::1",      -EBADMSG, "IPv4 address" },
+	{ "tcp_source_ipv6", false, 0, "::1",      0,        NULL },
+	{ "tcp_accept_iplimit", true, -1, NULL,    -EBADMSG, "from 0 to" },
 	{ "tcp_async",      true,  1,  NULL,       0,        NULL },
 	{ "dns_udp_preference", true, -1, NULL,    0,        NULL },
 };
@@ -73,6 +76,12 @@ START_TEST(defaults_reach_their_owners)
 	params_to_conn(&conf, &conn);
 	ck_assert_uint_eq(conn.lifetime_s, 2147483);
 	ck_assert_uint_eq(conn.max_connections, 2048);
+	ck_assert(conn.per_ip_limit == 1024 && conn.spare_loopback);
+	ck_assert_int_eq(params_set(&conf, STR_LIT("tcp_accept_iplimit"), true, 1024, STR_NULL, NULL), 0);
+	ck_assert_int_eq(params_set(&conf, STR_LIT("tcp_source_ipv4"), false, 0, STR_LIT("192.0.2.1"), NULL), 0);
+	params_to_conn(&conf, &conn);
+	ck_assert(conn.per_ip_limit == 1024 && !conn.spare_loopback && !conn.reuse_port && conn.stream.keepalive);
+	ck_assert(conn.source[0].family == AF_INET && conn.source[1].family == 0);
 	params_to_route(&conf, &route);
 	ck_assert(route.force_rport == 1 && route.server_signature);
 	params_to_resolve(&conf, &resolve);

@@ -4,8 +4,10 @@
 
 #include "tests/lib/fail_alloc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -387,6 +389,7 @@ START_TEST(limits)
 
 	conf.max_connections = _i ? 3 : 2048;
 	conf.per_ip_limit = _i ? 1024 : 3;
+	conf.spare_loopback = _i == 1; /* the limit of all counts for everybody */
 	begin();
 	for (unsigned i = 0; i < 6; i++)
 		fd[i] = peer_connect(&here);
@@ -401,6 +404,129 @@ START_TEST(limits)
 	for (unsigned i = 1; i < 6; i++)
 		(void)close(fd[i]);
 	RUN_UNTIL(conn_count() == 0);
+}
+END_TEST
+
+START_TEST(loopback_is_spared)
+{
+	int fd[6];
+
+	conf.per_ip_limit = 3;
+	conf.spare_loopback = true;
+	begin();
+	for (unsigned i = 0; i < 6; i++)
+		fd[i] = peer_connect(&here);
+	RUN_UNTIL(conn_count() == 6);
+	for (unsigned i = 0; i < 6; i++)
+		(void)close(fd[i]);
+	RUN_UNTIL(conn_count() == 0);
+	ck_assert_int_eq(shm_counter_read(tcnt.local_reject), 0);
+}
+END_TEST
+
+/* tcp_accept_unique: the same address and port at two of our sockets. */
+START_TEST(one_per_peer)
+{
+	struct net_addr at_two = at("127.0.0.2", PORT);
+	struct sockaddr_storage sa;
+	socklen_t n = net_addr_to_sockaddr(&at_two, &sa);
+	char c;
+	int a, b;
+
+	conf.accept_unique = _i;
+	listen_on(SIP_PROTO_TCP, "127.0.0.2", PORT);
+	begin();
+	a = peer_socket(SOCK_STREAM, &there);
+	b = peer_socket(SOCK_STREAM, &there);
+	ck_assert_int_eq(connect(a, (struct sockaddr *)&sa, n), 0);
+	RUN_UNTIL(conn_count() == 1);
+	n = net_addr_to_sockaddr(&here, &sa);
+	ck_assert_int_eq(connect(b, (struct sockaddr *)&sa, n), 0);
+	if (_i) {
+		ck_assert_int_eq(wait_recv(b, &c, 1), 0);
+		ck_assert_uint_eq(conn_count(), 1);
+	} else {
+		RUN_UNTIL(conn_count() == 2);
+	}
+	(void)close(a);
+	(void)close(b);
+	RUN_UNTIL(conn_count() == 0);
+}
+END_TEST
+
+/* tcp_connection_match: who sends from another socket uses another connection. */
+START_TEST(per_socket)
+{
+	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP };
+	int lfd;
+
+	conf.match_local = _i;
+	begin();
+	listen_on(SIP_PROTO_TCP, "127.0.0.2", PORT);
+	d.to = there;
+	lfd = peer_listen();
+	for (unsigned i = 0; i < 4; i++) {
+		d.listener = (uint16_t)(i & 1);
+		ck_assert_int_eq(tx_send_bytes(&d, "x", 1), 0);
+	}
+	ck_assert_uint_eq(conn_count(), _i ? 2 : 1);
+	(void)close(lfd);
+	RUN_UNTIL(conn_count() == 0);
+}
+END_TEST
+
+START_TEST(source_address)
+{
+	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP };
+	struct sockaddr_in from;
+	socklen_t n = sizeof(from);
+	int lfd, fd = -1;
+
+	conf.source[0] = at("127.0.0.9", 0);
+	begin();
+	d.to = there;
+	lfd = peer_listen();
+	ck_assert_int_eq(tx_send_bytes(&d, "x", 1), 0);
+	RUN_UNTIL((fd = accept4(lfd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK)) >= 0 ||
+	          errno != EAGAIN);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_uint_eq(ntohl(from.sin_addr.s_addr), 0x7f000009);
+	(void)close(fd);
+	(void)close(lfd);
+}
+END_TEST
+
+START_TEST(options_are_inherited)
+{
+	static const struct {
+		int level, name, value;
+	} want[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 77 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 5 },
+		{ IPPROTO_TCP, TCP_LINGER2, 9 },
+	};
+	struct sockaddr_storage sa;
+	int lfd, fd, peer;
+
+	conf.stream.keepidle = 77;
+	conf.stream.keepcnt = 5;
+	conf.stream.linger2_s = 9;
+	begin();
+	lfd = net_listener_at(0)->listen_fd;
+	peer = peer_connect(&here);
+	fd = accept(lfd, (struct sockaddr *)&sa, &(socklen_t){ sizeof(sa) });
+	ck_assert_int_ge(fd, 0);
+	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		int have = -1;
+		socklen_t n = sizeof(have);
+
+		ck_assert_int_eq(getsockopt(fd, want[i].level, want[i].name, &have, &n), 0);
+		ck_assert_int_eq(have, want[i].value);
+	}
+	(void)close(fd);
+	(void)close(peer);
 }
 END_TEST
 
@@ -668,6 +794,11 @@ Suite *test_suite(void)
 	tcase_add_test(tc, slow_reader);
 	tcase_add_test(tc, send_timeout);
 	tcase_add_loop_test(tc, limits, 0, 2);
+	tcase_add_test(tc, loopback_is_spared);
+	tcase_add_loop_test(tc, one_per_peer, 0, 2);
+	tcase_add_loop_test(tc, per_socket, 0, 2);
+	tcase_add_test(tc, source_address);
+	tcase_add_test(tc, options_are_inherited);
 	tcase_add_loop_test(tc, idle_ends, 0, 2);
 	tcase_add_test(tc, aliases);
 	tcase_add_test(tc, idle_cost);

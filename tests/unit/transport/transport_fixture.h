@@ -53,7 +53,7 @@ static inline struct conn_conf conn_defaults(void)
 		                   .rd_buf_size = 16384,
 		                   .msg_read_timeout_s = 20,
 		                   .crlf_ping = true,
-		                   .keepalive = true };
+		                   .stream.keepalive = true };
 }
 
 /* Before any fork of a test. */
@@ -61,7 +61,9 @@ static inline void world(const struct conn_conf *conf, const struct rx_conf *rxc
                          unsigned n_workers)
 {
 	struct shm_opts so = { .ceiling_bytes = 64u << 20 };
-	struct net_open_opts opts = { .n_workers = n_workers, .tos = -1, .backlog = 64 };
+	struct net_open_opts opts = {
+		.n_workers = n_workers, .tos = -1, .backlog = 64, .stream = conf->stream
+	};
 	struct diag d;
 
 	ck_assert_int_eq(shm_arena_create(&so), 0);
