@@ -55,6 +55,28 @@ static int64_t sum(int id)
 	return total;
 }
 
+static _Atomic int64_t *cell_of(int id, unsigned slot)
+{
+	if (id < 0 || id >= (int)SHM_COUNTERS_MAX || slot >= SHM_SLOTS_MAX || !shm_arena_mapped)
+		return NULL;
+	return &SHM_ARENA->counter[slot][id];
+}
+
+int64_t shm_counter_of(int id, unsigned slot)
+{
+	const _Atomic int64_t *cell = cell_of(id, slot);
+
+	return cell ? atomic_load_explicit(cell, memory_order_relaxed) : 0;
+}
+
+void shm_counter_set_of(int id, unsigned slot, int64_t value)
+{
+	_Atomic int64_t *cell = cell_of(id, slot);
+
+	if (cell)
+		atomic_store_explicit(cell, value, memory_order_relaxed);
+}
+
 int64_t shm_counter_read(int id)
 {
 	if (id < 0 || id >= (int)SHM_COUNTERS_MAX || !shm_arena_mapped)

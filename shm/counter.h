@@ -13,6 +13,9 @@ MUST_CHECK int shm_counter_register(const char *group, const char *name);
 /* Adds delta (may be negative) to the own cell. id < 0 is ignored. */
 void shm_counter_add(int id, int64_t delta);
 int64_t shm_counter_read(int id);
+/* What one slot has added. For recovery steps: the cell of a dead slot is put right. */
+int64_t shm_counter_of(int id, unsigned slot);
+void shm_counter_set_of(int id, unsigned slot, int64_t value);
 void shm_counter_reset(int id);
 /* Walks the registered counters in order of registration. Returns -ENOENT past the end. */
 MUST_CHECK int shm_counter_at(unsigned i, const char **ret_group, const char **ret_name);

@@ -455,6 +455,11 @@ uint64_t shm_hash_count(const struct shm_hash *h)
 	return total > 0 ? (uint64_t)total : 0;
 }
 
+int64_t shm_hash_count_of(const struct shm_hash *h, unsigned slot)
+{
+	return slot < SHM_SLOTS_MAX ? atomic_load_explicit(&h->cell[slot].count, memory_order_relaxed) : 0;
+}
+
 uint32_t shm_hash_n_buckets(const struct shm_hash *h)
 {
 	return atomic_load_explicit(&h->n_buckets, memory_order_acquire);

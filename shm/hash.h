@@ -50,6 +50,8 @@ void shm_hash_replace_locked(struct shm_hash *h, struct shm_hbucket *b, struct s
 void shm_hash_grow(struct shm_hash *h);
 
 uint64_t shm_hash_count(const struct shm_hash *h); /* summed over slots; approximate while in use */
+/* What one slot has inserted, less what it has removed: exact for a dead slot once its intents were replayed. */
+int64_t shm_hash_count_of(const struct shm_hash *h, unsigned slot);
 uint32_t shm_hash_n_buckets(const struct shm_hash *h);
 /* Walks bucket i (0 to n_buckets-1) under its lock. A table that grows meanwhile may show a node twice or,
  * between two calls, a node that moved to a later bucket: walk i upwards until shm_hash_n_buckets(). */

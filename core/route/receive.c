@@ -221,6 +221,12 @@ struct str route_phrase(struct pool *pool, const char *text)
 	return sb.n && strbuf_err(&sb) == 0 ? strbuf_str(&sb) : STR_LIT("Bad Request");
 }
 
+/* Its first worker died in the route. It was counted and checked then; event routes before it ran to their end. */
+void route_run_again(struct ctx *ctx)
+{
+	request_run(ctx);
+}
+
 /* A message that cannot be used: answered when it is a request and has what an answer needs. */
 static void refuse(struct ctx *ctx, const struct diag *why)
 {

@@ -24,6 +24,8 @@ void route_count_reply(unsigned status);
 typedef void route_done_fn(struct ctx *ctx, int rc);
 void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done);
 
+/* The request route, for a request that tm kept. Owns ctx. */
+void route_run_again(struct ctx *ctx);
 MUST_CHECK int route_cmds_register(void);
 void route_tm_hooks(void);
 /* Whether a proxy may forward the request; answers it when not. */

@@ -49,9 +49,9 @@ void tm_cancel_branches(struct tm_txn *t, struct str reason, unsigned except)
 		if (b->state == TM_S_PROCEEDING || tm_conf.cancel_b_method == 2) {
 			tm_cancel_branch(t, b, reason);
 		} else if (tm_conf.cancel_b_method == 0) {
-			b->state = TM_S_COMPLETED;
 			b->status = 487;
 			b->flags |= TM_B_FAKED;
+			b->state = TM_S_COMPLETED;
 			b->retr_at = b->fr_at = 0;
 		} else {
 			b->flags |= TM_B_CANCEL_WANTED;

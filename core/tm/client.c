@@ -302,9 +302,9 @@ bool tm_branch_failover(struct tm_txn *t, unsigned branch)
 		if (branch_start(t, t->n_branches - 1u, clock_ms()) == 0) {
 			sent = true;
 		} else {
-			b->state = TM_S_COMPLETED;
 			b->status = 477;
 			b->flags |= TM_B_FAKED | TM_B_SUPERSEDED;
+			b->state = TM_S_COMPLETED;
 		}
 	}
 	pool_reset(tm_self.pool);
@@ -366,9 +366,9 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 			continue;
 		}
 		error = -477;
-		b->state = TM_S_COMPLETED;
 		b->status = 477;
 		b->flags |= TM_B_FAKED;
+		b->state = TM_S_COMPLETED;
 		if (!(r->opts.flags & 4) && tm_branch_failover(t, i))
 			n_sent++;
 	}

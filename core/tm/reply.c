@@ -53,15 +53,13 @@ int tm_pick_winner(const struct tm_txn *t)
 
 /* ---- passing on ---- */
 
-static void local_done(struct tm_txn *t, int code, struct str reply)
+void tm_local_done(struct tm_txn *t, int code, struct str reply)
 {
+	tm_uac_answer(t, code, reply); /* first: told twice does no harm, he listens only once */
+	CRASH_POINT("tm.local.told");
 	t->status = (uint16_t)code;
 	t->state = TM_S_ACCEPTED;
-	if (t->wait_at == 0) {
-		t->wait_at = clock_ms() + (uint64_t)tm_conf.wt_timer;
-		tm_stat(TM_ST_WAITING, 1);
-	}
-	tm_uac_answer(t, code, reply);
+	tm_uas_act(t, TM_A_ARM_WAIT, clock_ms());
 }
 
 static void relay_ctx(struct ctx *ctx, struct tm_txn *t)
@@ -71,7 +69,7 @@ static void relay_ctx(struct ctx *ctx, struct tm_txn *t)
 
 	if (t->flags & TM_T_LOCAL) {
 		if (ctx->msg.status >= 200 && t->status < 200)
-			local_done(t, ctx->msg.status, ctx->msg.buf);
+			tm_local_done(t, ctx->msg.status, ctx->msg.buf);
 		return;
 	}
 	err = sip_build_relayed_reply(ctx->pool, &ctx->msg, &ctx->edits, 0, STR_NULL, t->dest.proto != SIP_PROTO_UDP, &out);
@@ -162,7 +160,7 @@ static void relay_winner(struct tm_txn *t, int w)
 	struct tm_buf *buf = b ? shm_ptr(b->reply) : NULL;
 
 	if (t->flags & TM_T_LOCAL) {
-		local_done(t, b ? b->status : 500, buf ? str_of(buf->bytes, buf->len) : STR_NULL);
+		tm_local_done(t, b ? b->status : 500, buf ? str_of(buf->bytes, buf->len) : STR_NULL);
 	} else if (!b) {
 		(void)tm_uas_reply(t, NULL, tm_conf.default_code, tm_conf.default_reason, STR_NULL);
 	} else if (!buf) {
@@ -325,9 +323,10 @@ enum tm_after tm_branch_fake(struct tm_txn *t, unsigned i, uint16_t status)
 	s = tm_fsm_step(b->machine, b->state, status == 477 ? TM_EV_SEND_FAILED : TM_EV_GIVE_UP);
 	if (!(s.actions & TM_A_FAKE))
 		return TM_MINE;
-	b->state = s.next;
 	b->status = status;
 	b->flags |= TM_B_FAKED;
+	CRASH_POINT("tm.fake.status");
+	b->state = s.next;
 	b->retr_at = b->fr_at = 0;
 	/* An address that does not answer at all: the next one of the same name (RFC 3263, 4.3). */
 	if (!(b->flags & TM_B_REPLIED) && !t->canceled && !(t->flags & TM_T_DISABLE_FAILOVER) && tm_branch_failover(t, i))
@@ -357,21 +356,46 @@ static void keep_reply(struct ctx *ctx, struct tm_txn *t, struct tm_branch *b)
 		log_error("reply %u of transaction %08x cannot be kept", ctx->msg.status, tm_hash_of(t));
 }
 
+/* After the reply is kept or passed on: until then the callee shall repeat it, to whoever takes over from us. */
+static void acknowledge(struct ctx *ctx, struct tm_txn *t, struct tm_branch *b)
+{
+	const struct sip_hdr *to = sip_msg_hdr(&ctx->msg, SIP_H_TO);
+
+	if (b->machine == TM_UAC_INVITE && to && !(t->flags & TM_T_NO_AUTO_ACK))
+		tm_branch_ack(b, to->value);
+}
+
 static enum tm_after final_failure(struct ctx *ctx, struct tm_txn *t, unsigned i)
 {
 	struct tm_branch *b = tm_branch_at(t, i);
 	uint16_t status = ctx->msg.status;
-	bool only = t->leg_first == i && t->n_branches == i + 1u;
+	bool only = t->leg_first == i && t->n_branches == i + 1u, failover = tm_wants_failover(t, status) && b->alts;
 
-	if (tm_wants_failover(t, status) && b->alts && tm_branch_failover(t, i))
-		return absorb(ctx);
 	/* The fast path: nobody else to wait for, nobody to ask. */
-	if (only && t->status < 200 && !(status == 503 && tm_conf.remap_503_500) && !failure_name(t, (int)i).n &&
+	if (!failover && only && t->status < 200 && !(status == 503 && tm_conf.remap_503_500) && !failure_name(t, (int)i).n &&
 	    !tm_branch_text(b, TM_X_ON_BRANCH_FAILURE).n) {
 		relay_ctx(ctx, t);
+		CRASH_POINT("tm.final.relayed");
+		b->state = TM_S_COMPLETED;
+		acknowledge(ctx, t, b);
 		return absorb(ctx);
 	}
-	keep_reply(ctx, t, b);
+	if (!failover)
+		keep_reply(ctx, t, b);
+	CRASH_POINT("tm.final.kept");
+	b->state = TM_S_COMPLETED;
+	CRASH_POINT("tm.final.state");
+	if (failover) {
+		bool moved = tm_branch_failover(t, i);
+
+		if (!moved)
+			keep_reply(ctx, t, b);
+		acknowledge(ctx, t, b);
+		if (moved)
+			return absorb(ctx);
+	} else {
+		acknowledge(ctx, t, b);
+	}
 	(void)absorb(ctx);
 	return branch_failed(t, i);
 }
@@ -391,12 +415,13 @@ static enum tm_after reply_pass(struct ctx *ctx, struct tm_txn *t, unsigned i, b
 	b->fr_at = 0;
 	if (status < 300) {
 		b->state = b->machine == TM_UAC_INVITE ? TM_S_ACCEPTED : TM_S_COMPLETED;
+		CRASH_POINT("tm.accepted.state");
 		relay_ctx(ctx, t);
+		CRASH_POINT("tm.accepted.relayed");
 		if (t->method == SIP_M_INVITE)
 			tm_cancel_branches(t, STR_LIT("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"), i);
 		return absorb(ctx);
 	}
-	b->state = TM_S_COMPLETED;
 	return final_failure(ctx, t, i);
 }
 
@@ -437,18 +462,14 @@ enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
 	if ((uint32_t)cseq->method != t->method || cseq->number != t->cseq)
 		return absorb(ctx);
 	s = tm_fsm_step(b->machine, b->state, status < 200 ? TM_EV_RX_1XX : status < 300 ? TM_EV_RX_2XX : TM_EV_RX_FINAL);
-	if (s.actions & TM_A_ACK) {
-		const struct sip_hdr *to = sip_msg_hdr(&ctx->msg, SIP_H_TO);
-
-		if (to && !(t->flags & TM_T_NO_AUTO_ACK))
-			tm_branch_ack(b, to->value);
-	}
 	if (s.actions & TM_A_STOP_RETRANSMIT)
 		b->retr_at = 0;
 	if ((s.actions & TM_A_ARM_INVITE) && !(b->flags & TM_B_CANCEL_SENT) &&
 	    (tm_conf.restart_fr_on_each_reply || !(b->flags & TM_B_REPLIED) || (status >= 180 && status > b->status)))
 		tm_branch_arm_fr(t, b, true, now);
 	if (!(s.actions & TM_A_PASS)) {
+		if (s.actions & TM_A_ACK) /* once more */
+			acknowledge(ctx, t, b);
 		b->state = s.next;
 		return absorb(ctx);
 	}

@@ -375,7 +375,7 @@ bool tm_exists(struct ctx *ctx)
 
 /* ---- sending upstream ---- */
 
-static void uas_act(struct tm_txn *t, uint16_t actions, uint64_t now)
+void tm_uas_act(struct tm_txn *t, uint16_t actions, uint64_t now)
 {
 	if (actions & (TM_A_STOP_RETRANSMIT)) {
 		t->retr_at = 0;
@@ -415,7 +415,7 @@ void tm_uas_event(struct tm_txn *t, enum tm_event_kind ev, uint64_t now)
 		t->retr_at = 0;
 	if (ev == TM_EV_GIVE_UP)
 		t->ack_at = 0;
-	uas_act(t, s.actions, now);
+	tm_uas_act(t, s.actions, now);
 }
 
 int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready)
@@ -451,9 +451,12 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 			err = tx_send(&t->dest, out->iov, out->n_iov);
 		}
 	}
-	t->state = s.next;
+	/* The answer is kept by now; a status says that it was given, and mend.c makes the rest follow from it. */
 	t->status = status;
-	uas_act(t, s.actions, clock_ms());
+	CRASH_POINT("tm.uas.status");
+	t->state = s.next;
+	CRASH_POINT("tm.uas.state");
+	tm_uas_act(t, s.actions, clock_ms());
 	tm_stat(TM_ST_RPL_SENT, 1);
 	if (status >= 200)
 		tm_stat((enum tm_stat)(TM_ST_2XX - (int)(status / 100 - 2)), 1);
@@ -551,7 +554,7 @@ int tm_release(struct ctx *ctx)
 	if (!t)
 		return -1;
 	t->flags |= TM_T_RELEASED;
-	uas_act(t, TM_A_ARM_WAIT, clock_ms());
+	tm_uas_act(t, TM_A_ARM_WAIT, clock_ms());
 	return 1;
 }
 
@@ -675,6 +678,8 @@ void tm_run_events(struct tm_txn *t)
 			tm_uas_event(t, TM_EV_REQUEST, now);
 		if (pending & TM_P_ACK)
 			tm_uas_event(t, TM_EV_ACK, now);
+		if ((pending & TM_P_MEND) && tm_mend(t, now) == TM_MOVED)
+			return; /* no event was taken off with it */
 		if (ev && ev->kind == TM_IN_REPLY)
 			after = event_reply(t, ev);
 		else if (ev && ev->kind == TM_IN_CANCEL)

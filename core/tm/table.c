@@ -6,7 +6,7 @@
  *
  * Claiming, the inbox, and what the janitor does after a worker died holding claims are here; see tm_priv.h for the idea.
  * Order of stores: an object is linked first and published (marked live) after; before it is unlinked it is retired. The janitor
- * marks live whatever it can reach from a transaction, and only then is the dead slot's limbo emptied.
+ * marks live whatever of the dead it can reach from a transaction, and only then is the dead slot's limbo emptied.
  */
 #include <errno.h>
 
@@ -259,12 +259,14 @@ bool tm_next(struct tm_txn *t, uint16_t *ret_pending, struct tm_event **ret_ev)
 	b = shm_hash_lock(tm_self.table, t->node.hash);
 	pending = t->pending;
 	t->pending = 0;
-	if (t->inbox_head) {
+	if (t->inbox_head && !(pending & TM_P_MEND)) { /* first things first: events are for a sound transaction */
 		ev = shm_ptr(t->inbox_head);
 		shm_retire(ev);
-		t->inbox_head = ev->next;
-		if (!t->inbox_head)
+		CRASH_POINT("tm.next.retired");
+		if (!ev->next) /* before the head: a tail without a head would swallow the next one */
 			t->inbox_tail = SHM_NONE;
+		t->inbox_head = ev->next;
+		CRASH_POINT("tm.next.unlinked");
 		t->n_inbox--;
 	}
 	if (!ev && !pending) {
@@ -320,6 +322,9 @@ void tm_txn_destroy(struct tm_txn *t)
 	retire_all(t);
 	CRASH_POINT("tm.destroy.retired");
 	b = shm_hash_lock(tm_self.table, t->node.hash);
+	for (ev = shm_ptr(t->inbox_head); ev; ev = shm_ptr(ev->next)) /* no more than TM_INBOX_MAX */
+		shm_retire(ev);
+	CRASH_POINT("tm.destroy.inbox");
 	(void)shm_hash_remove_locked(tm_self.table, b, &t->node);
 	ev = shm_ptr(t->inbox_head);
 	shm_hash_unlock(b);
@@ -337,74 +342,76 @@ void tm_txn_destroy(struct tm_txn *t)
 
 /* ---- after a death ---- */
 
-static void relive(shm_ref ref)
+/*
+ * Only what the dead process had in its limbo: an object in the limbo of somebody alive is being changed by him right now, and
+ * may be free, and somebody else's, in the next moment.
+ */
+static void relive(shm_ref ref, unsigned slot)
 {
-	void *p = shm_ptr(ref);
+	const void *p = shm_ptr(ref);
 
-	if (p && !shm_is_live(p))
+	if (p && shm_limbo_owner(p) == (int)slot)
 		shm_publish(p);
 }
 
-/* Marks live all that a transaction reaches, whoever was about to change it. */
-static void relive_all(struct tm_txn *t)
+static void relive_inbox(struct tm_txn *t, unsigned slot)
 {
-	relive(t->last_reply);
-	relive(t->avps);
-	relive(t->edits);
-	relive(t->on_failure);
-	for (unsigned i = 0; i < t->n_branches; i++) {
-		struct tm_branch *b = shm_ptr(t->branch[i]);
-
-		relive(t->branch[i]);
-		relive(b->reply);
-		relive(b->alts);
-	}
 	t->n_inbox = 0;
 	t->inbox_tail = SHM_NONE;
-	for (struct tm_event *ev = shm_ptr(t->inbox_head); ev && t->n_inbox < TM_INBOX_MAX; ev = shm_ptr(ev->next)) {
-		relive(shm_ref_of(ev));
+	for (struct tm_event *ev = shm_ptr(t->inbox_head); ev; ev = shm_ptr(ev->next)) {
+		relive(shm_ref_of(ev), slot);
 		t->inbox_tail = shm_ref_of(ev);
 		t->n_inbox++;
 	}
 }
 
-struct recover_arg {
-	unsigned slot;
-	struct tm_txn *drop; /* first one found that had done nothing yet */
-};
+/* Marks live all that a transaction reaches: nobody else may touch it until the claim is given up. */
+static void relive_all(struct tm_txn *t, unsigned slot)
+{
+	relive(t->last_reply, slot);
+	relive(t->avps, slot);
+	relive(t->edits, slot);
+	relive(t->on_failure, slot);
+	for (unsigned i = 0; i < t->n_branches; i++) {
+		const struct tm_branch *b = shm_ptr(t->branch[i]);
+
+		relive(t->branch[i], slot);
+		relive(b->reply, slot);
+		relive(b->alts, slot);
+	}
+}
+
+/* Slot whose process runs timers: that of the dead, inherited by its replacement, if it was a worker. */
+static unsigned wheel_for(unsigned slot)
+{
+	struct shm_slot_info info;
+
+	return shm_slot_info(slot, &info) == 0 && info.kind == SHM_SLOT_WORKER ? slot : 1;
+}
 
 static int recover_one(struct shm_hnode *node, void *arg)
 {
 	struct tm_txn *t = CONTAINER_OF(node, struct tm_txn, node);
-	struct recover_arg *a = arg;
+	unsigned slot = *(const unsigned *)arg;
 
-	relive_all(t);
-	if (t->busy != a->slot + 1)
+	relive_inbox(t, slot);
+	if (t->busy != slot + 1)
 		return 0;
-	if (t->n_branches == 0 && t->status == 0) {
-		/* Nobody was told anything: the client's retransmission shall start anew. */
-		a->drop = t;
-		return 1;
-	}
+	relive_all(t, slot);
+	/* Whoever claims it next, at the latest when its timer fires, mends it before anything else: see mend.c. */
+	t->pending |= TM_P_TIMER | TM_P_MEND;
+	t->armed_at = 1;
+	shm_timer_set_on(&t->timer, (uint8_t)tm_self.timer_kind, 1, wheel_for(slot));
+	CRASH_POINT("tm.recover.armed");
 	t->busy = 0;
-	t->pending |= TM_P_TIMER;
-	t->armed_at = 1; /* due: the slot's next process works the inbox off */
-	shm_timer_set_on(&t->timer, (uint8_t)tm_self.timer_kind, 1, a->slot);
 	return 0;
 }
 
 static int recover(unsigned slot)
 {
-	struct recover_arg a = { .slot = slot };
-
-	for (uint32_t i = 0; i < shm_hash_n_buckets(tm_self.table); i++) {
-		do {
-			a.drop = NULL;
-			(void)shm_hash_walk(tm_self.table, i, recover_one, &a);
-			if (a.drop)
-				tm_txn_destroy(a.drop);
-		} while (a.drop);
-	}
+	for (uint32_t i = 0; i < shm_hash_n_buckets(tm_self.table); i++)
+		(void)shm_hash_walk(tm_self.table, i, recover_one, &slot);
+	tm_stats_recover(slot);
 	return 0;
 }
 
@@ -413,6 +420,8 @@ static int check_one(struct shm_hnode *node, void *arg)
 	const struct tm_txn *t = CONTAINER_OF(node, struct tm_txn, node);
 
 	(void)arg; /* verdict by return value */
+	if (t->busy) /* somebody changes it right now */
+		return 0;
 	if (t->n_branches > TM_BRANCHES_MAX || t->state >= TM_N_STATES || t->leg_first > t->n_branches)
 		return -EUCLEAN;
 	for (unsigned i = 0; i < t->n_branches; i++)

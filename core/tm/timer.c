@@ -96,37 +96,6 @@ static void cancel_retransmit(struct tm_txn *t, struct tm_branch *b, uint64_t no
 	b->cancel_retr_at = now + b->cancel_retr_ms;
 }
 
-/*
- * What a holder that died may have left half done: a branch that was stored but never sent, or an answer that was noted but not
- * passed on. In a sound transaction nothing here applies.
- */
-static bool mend(struct tm_txn *t, uint64_t now)
-{
-	bool all_final = t->n_branches > t->leg_first, accepted = false;
-
-	if (t->status >= 200)
-		return false;
-	for (unsigned i = t->leg_first; i < t->n_branches; i++) {
-		struct tm_branch *b = shm_ptr(t->branch[i]);
-
-		/* The callee answers a repeated request from its own transaction. */
-		if (b->machine == TM_UAC_OTHER && tm_branch_final(b) && !b->reply && !(b->flags & TM_B_FAKED))
-			b->state = TM_S_TRYING;
-		accepted = accepted || b->state == TM_S_ACCEPTED;
-		if (tm_branch_final(b) || b->fr_at)
-			continue;
-		all_final = false;
-		tm_branch_arm_fr(t, b, b->state == TM_S_PROCEEDING, now);
-		if (b->state == TM_S_TRYING && tm_branch_send(t, b) == 0 && b->dest.proto == SIP_PROTO_UDP) {
-			b->retr_ms = (uint16_t)tm_t1(t);
-			b->retr_at = now + b->retr_ms;
-		}
-	}
-	for (unsigned i = t->leg_first; i < t->n_branches; i++)
-		all_final = all_final && tm_branch_final(shm_ptr(t->branch[i]));
-	return all_final && !accepted; /* an accepted INVITE is answered again by its callee */
-}
-
 enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 {
 	uint64_t life = (t->method == SIP_M_INVITE ? t->life_inv_ms : t->life_other_ms);
@@ -177,5 +146,5 @@ enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 		tm_txn_destroy(t);
 		return TM_MOVED;
 	}
-	return mend(t, now) ? tm_conclude(t) : TM_MINE;
+	return TM_MINE;
 }

@@ -45,6 +45,12 @@ int tm_stats_init(void)
 	return 0;
 }
 
+/* Whoever counts a transaction does it in its own cells; between the table's and this one its process may have died. */
+void tm_stats_recover(unsigned slot)
+{
+	shm_counter_set_of(stat_id[TM_ST_CURRENT], slot, shm_hash_count_of(tm_self.table, slot));
+}
+
 void tm_stats_read(struct tm_stats *ret_stats)
 {
 	int64_t v[TM_ST_N];

@@ -46,6 +46,8 @@ struct tm_hooks {
 	int (*forward_request)(struct ctx *ctx, const struct tm_relay_opts *opts);
 	/* RFC 3261, 16.3: false when the request was refused and answered instead of being forwarded. */
 	bool (*may_forward)(struct ctx *ctx);
+	/* A request whose worker died while its route ran: from the start, as if it had come now. Owns ctx. */
+	void (*run_again)(struct ctx *ctx);
 };
 void tm_set_hooks(const struct tm_hooks *hooks);
 struct loop;

@@ -33,7 +33,7 @@ struct tm_span { /* part of tm_txn.request */
 	uint16_t off, len;
 };
 
-enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4 };
+enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4, TM_P_MEND = 8 /* its holder died */ };
 
 enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED };
 
@@ -52,6 +52,7 @@ enum tm_txn_flags { /* tm_txn.flags */
 	TM_T_REPLICATE = 2,     /* answers are swallowed */
 	TM_T_DISABLE_6XX = 4, TM_T_DISABLE_FAILOVER = 8, TM_T_DISABLE_INTERNAL_REPLY = 16, TM_T_NO_AUTO_ACK = 32, TM_T_NO_E2E_REASON = 64,
 	TM_T_NO_INV_100 = 128, TM_T_RAN_FAILURE = 256, TM_T_RELEASED = 512, TM_T_EXPIRED = 1024, TM_T_DROP_ALL = 2048, TM_T_DROP_LAST = 4096,
+	TM_T_MENDED = 8192, /* a holder died once; routes are not run again a second time */
 };
 
 enum tm_branch_flags { /* tm_branch.flags */
@@ -133,6 +134,7 @@ enum tm_stat { TM_ST_CURRENT, TM_ST_WAITING, TM_ST_TOTAL, TM_ST_LOCAL, TM_ST_RPL
 	TM_ST_4XX, TM_ST_3XX, TM_ST_2XX, TM_ST_N };
 void tm_stat(enum tm_stat s, int d);
 MUST_CHECK int tm_stats_init(void);
+void tm_stats_recover(unsigned slot); /* janitor */
 
 static inline struct str tm_span_str(const struct tm_txn *t, struct tm_span s)
 {
@@ -194,6 +196,8 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 /* A local reply; ctx: of the request, or NULL (made from the stored one). extra: whole fields. Returns 1 or -1. */
 int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra);
 void tm_uas_event(struct tm_txn *t, enum tm_event_kind ev, uint64_t now);
+/* Carries out arming and disarming of the server's timers (enum tm_action). */
+void tm_uas_act(struct tm_txn *t, uint16_t actions, uint64_t now);
 /* Context of the stored request; NULL at the limit. */
 struct ctx *tm_txn_ctx(struct tm_txn *t);
 void tm_ctx_load(struct ctx *ctx, struct tm_txn *t);  /* flags, AVPs */
@@ -234,6 +238,8 @@ enum tm_after tm_branch_fake(struct tm_txn *t, unsigned branch, uint16_t status)
 /* When every branch is final: winner, failure route, answer. */
 enum tm_after tm_conclude(struct tm_txn *t);
 int tm_pick_winner(const struct tm_txn *t);
+/* Ends a transaction of our own: its caller gets the answer. */
+void tm_local_done(struct tm_txn *t, int code, struct str reply);
 
 void tm_send_failed(const struct tx_dest *dest, struct str bytes, int err); /* tx_on_fail() */
 
@@ -248,6 +254,10 @@ enum tm_after tm_cancel_event(struct tm_txn *t, struct str cancel_msg);
 enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now);
 void tm_rearm(struct tm_txn *t);
 void tm_timer_fired(struct shm_timer *timer, uint64_t now_ms);
+
+/* ---- mend.c ---- */
+/* What a holder that died left half done is finished, or begun anew. Claim held. */
+enum tm_after tm_mend(struct tm_txn *t, uint64_t now);
 
 /* ---- uac.c ---- */
 MUST_CHECK int tm_uac_init(void);

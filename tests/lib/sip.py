@@ -120,7 +120,7 @@ class Server:
 
     def workers(self):
         """Process ids of the workers."""
-        return [p["PID"] for p in self.rpc("core.psx") if "receiver" in p["DSC"]]
+        return [p["PID"] for p in self.rpc("core.psx") if "sip worker" in p["DSC"] and p["PID"] > 0]
 
     def stop(self, sig=signal.SIGTERM, seconds=20):
         if self.proc.poll() is None:

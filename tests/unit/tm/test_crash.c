@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A worker that dies at every place named in core/tm, in the middle of a call with a failure route: after recovery all structures
- * are sound, nothing is leaked, a repeated INVITE starts anew when nothing had been told, and everything ends by itself.
+ * are sound, nothing is leaked, what the dead was at is finished or begun anew, and everything ends by itself.
  */
 #include <errno.h>
 #include <signal.h>
@@ -20,7 +20,8 @@
 
 static const char *const points[] = {
 	"tm.ref.retired", "tm.ref.stored", "tm.branch.stored", "tm.branch.counted", "tm.release.before", "tm.relay.send",
-	"tm.destroy.retired", "tm.destroy.removed", "tm.inbox.linked",
+	"tm.destroy.retired", "tm.destroy.inbox", "tm.destroy.removed", "tm.inbox.linked", "tm.next.retired", "tm.next.unlinked", "tm.uas.status",
+	"tm.uas.state", "tm.final.kept", "tm.final.state",
 };
 
 static int relay_armed(struct ctx *ctx)
@@ -122,6 +123,7 @@ START_TEST(death_anywhere)
 		}
 		ck_assert_msg(shm_check_all(&what) == 0, "%s %u: check of %s fails", points[_i], nth, what ? what : "?");
 		ck_assert_msg(shm_arena_leaked() == 0, "%s %u: leak", points[_i], nth);
+		ck_assert_msg(fixture_live() == (int64_t)live(), "%s %u: %d transactions counted", points[_i], nth, (int)fixture_live());
 		replace(400000);
 		ck_assert_msg(live() == 0, "%s %u: %u left", points[_i], nth, (unsigned)live());
 		ck_assert_msg(shm_arena_leaked() == 0, "%s %u: leak after all", points[_i], nth);
@@ -139,7 +141,23 @@ static int die_now(struct ctx *ctx)
 	return 1;
 }
 
-START_TEST(untold_request_starts_anew)
+/* What an INVITE's client sees of a route that waits for something: its 100, after which it sends nothing any more. */
+static int die_after_100(struct ctx *ctx)
+{
+	ck_assert_int_eq(tm_newtran(ctx), 1);
+	ck_assert_int_eq(tm_reply(ctx, 100, STR_LIT("Trying")), 1);
+	raise(SIGKILL);
+	return 1;
+}
+
+static int answer_486(struct ctx *ctx)
+{
+	ck_assert_int_eq(tm_newtran(ctx), 1);
+	return tm_reply(ctx, 486, STR_LIT("Busy Here"));
+}
+
+/* Runs fn in a child that owns slot 2 and dies in it; the slot is recovered. */
+static void die_in(void (*fn)(void))
 {
 	int status = 0;
 	pid_t pid = fork();
@@ -148,18 +166,127 @@ START_TEST(untold_request_starts_anew)
 	if (pid == 0) {
 		if (shm_slot_take(2, SHM_SLOT_WORKER) != 0)
 			_exit(2);
-		fixture_route = die_now;
-		fixture_request("MESSAGE", "z9hG4bKanew", "anew@t", NULL);
+		fn();
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSIGNALED(status));
-	ck_assert_uint_eq(live(), 1);
 	ck_assert_int_eq(shm_slot_mark_dead(2), 0);
 	ck_assert_int_eq(shm_recover_slot(2), 0);
-	ck_assert_uint_eq(live(), 0);
+}
+
+static void message_and_die(void)
+{
+	fixture_route = die_now;
+	fixture_request("MESSAGE", "z9hG4bKanew", "anew@t", NULL);
+}
+
+static void invite_and_die(void)
+{
+	fixture_route = die_after_100;
+	fixture_request("INVITE", "z9hG4bKanew", "anew@t", NULL);
+}
+
+/* The replacement of the dead worker, in this process: runs the wheel of slot 2. */
+static void as_worker(unsigned ms)
+{
+	shm_slot_release();
+	ck_assert_int_eq(shm_slot_take(2, SHM_SLOT_WORKER), 0);
+	fixture_wait(ms);
+}
+
+static void wait_and_die(void)
+{
+	fixture_route = die_after_100;
+	fixture_wait(100);
+}
+
+START_TEST(untold_request_starts_anew)
+{
+	die_in(message_and_die);
+	ck_assert_uint_eq(live(), 1);
 	fixture_request("MESSAGE", "z9hG4bKanew", "anew@t", NULL);
 	ck_assert_uint_eq(fixture_count(0, "MESSAGE"), 1);
+	ck_assert_uint_eq(live(), 1);
+}
+END_TEST
+
+START_TEST(route_runs_again_without_the_client)
+{
+	die_in(invite_and_die);
+	fixture_route = answer_486;
+	as_worker(100);
+	ck_assert_uint_eq(fixture_count(0, "SIP/2.0 486"), 1);
+	ck_assert_uint_eq(live(), 1);
+	ck_assert_int_eq(fixture_live(), 1);
+}
+END_TEST
+
+START_TEST(route_that_kills_twice_is_answered_500)
+{
+	die_in(invite_and_die);
+	die_in(wait_and_die);
+	fixture_route = die_after_100; /* is not called */
+	as_worker(100);
+	ck_assert_uint_eq(fixture_count(0, "SIP/2.0 500"), 1);
+}
+END_TEST
+
+/* A reply is taken, its route dies: callee and caller repeat nothing we could not repeat ourselves. */
+static void die_in_reply(struct ctx *ctx)
+{
+	(void)ctx; /* whatever it was */
+	raise(SIGKILL);
+}
+
+static int relay_on_reply(struct ctx *ctx)
+{
+	ctx->on_reply = STR_LIT("reply");
+	return tm_relay(ctx, NULL);
+}
+
+static void reply_and_die(void)
+{
+	fixture_route = relay_on_reply;
+	fixture_onreply = die_in_reply;
+	fixture_request("MESSAGE", "z9hG4bKrepl", "repl@t", NULL);
+	fixture_reply(fixture_find(0, "MESSAGE"), 200, "OK", "");
+}
+
+static void pass(struct ctx *ctx)
+{
+	ctx->mflags &= ~(uint32_t)CTX_F_DROP;
+}
+
+START_TEST(reply_lost_in_its_route_is_asked_for_again)
+{
+	die_in(reply_and_die);
+	fixture_onreply = pass;
+	as_worker(100);
+	ck_assert_uint_eq(fixture_count(0, "MESSAGE"), 1);
+	fixture_reply(fixture_find(0, "MESSAGE"), 200, "OK", "");
+	ck_assert_uint_eq(fixture_count(0, "SIP/2.0 200"), 1);
+}
+END_TEST
+
+static void final_and_die(void)
+{
+	fixture_route = relay_on_reply;
+	fixture_onreply = die_in_reply;
+	fixture_request("INVITE", "z9hG4bKfin", "fin@t", NULL);
+	fixture_reply(fixture_find(0, "INVITE"), 486, "Busy Here", "");
+}
+
+/* A final reply is acknowledged when it can no longer get lost here, so its callee has repeated it. */
+START_TEST(final_reply_is_acknowledged_last)
+{
+	die_in(final_and_die);
+	fixture_onreply = pass;
+	as_worker(100);
+	fixture_reply(fixture_find(0, "INVITE"), 486, "Busy Here", "");
+	ck_assert_uint_eq(fixture_count(0, "ACK"), 1);
+	ck_assert_uint_eq(fixture_count(0, "SIP/2.0 486"), 1);
+	fixture_request("ACK", "z9hG4bKfin", "fin@t", NULL);
 }
 END_TEST
 
@@ -178,6 +305,10 @@ Suite *test_suite(void)
 	tcase_set_timeout(t, 20);
 	tcase_add_loop_test(t, death_anywhere, 0, (int)ARRAY_LEN(points));
 	tcase_add_test(t, untold_request_starts_anew);
+	tcase_add_test(t, route_runs_again_without_the_client);
+	tcase_add_test(t, route_that_kills_twice_is_answered_500);
+	tcase_add_test(t, reply_lost_in_its_route_is_asked_for_again);
+	tcase_add_test(t, final_reply_is_acknowledged_last);
 	suite_add_tcase(s, t);
 	return s;
 }

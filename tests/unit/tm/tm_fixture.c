@@ -109,7 +109,10 @@ static bool may_forward(struct ctx *ctx)
 	return true;
 }
 
-static const struct tm_hooks hooks = { call_route, run_route, has_route, server_header, stateless, forward_reply, forward_request, may_forward };
+static void serve(struct ctx *ctx);
+
+static const struct tm_hooks hooks = { call_route, run_route, has_route, server_header, stateless, forward_reply, forward_request, may_forward,
+	serve };
 
 void fixture_setup(void)
 {
@@ -169,6 +172,15 @@ static int relay_default(struct ctx *ctx)
 	return tm_relay(ctx, NULL);
 }
 
+static void serve(struct ctx *ctx)
+{
+	if (!tm_rx_request(ctx)) {
+		fixture_rc = (fixture_route ? fixture_route : relay_default)(ctx);
+		tm_script_end(ctx);
+	}
+	ctx_free(ctx);
+}
+
 void fixture_request(const char *method, const char *branch, const char *callid, const char *extra)
 {
 	char text[4096];
@@ -183,11 +195,7 @@ void fixture_request(const char *method, const char *branch, const char *callid,
 	ck_assert_int_gt(n, 0);
 	ctx = ctx_from_bytes(str_of(text, (size_t)n), &rx);
 	ck_assert_ptr_nonnull(ctx);
-	if (!tm_rx_request(ctx)) {
-		fixture_rc = (fixture_route ? fixture_route : relay_default)(ctx);
-		tm_script_end(ctx);
-	}
-	ctx_free(ctx);
+	serve(ctx);
 }
 
 const char *fixture_field(unsigned i, const char *name)
