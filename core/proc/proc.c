@@ -46,8 +46,6 @@
 #define JANITOR_LIMIT_MS 10000u /* then it counts as failed */
 #define START_LIMIT_MS 120000u
 #define EXIT_FAILED 255
-#define LOOP_RESTARTS 20u /* more than so many in so long is a crash loop */
-#define LOOP_WINDOW_MS 10000u
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 1000u
 #define ENV_REEXEC "RINGFORT_REEXEC"
@@ -70,8 +68,8 @@ struct child {
 	int ready_fd;         /* -1: none */
 	bool was_ready;
 	uint64_t started_ms, ready_ms, due_ms, died_us;
-	uint64_t restarts[LOOP_RESTARTS]; /* ring: when */
-	unsigned n_restarts, backoff_ms;
+	struct proc_history restarts;
+	unsigned backoff_ms;
 };
 
 static struct {
@@ -85,7 +83,7 @@ static struct {
 	pid_t supervisor;
 	int number;
 	bool stopping, wrote_pid;
-	uint64_t kill_at_ms;
+	uint64_t kill_at_ms, tick_ms; /* tick_ms: when tick() ran last */
 	char *args; /* own command line, for a new beginning */
 	size_t args_n;
 	char cwd[4096];
@@ -303,29 +301,37 @@ static void child_later(struct child *c, unsigned ms)
 	c->due_ms = clock_update() + ms;
 }
 
+bool proc_loops(struct proc_history *h, uint64_t now_ms)
+{
+	uint64_t *oldest = &h->at_ms[h->n % PROC_LOOP_RESTARTS];
+	bool loops = h->n >= PROC_LOOP_RESTARTS && now_ms - *oldest < PROC_LOOP_WINDOW_MS;
+
+	*oldest = now_ms;
+	h->n = h->n + 1 == 2 * PROC_LOOP_RESTARTS ? PROC_LOOP_RESTARTS : h->n + 1;
+	return loops;
+}
+
 /* Forks the replacement, at once or, when it dies again and again, after a while. */
 static void child_replace(struct child *c)
 {
-	uint64_t now = clock_update(), *oldest = &c->restarts[c->n_restarts % LOOP_RESTARTS];
+	uint64_t now = clock_update();
 
 	if (proc.stopping) {
 		c->state = CHILD_NONE;
 		return;
 	}
-	if (c->n_restarts >= LOOP_RESTARTS && now - *oldest < LOOP_WINDOW_MS) {
+	if (proc_loops(&c->restarts, now)) {
 		c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : BACKOFF_MIN_MS;
 		if (c->backoff_ms > BACKOFF_MAX_MS)
 			c->backoff_ms = BACKOFF_MAX_MS;
 		log_crit("%s restarted %u times within %u s: waiting %u ms", row_of(c)->desc,
-		         LOOP_RESTARTS, LOOP_WINDOW_MS / 1000, c->backoff_ms);
+		         PROC_LOOP_RESTARTS, PROC_LOOP_WINDOW_MS / 1000, c->backoff_ms);
 		child_later(c, c->backoff_ms);
 	} else {
 		c->backoff_ms = 0;
 		c->state = CHILD_BACKOFF;
 		c->due_ms = now;
 	}
-	*oldest = now;
-	c->n_restarts++;
 	if (c->due_ms > now)
 		return;
 	if (child_fork(c) < 0) {
@@ -616,6 +622,12 @@ static void watch_heartbeat(struct child *c, uint64_t now)
 	struct shm_slot_info info;
 	unsigned limit = proc.opts->watchdog_ms;
 
+	if (c->state == CHILD_STARTING && c->was_ready && now > c->started_ms + START_LIMIT_MS) {
+		log_crit("process %d (%s), slot %u, was not ready after %u s: killed", (int)c->pid,
+		         row_of(c)->desc, c->slot, START_LIMIT_MS / 1000);
+		c->started_ms = now; /* once per limit */
+		(void)kill(c->pid, SIGKILL);
+	}
 	if (limit == 0 || c->pid <= 0 || shm_slot_info(c->slot, &info) < 0 ||
 	    info.state != SHM_SLOT_ACTIVE || info.pid != c->pid)
 		return;
@@ -627,6 +639,21 @@ static void watch_heartbeat(struct child *c, uint64_t now)
 		c->ready_ms = now; /* once per limit */
 		(void)kill(c->pid, SIGKILL);
 	}
+}
+
+/*
+ * When the supervisor itself stood still (a stopped or frozen machine, or group of processes), so
+ * did the workers, and it may be the first to run again: their time begins anew.
+ */
+static void forgive_pause(uint64_t now)
+{
+	uint64_t was = proc.tick_ms;
+
+	proc.tick_ms = now;
+	if (was == 0 || now - was < proc.opts->watchdog_ms / 2)
+		return;
+	for (unsigned i = 0; i < proc.n; i++)
+		proc.child[i].ready_ms = now;
 }
 
 /* What is due. Returns how long poll(2) may sleep. */
@@ -642,6 +669,8 @@ static int tick(void)
 		}
 		return (int)(proc.kill_at_ms - now);
 	}
+	if (proc.opts->watchdog_ms)
+		forgive_pause(now);
 	for (unsigned i = 0; i < proc.n; i++) {
 		struct child *c = &proc.child[i];
 

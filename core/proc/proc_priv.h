@@ -23,6 +23,17 @@ struct proc_table {
 	struct proc_row row[PROC_ROWS_MAX];
 };
 
+#define PROC_LOOP_RESTARTS 20u /* more than so many in so long is a crash loop */
+#define PROC_LOOP_WINDOW_MS 10000u
+
+struct proc_history {
+	uint64_t at_ms[PROC_LOOP_RESTARTS]; /* ring */
+	unsigned n;
+};
+
+/* Notes a restart now. True when it is one too many in the window. */
+bool proc_loops(struct proc_history *h, uint64_t now_ms);
+
 /* desc's text for one number. */
 void proc_desc_text(const char *name, unsigned number, char *out, size_t cap);
 /*

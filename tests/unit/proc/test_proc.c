@@ -17,7 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/event/doorbell.h"
-#include "core/proc/proc.h"
+#include "core/proc/proc_priv.h"
 #include "shm/arena.h"
 #include "shm/lock.h"
 #include "shm/recover.h"
@@ -327,6 +327,52 @@ START_TEST(watchdog)
 }
 END_TEST
 
+/* Supervisor and workers stand still for longer than the limit, and the supervisor wakes first. */
+START_TEST(watchdog_forgives_a_pause)
+{
+	struct proc_opts o = opts();
+	unsigned before[N];
+	uint64_t until;
+	pid_t sup;
+
+	o.watchdog_ms = 600;
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	for (unsigned i = 0; i < N; i++)
+		before[i] = sh->starts[i];
+	ck_assert_int_eq(kill(sup, SIGSTOP), 0);
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_int_eq(kill(sh->pid[i], SIGSTOP), 0);
+	for (until = now_us() + 1000000; now_us() < until;)
+		nap();
+	ck_assert_int_eq(kill(sup, SIGCONT), 0);
+	for (until = now_us() + 200000; now_us() < until;)
+		nap();
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_int_eq(kill(sh->pid[i], SIGCONT), 0);
+	for (until = now_us() + 300000; now_us() < until;)
+		nap();
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_uint_eq(sh->starts[i], before[i]);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+START_TEST(what_is_a_crash_loop)
+{
+	struct proc_history slow = { 0 }, fast = { 0 };
+
+	for (uint64_t s = 1; s < 600; s++) /* one a second is none, however long */
+		ck_assert(!proc_loops(&slow, s * 1000));
+	for (uint64_t i = 0; i < 20; i++) /* nor are twenty at once */
+		ck_assert(!proc_loops(&fast, 5000 + i));
+	ck_assert(proc_loops(&fast, 14999));
+	ck_assert(!proc_loops(&fast, 50000));
+}
+END_TEST
+
 START_TEST(start_fails)
 {
 	struct proc_opts o = opts();
@@ -452,6 +498,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, janitor_dies_once);
 	tcase_add_test(tc, janitor_never_succeeds);
 	tcase_add_test(tc, watchdog);
+	tcase_add_test(tc, watchdog_forgives_a_pause);
+	tcase_add_test(tc, what_is_a_crash_loop);
 	tcase_add_loop_test(tc, start_fails, 0, 2);
 	tcase_add_test(tc, crash_loop);
 	tcase_add_test(tc, no_orphans);
