@@ -228,6 +228,7 @@ static void child_begin(int own_ready_fd)
 
 NORETURN static void child_run(struct child *c, int ready_fd)
 {
+	bool of_daemon = proc.status_fd >= 0; /* still on the terminal of who launched it */
 	int err;
 
 	child_begin(-1);
@@ -238,7 +239,7 @@ NORETURN static void child_run(struct child *c, int ready_fd)
 		_exit(EXIT_FAILURE);
 	}
 	proc.number = (int)c->number;
-	err = proc_work(c->desc, c->number, ready_fd);
+	err = proc_work(c->desc, c->number, ready_fd, of_daemon);
 	shm_slot_release();
 	_exit(err < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
@@ -778,21 +779,13 @@ static int daemonize(void)
 /* Tells the launching process, and lets go of its terminal. */
 static void report_status(unsigned char status)
 {
-	int null;
-
 	if (proc.status_fd < 0)
 		return;
 	if (write(proc.status_fd, &status, 1) != 1)
 		log_error("nobody waits for the outcome of the start");
 	(void)close(proc.status_fd);
 	proc.status_fd = -1;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0)
-		return;
-	for (int fd = 0; fd <= 2; fd++)
-		(void)dup2(null, fd);
-	if (null > 2)
-		(void)close(null);
+	proc_leave_terminal();
 }
 
 static int pid_file_write(const char *path)
@@ -880,7 +873,7 @@ static int run_alone(void)
 	proc.table->n = 2;
 	if (proc.opts->started)
 		proc.opts->started();
-	err = proc_work(d, 0, -1);
+	err = proc_work(d, 0, -1, false);
 	shm_slot_release();
 	return err < 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }

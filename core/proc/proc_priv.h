@@ -38,9 +38,11 @@ bool proc_loops(struct proc_history *h, uint64_t now_ms);
 void proc_desc_text(const char *name, unsigned number, char *out, size_t cap);
 /*
  * The life of a working process that has its slot: loop, doorbell, heartbeat, start(), ready byte
- * on ready_fd (-1: none), run until SIGTERM (or SIGINT when alone), stop(). Returns 0 or what
- * start() said.
+ * on ready_fd (-1: none), run until SIGTERM (or SIGINT when alone), stop(). of_daemon: once ready, it
+ * lets go of the terminal, or pipe, of who launched the daemon. Returns 0 or what start() said.
  */
-MUST_CHECK int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd);
+MUST_CHECK int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd, bool of_daemon);
+/* Standard input, output and error become /dev/null. */
+void proc_leave_terminal(void);
 
 #endif

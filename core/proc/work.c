@@ -6,6 +6,7 @@
  * process still wakes often enough for its heartbeat.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -76,7 +77,19 @@ static void told_to_stop(void *arg, int signum)
 		loop_stop(work.loop);
 }
 
-int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd)
+void proc_leave_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		(void)close(null);
+}
+
+int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd, bool of_daemon)
 {
 	char name[96];
 	int err;
@@ -113,6 +126,8 @@ int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd)
 			log_error("%s: the supervisor does not listen", name);
 		(void)close(ready_fd);
 	}
+	if (of_daemon)
+		proc_leave_terminal();
 	loop_run(work.loop);
 	loop_free(work.loop);
 	return 0;
