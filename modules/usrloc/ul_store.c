@@ -24,6 +24,7 @@
 #include "shm/counter.h"
 #include "shm/intent.h"
 #include "shm/recover.h"
+#include "shm/slot.h"
 
 #define AOR_MAX 512u
 #define UA_MAX 255u
@@ -106,6 +107,22 @@ static int stat_register(struct ul_domain *d, unsigned i, const char *what)
 
 static int change_redo(const struct shm_intent *in);
 
+/* AoRs are counted by the table as well, cell by cell, and that count is exact after a death. */
+static int users_recover(unsigned slot)
+{
+	int64_t all = 0;
+
+	for (unsigned i = 0; i < store.n_domains; i++) {
+		const struct ul_domain *d = &store.domain[i];
+		int64_t n = d->hash ? shm_hash_count_of(d->hash, slot) : 0;
+
+		shm_counter_set_of(d->c_users, slot, n);
+		all += n;
+	}
+	shm_counter_set_of(store.c_registered, slot, all);
+	return 0;
+}
+
 int ul_store_init(void)
 {
 	uint32_t buckets = ul_conf.hash_size <= 1 ? 512 : (uint32_t)1 << ul_conf.hash_size;
@@ -134,7 +151,9 @@ int ul_store_init(void)
 		if (d->c_users < 0 || d->c_contacts < 0 || d->c_expires < 0)
 			return -ENOSPC;
 	}
-	err = shm_check_register("usrloc", ul_check);
+	err = shm_recover_register("usrloc", users_recover);
+	if (err == 0)
+		err = shm_check_register("usrloc", ul_check);
 	if (err < 0)
 		return err;
 	store.ready = true;
@@ -545,23 +564,24 @@ static void cell_unlink(struct ul_aor *a, const struct ul_cell *c)
 		atomic_store_explicit(at, atomic_load_explicit(&c->next, memory_order_relaxed), memory_order_release);
 }
 
-static void change_begin(const struct ul_aor *a, const struct ul_cell *old, const struct ul_cell *fresh)
+static void change_begin(const struct ul_domain *d, const struct ul_aor *a, const struct ul_cell *old, const struct ul_cell *fresh)
 {
-	uint64_t args[3] = { shm_ref_of(a), shm_ref_of(old), shm_ref_of(fresh) };
+	unsigned slot = (unsigned)shm_slot_self();
+	uint64_t args[6] = { shm_ref_of(a), shm_ref_of(old), shm_ref_of(fresh), d->index, slot, (uint64_t)shm_counter_of(d->c_contacts, slot) };
 
-	shm_intent_begin(store.intent, args, 3);
+	shm_intent_begin(store.intent, args, 6);
 }
 
 /*
  * Links fresh (NULL: nothing) and takes old (NULL: nothing) out. From the intent on, the janitor finishes what the first store
  * to the chain began; before it, old stays.
  */
-static void cell_change(struct ul_aor *a, struct ul_cell *old, struct ul_cell *fresh)
+static void cell_change(const struct ul_domain *d, struct ul_aor *a, struct ul_cell *old, struct ul_cell *fresh)
 {
 	bool newest_first = ul_conf.desc_time_order != 0;
 
 	CRASH_POINT("usrloc.change.begin");
-	change_begin(a, old, fresh);
+	change_begin(d, a, old, fresh);
 	CRASH_POINT("usrloc.change.intent");
 	if (old)
 		shm_retire(old);
@@ -591,6 +611,7 @@ static void cell_change(struct ul_aor *a, struct ul_cell *old, struct ul_cell *f
 		shm_publish(fresh);
 	CRASH_POINT("usrloc.change.published");
 	aor_recount(a);
+	shm_counter_add(d->c_contacts, (fresh != NULL) - (old != NULL));
 	CRASH_POINT("usrloc.change.counted");
 	shm_intent_end();
 	CRASH_POINT("usrloc.change.end");
@@ -602,6 +623,7 @@ static int change_redo(const struct shm_intent *in)
 	struct ul_aor *a = shm_ptr((shm_ref)in->arg[0]);
 	struct ul_cell *old = shm_ptr((shm_ref)in->arg[1]);
 	struct ul_cell *fresh = shm_ptr((shm_ref)in->arg[2]);
+	const struct ul_domain *d = ul_domain_at((unsigned)in->arg[3]);
 
 	if (!a || !shm_is_live(a))
 		return 0;
@@ -610,6 +632,9 @@ static int change_redo(const struct shm_intent *in)
 	for (struct ul_cell *c = cell_first(a); c; c = cell_next(c))
 		shm_publish(c);
 	aor_recount(a);
+	if (d)
+		shm_counter_set_of(d->c_contacts, (unsigned)in->arg[4],
+				   (int64_t)in->arg[5] + (fresh && cell_place(a, fresh)) - (old && !cell_place(a, old)));
 	return 0;
 }
 
@@ -624,10 +649,9 @@ static bool cell_remove(struct ul_domain *d, struct ul_aor *a, struct ul_cell *c
 		atomic_store_explicit(&a->dirty, 1, memory_order_relaxed);
 		return false;
 	}
-	cell_change(a, c, NULL);
+	cell_change(d, a, c, NULL);
 	atomic_store_explicit(&c->next, shm_ref_of(*retired), memory_order_relaxed);
 	*retired = c;
-	shm_counter_add(d->c_contacts, -1);
 	return true;
 }
 
@@ -915,18 +939,16 @@ static void plan_apply(struct ul_domain *d, struct ul_save *s, struct ul_aor *a,
 			cell_remove(d, a, old, false, retired);
 			break;
 		case UL_O_INSERTED:
-			cell_change(a, NULL, fresh);
-			shm_counter_add(d->c_contacts, 1);
+			cell_change(d, a, NULL, fresh);
 			p->fresh[i] = NULL;
 			break;
 		case UL_O_UPDATED:
 			if (old->ruid_kind == UL_RUID_TEXT) { /* somebody else's id, as text: it gets one of ours */
-				cell_change(a, NULL, fresh);
-				shm_counter_add(d->c_contacts, 1);
+				cell_change(d, a, NULL, fresh);
 				cell_remove(d, a, old, false, retired);
 			} else {
 				cell_inherit(fresh, old);
-				cell_change(a, old, fresh);
+				cell_change(d, a, old, fresh);
 				atomic_store_explicit(&old->next, shm_ref_of(*retired), memory_order_relaxed);
 				*retired = old;
 			}
@@ -1062,8 +1084,7 @@ int ul_load(struct ul_domain *d, struct str aor, const struct ul_contact *c)
 		shm_counter_add(d->c_users, 1);
 		shm_counter_add(store.c_registered, 1);
 	}
-	cell_change(a, NULL, cell);
-	shm_counter_add(d->c_contacts, 1);
+	cell_change(d, a, NULL, cell);
 	shm_hash_unlock(b);
 	shm_free(spare);
 	shm_hash_grow(d->hash);

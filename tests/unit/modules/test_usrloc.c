@@ -419,6 +419,8 @@ START_TEST(death_anywhere)
 		ul_remove(dom, STR_LIT("victim"), STR_NULL);
 		ul_timer_slice(shm_hash_n_buckets(dom->hash)); /* an AoR left empty goes with the sweep */
 		ck_assert_uint_eq(shm_hash_count(dom->hash), 0);
+		ck_assert_msg(shm_counter_read(dom->c_contacts) == 0 && shm_counter_read(dom->c_users) == 0, "%s %u: %d contacts, %d users counted",
+			      points[_i], nth, (int)shm_counter_read(dom->c_contacts), (int)shm_counter_read(dom->c_users));
 		if (!died)
 			break;
 	}
