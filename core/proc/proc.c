@@ -352,7 +352,20 @@ static bool janitor_slot_used(unsigned slot)
 	return shm_slot_info(slot, &info) < 0 || info.state != SHM_SLOT_FREE;
 }
 
-/* Waits in CHILD_RECOVERING without a janitor when none can be had now; the tick tries again. */
+static bool janitor_at_work(void)
+{
+	for (unsigned i = 0; i < proc.n; i++) {
+		if (proc.child[i].janitor > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One at a time: each mends after all who are dead, and two that did so at once would free locks
+ * under each other's hands. Waits in CHILD_RECOVERING without a janitor when none can be had now;
+ * the end of the other one, or the tick, tries again.
+ */
 static void janitor_start(struct child *c)
 {
 	pid_t pid;
@@ -360,6 +373,8 @@ static void janitor_start(struct child *c)
 	c->state = CHILD_RECOVERING;
 	c->due_ms = clock_update() + BACKOFF_MIN_MS;
 	c->janitor = 0;
+	if (janitor_at_work())
+		return;
 	for (unsigned i = 1; i <= JANITOR_SLOTS; i++) {
 		unsigned slot = SHM_SLOTS_MAX - i;
 
@@ -492,6 +507,15 @@ static void child_ended(struct child *c, int status)
 		janitor_start(c);
 }
 
+/* The next of those who died meanwhile. */
+static void janitor_next(void)
+{
+	for (unsigned i = 0; i < proc.n && !janitor_at_work(); i++) {
+		if (proc.child[i].state == CHILD_RECOVERING)
+			janitor_start(&proc.child[i]);
+	}
+}
+
 static void janitor_ended(struct child *c, int status)
 {
 	bool clean = slot_was_released(c->janitor_slot);
@@ -499,6 +523,7 @@ static void janitor_ended(struct child *c, int status)
 	c->janitor = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && clean) {
 		child_replace(c);
+		janitor_next();
 		return;
 	}
 	log_crit("the janitor of slot %u failed (%s %d)", c->slot,
@@ -506,6 +531,7 @@ static void janitor_ended(struct child *c, int status)
 	         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	if (proc.stopping) {
 		c->state = CHILD_NONE;
+		janitor_next();
 		return;
 	}
 	if (++c->janitor_fails >= 2)

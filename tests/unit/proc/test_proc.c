@@ -35,6 +35,7 @@ static struct shared {
 	_Atomic int table_ok;
 	_Atomic int take_lock; /* worker of this number + 1 takes the lock and keeps it */
 	_Atomic int janitor_dies;
+	_Atomic int janitors, janitors_max, janitor_slow_us; /* at work, at most, and how long each is */
 	struct shm_lock *lock;
 } * sh;
 
@@ -136,6 +137,10 @@ static int recover_step(unsigned slot)
 		sh->janitor_dies--;
 		(void)raise(SIGKILL);
 	}
+	if (++sh->janitors > sh->janitors_max)
+		sh->janitors_max = sh->janitors;
+	(void)usleep((useconds_t)sh->janitor_slow_us);
+	sh->janitors--;
 	sh->recovered++;
 	return 0;
 }
@@ -265,6 +270,30 @@ START_TEST(recovers_a_lock)
 		sh->take_lock = i + 1;
 		WAIT_FOR(sh->starts[i] == before + 1);
 	}
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+/* All die at once: each janitor mends after all of the dead, so they come one after the other. */
+START_TEST(janitors_take_turns)
+{
+	struct proc_opts o = opts();
+	unsigned before[N];
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	sh->janitor_slow_us = 30000;
+	for (unsigned i = 0; i < N; i++)
+		before[i] = sh->starts[i];
+	for (unsigned i = 0; i < N; i++)
+		ck_assert_int_eq(kill(sh->pid[i], SIGKILL), 0);
+	for (unsigned i = 0; i < N; i++)
+		WAIT_FOR(sh->starts[i] == before[i] + 1);
+	ck_assert_uint_eq(sh->recovered, N);
+	ck_assert_int_eq(sh->janitors_max, 1);
 	ck_assert_int_eq(kill(sup, SIGTERM), 0);
 	ck_assert_int_eq(end_of(sup), 0);
 }
@@ -495,6 +524,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, starts_and_stops, 0, 2);
 	tcase_add_test(tc, replaces);
 	tcase_add_test(tc, recovers_a_lock);
+	tcase_add_test(tc, janitors_take_turns);
 	tcase_add_test(tc, janitor_dies_once);
 	tcase_add_test(tc, janitor_never_succeeds);
 	tcase_add_test(tc, watchdog);
