@@ -1,8 +1,15 @@
 # Files of core/script: one line each.
-libringfort_a_SOURCES += core/script/script.h core/script/func.h core/script/vm.h core/script/nearest.h core/script/script_priv.h core/script/opcodes.def core/script/commands.def
+libringfort_a_SOURCES += core/script/script.h core/script/func.h core/script/vm.h core/script/nearest.h core/script/script_priv.h core/script/lexer_priv.h core/script/parser_priv.h core/script/opcodes.def core/script/commands.def
+libringfort_a_SOURCES += core/script/lexer_source.c
+libringfort_a_SOURCES += core/script/lexer_string.c
+libringfort_a_SOURCES += core/script/lexer_pp.c
 libringfort_a_SOURCES += core/script/lexer.c
 libringfort_a_SOURCES += core/script/ppexpr.c
 libringfort_a_SOURCES += core/script/subst.c
+libringfort_a_SOURCES += core/script/parser_tok.c
+libringfort_a_SOURCES += core/script/parser_expr.c
+libringfort_a_SOURCES += core/script/parser_stmt.c
+libringfort_a_SOURCES += core/script/parser_sock.c
 libringfort_a_SOURCES += core/script/parser.c
 libringfort_a_SOURCES += core/script/check.c
 libringfort_a_SOURCES += core/script/args.c

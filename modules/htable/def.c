@@ -9,7 +9,7 @@ typedef int attr_fn(struct ht_def *def, struct str v, struct diag *reterr);
 
 static int number(struct str v, uint32_t max, const char *what, uint32_t *ret, struct diag *reterr)
 {
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (num_u32(v, &n) < 0 || n > max)
 		return diag_set(reterr, 0, "%s=\"%.*s\": expected a number, 0 to %u", what, STR_FMT(v), max);
@@ -19,7 +19,7 @@ static int number(struct str v, uint32_t max, const char *what, uint32_t *ret, s
 
 static int attr_size(struct ht_def *def, struct str v, struct diag *reterr)
 {
-	uint32_t n;
+	uint32_t n = 0;
 	int err = number(v, 1000, "size", &n, reterr);
 
 	if (err < 0)
@@ -47,7 +47,7 @@ static int attr_initval(struct ht_def *def, struct str v, struct diag *reterr)
 
 static int attr_updateexpire(struct ht_def *def, struct str v, struct diag *reterr)
 {
-	uint32_t n;
+	uint32_t n = 0;
 	int err = number(v, INT32_MAX, "updateexpire", &n, reterr);
 
 	if (err == 0)
@@ -87,7 +87,7 @@ static int attr_dbmode(struct ht_def *def, struct str v, struct diag *reterr)
 
 static int attr_dmqreplicate(struct ht_def *def, struct str v, struct diag *reterr)
 {
-	uint32_t n;
+	uint32_t n = 0;
 	int err = number(v, INT32_MAX, "dmqreplicate", &n, reterr);
 
 	(void)def;

@@ -79,17 +79,19 @@ static bool list_has(const _Atomic shm_ref *head, shm_ref ref)
 	return false;
 }
 
-static _Atomic shm_ref *head_of(uint64_t root, uint64_t parent)
+static _Atomic shm_ref *head_of(uint64_t root, shm_ref parent)
 {
-	return parent ? &((struct node *)shm_ptr((shm_ref)parent))->child : &g.tree->root[root].node;
+	return parent ? &((struct node *)shm_ptr(parent))->child : &g.tree->root[root].node;
 }
 
 /* args: root, parent (0: the root itself), node */
 static int redo_link(const struct shm_intent *in)
 {
-	_Atomic shm_ref *head = head_of(in->arg[0], in->arg[1]);
+	_Atomic shm_ref *head = head_of(in->arg[0], (shm_ref)in->arg[1]);
 	struct node *n = shm_ptr((shm_ref)in->arg[2]);
 
+	if (!n)
+		return -EINVAL;
 	if (!list_has(head, (shm_ref)in->arg[2]))
 		list_push(head, n);
 	shm_publish(n);
@@ -102,7 +104,7 @@ static int redo_link(const struct shm_intent *in)
  */
 static int redo_unlink(const struct shm_intent *in)
 {
-	_Atomic shm_ref *head = head_of(in->arg[0], in->arg[1]);
+	_Atomic shm_ref *head = head_of(in->arg[0], (shm_ref)in->arg[1]);
 	shm_ref ref = (shm_ref)in->arg[2];
 
 	if (list_has(head, ref) && !shm_is_live(shm_ptr(ref)))
