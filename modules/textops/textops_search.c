@@ -3,6 +3,8 @@
  * Searching and replacing with regular expressions or plain text. All of it looks at the received bytes; what changes becomes edits,
  * so that two functions do not see each other's work.
  */
+#include <stdlib.h>
+
 #include "core/base/log.h"
 #include "modules/textops/textops_priv.h"
 
@@ -342,10 +344,21 @@ struct re_data {
 	struct pv_spec *pv;
 };
 
-/* The expression belongs to the script's generation, which has no destructor for it: it stays until the process ends. */
+/*
+ * The expression belongs to the script's generation, which has no destructor for it: it stays until the process ends, in this
+ * list, so that a search for leaks finds it held.
+ */
+struct re_kept {
+	struct re_kept *next;
+	struct regex_subst *subst;
+};
+
+static struct re_kept *re_all;
+
 static int re_prepare(struct pool *pool, struct pv_trans *t, struct diag *reterr)
 {
 	struct re_data *d = pool_zalloc(pool, sizeof(*d));
+	struct re_kept *k;
 	size_t len;
 	int err;
 
@@ -358,7 +371,17 @@ static int re_prepare(struct pool *pool, struct pv_trans *t, struct diag *reterr
 			err = diag_set(reterr, len, "{re.subst}: one variable expected");
 		return err;
 	}
-	return regex_subst_parse(t->raw_params, var_parse, pool, &d->subst, reterr);
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return diag_err(reterr, -ENOMEM, 0, "no memory");
+	err = regex_subst_parse(t->raw_params, var_parse, pool, &d->subst, reterr);
+	if (err < 0) {
+		free(k);
+		return err;
+	}
+	*k = (struct re_kept){ .next = re_all, .subst = d->subst };
+	re_all = k;
+	return 0;
 }
 
 static int re_run(struct ctx *ctx, const struct pv_trans *t, struct value *v)
