@@ -159,6 +159,14 @@ static void sweep_bucket(uint32_t bucket, bool all)
 		drop(s.hash[i], s.node[i]);
 }
 
+/* The sum may run a little behind or ahead after a death, so it may be below 0. */
+static bool has_room(uint64_t bytes)
+{
+	int64_t have = atomic_load(&root->bytes);
+
+	return (have > 0 ? (uint64_t)have : 0) + bytes <= conf.bytes_max;
+}
+
 static bool make_room(uint64_t bytes)
 {
 	uint32_t limit = SWEEP_BUCKETS + shm_hash_n_buckets(root->table);
@@ -167,12 +175,12 @@ static bool make_room(uint64_t bytes)
 	for (uint32_t i = 0; i < limit; i++) {
 		uint32_t bucket;
 
-		if ((uint64_t)atomic_load(&root->bytes) + bytes <= conf.bytes_max)
+		if (has_room(bytes))
 			return true;
 		bucket = atomic_fetch_add(&root->cursor, 1) % shm_hash_n_buckets(root->table);
 		sweep_bucket(bucket, i >= SWEEP_BUCKETS);
 	}
-	return (uint64_t)atomic_load(&root->bytes) + bytes <= conf.bytes_max;
+	return has_room(bytes);
 }
 
 static uint32_t lifetime(const struct dns_set *set)
@@ -262,7 +270,9 @@ void resolve_cache_flush(void)
 
 void resolve_cache_mem(uint64_t *ret_used, uint64_t *ret_max)
 {
-	*ret_used = root ? (uint64_t)atomic_load(&root->bytes) : 0;
+	int64_t have = root ? atomic_load(&root->bytes) : 0;
+
+	*ret_used = have > 0 ? (uint64_t)have : 0;
 	*ret_max = root ? conf.bytes_max : 0;
 }
 

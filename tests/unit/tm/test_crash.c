@@ -21,7 +21,8 @@
 static const char *const points[] = {
 	"tm.ref.retired", "tm.ref.stored", "tm.branch.stored", "tm.branch.counted", "tm.release.before", "tm.relay.send",
 	"tm.destroy.retired", "tm.destroy.inbox", "tm.destroy.removed", "tm.inbox.linked", "tm.next.retired", "tm.next.unlinked", "tm.uas.status",
-	"tm.uas.state", "tm.final.kept", "tm.final.state",
+	"tm.uas.state", "tm.final.kept", "tm.final.state", "tm.final.relayed", "tm.accepted.state", "tm.accepted.relayed", "tm.fake.status",
+	"tm.local.told",
 };
 
 static int relay_armed(struct ctx *ctx)
@@ -59,6 +60,36 @@ static void life(void)
 	fixture_wait(10000);
 }
 
+static unsigned last(const char *text)
+{
+	unsigned i = fixture_find(0, text), next;
+
+	while ((next = fixture_count(i + 1, text)) > 0)
+		i = fixture_find(i + 1, text);
+	return i;
+}
+
+/* The short ways: no failure route, one branch; an answer from nobody; a request of our own. */
+static void short_life(void)
+{
+	struct tm_uac_req own = { .method = STR_LIT("OPTIONS"), .ruri = STR_LIT("sip:bob@127.0.0.1:21520"), .listener = NET_LISTENER_NONE,
+		.headers = STR_LIT("From: <sip:me@t>;tag=1\r\nTo: <sip:bob@t>\r\n"), .fr_ms = 2000 };
+	struct diag why = { 0 };
+
+	fixture_route = NULL;
+	fixture_failure = NULL;
+	fixture_request("INVITE", "z9hG4bKfast", "fast@t", NULL);
+	fixture_reply(last("INVITE"), 404, "Not Found", "");
+	fixture_request("ACK", "z9hG4bKfast", "fast@t", NULL);
+	fixture_request("INVITE", "z9hG4bKacc", "acc@t", NULL);
+	fixture_reply(last("INVITE"), 200, "OK", "");
+	fixture_request("MESSAGE", "z9hG4bKtmo", "tmo@t", NULL);
+	if (tm_uac_start(&own, NULL, NULL, &why) < 0)
+		_exit(3);
+	fixture_reply(last("OPTIONS"), 200, "OK", "");
+	fixture_wait(40000);
+}
+
 /* Runs life() in a child that owns slot 2 and dies at the nth passage. */
 static bool die_at(const char *point, unsigned nth)
 {
@@ -70,6 +101,8 @@ static bool die_at(const char *point, unsigned nth)
 		if (shm_slot_take(2, SHM_SLOT_WORKER) != 0 || shm_crash_arm(point, nth) != 0)
 			_exit(2);
 		life();
+		n_sent = 0;
+		short_life();
 		shm_slot_release(); /* which dies no more: the points are tm's */
 		_exit(0);
 	}
@@ -232,6 +265,41 @@ START_TEST(route_that_kills_twice_is_answered_500)
 }
 END_TEST
 
+/* The janitor dies as well, in the middle of its step. */
+START_TEST(janitor_dies_too)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (shm_slot_take(2, SHM_SLOT_WORKER) != 0)
+			_exit(2);
+		invite_and_die();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(shm_slot_mark_dead(2), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (shm_slot_take(3, SHM_SLOT_JANITOR) != 0 || shm_crash_arm("tm.recover.armed", 1) != 0)
+			_exit(2);
+		_exit(shm_recover_slot(2) == 0 ? 0 : 3);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(shm_slot_mark_dead(3), 0);
+	ck_assert_int_eq(shm_recover_slot(3), 0);
+	ck_assert_int_eq(shm_recover_slot(2), 0);
+	ck_assert_int_eq(shm_check_all(NULL), 0);
+	fixture_route = answer_486;
+	as_worker(100);
+	ck_assert_uint_eq(fixture_count(0, "SIP/2.0 486"), 1);
+}
+END_TEST
+
 /* A reply is taken, its route dies: callee and caller repeat nothing we could not repeat ourselves. */
 static void die_in_reply(struct ctx *ctx)
 {
@@ -310,6 +378,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(t, death_anywhere, 0, n_points);
 	tcase_add_test(t, untold_request_starts_anew);
 	tcase_add_test(t, route_runs_again_without_the_client);
+	tcase_add_test(t, janitor_dies_too);
 	tcase_add_test(t, route_that_kills_twice_is_answered_500);
 	tcase_add_test(t, reply_lost_in_its_route_is_asked_for_again);
 	tcase_add_test(t, final_reply_is_acknowledged_last);
