@@ -340,6 +340,7 @@ int shm_recover_slot(unsigned slot)
 	if (!atomic_compare_exchange_strong(&dead->state, &expected, SHM_SLOT_RECOVERING) &&
 	    expected != SHM_SLOT_RECOVERING)
 		return -EINVAL;
+	dead->index = slot; /* it may have died before it wrote that, when the slot was used for the first time */
 	shm_recovering = true;
 	err = recover(dead);
 	shm_recovering = false;
