@@ -41,6 +41,7 @@ def run(r, ctx):
 
     define = [f'DB_URL="sqlite://{db}"']
     with sip.Server(ctx.program, cfg, defines=define, args=ctx.args) as server:
+        others = []  # contacts of 101 too: a call goes to all of them, and fails only when all have failed
         for proto in ("udp", "tcp"):
             ua = sip.Ua(server.host, server.port, proto, user=f"x{proto}")
             got = register(ua, "101", "secret-101")
@@ -51,7 +52,7 @@ def run(r, ctx):
             r.check(f"{name} {proto} an unknown user looks the same", got and got.status == 401 and got.first == "SIP/2.0 401 Unauthorized", got and got.first)
             got = register(ua, "102", "secret-102", mangle=flip)
             r.check(f"{name} {proto} a forged nonce", got and got.status == 401, got and got.first)
-            ua.close()
+            others.append(ua)
         a = sip.Ua(server.host, server.port, user="102")
         b = sip.Ua(server.host, server.port, user="101")
         got = register(b, "101", "secret-101")
@@ -74,6 +75,8 @@ def run(r, ctx):
         r.check(f"{name} with them it arrives, without the credentials", got and not got.all("Proxy-Authorization"), got and got.raw)
         if got:
             b.reply(got, 486, "Busy", tag="b")
+            for ua in others:
+                ua.reply(ua.expect("INVITE"), 486, "Busy", tag=ua.user)
             r.check(f"{name} and its answer comes back", a.expect(486))
         a.send(a.request("INVITE", "sip:someone@192.0.2.1", "<sip:someone@192.0.2.1>", callid="d2"))
         got = a.expect(407)
@@ -86,8 +89,8 @@ def run(r, ctx):
             hostile = evil.replace(" ", "%20").replace("'", "%27")
             got = register(a, hostile, "x")
             r.check(f"{name} hostile user {evil[:20]!r}", got and got.status in (400, 401, 403), got and got.first)
-        a.close()
-        b.close()
+        for ua in [a, b] + others:
+            ua.close()
     rows = subprocess.run(["sqlite3", db, "select count(*) from subscriber; select count(*) from location where username='101'"], capture_output=True, text=True).stdout.split()
     r.check(f"{name} the tables are whole, the contacts are written at the end", rows == ["2", "3"], rows)
     with sip.Server(ctx.program, cfg, defines=define, args=ctx.args) as server:
