@@ -586,6 +586,8 @@ static int worker_start(struct loop *loop, unsigned number)
 	if (err == 0)
 		err = modules_worker_init(loop, number);
 	if (err == 0)
+		err = route_worker_one_init();
+	if (err == 0)
 		err = rx_worker_init(loop, number);
 	return err < 0 ? log_fail(err, "worker %u cannot start", number) : 0;
 }

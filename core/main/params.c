@@ -163,7 +163,7 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("pv_cache_action", INT),
 	INERT("pv_cache_limit", INT),
 	ABSENT("real_time", INT, 0, "real-time scheduling is not built in"),
-	ABSENT("received_route_mode", INT, 0, "event_route[core:msg-received] is not built in"),
+	INT("received_route_mode", received_route_mode, 0, 0, 1),
 	INT("reply_to_via", reply_to_via, 0, 0, 1),
 	INT("return_mode", return_mode, 0, 0, 1),
 	ABSENT("rev_dns", INT, 0, "received is always added when it differs"),
@@ -400,6 +400,7 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->check_via = c->check_via;
 	r->reply_to_via = c->reply_to_via;
 	r->onsend_route_reply = c->onsend_route_reply;
+	r->received_route_mode = c->received_route_mode;
 	r->sip_warning = c->sip_warning;
 	r->mhomed = c->mhomed;
 	r->udp_mtu = c->udp_mtu;

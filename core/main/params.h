@@ -26,6 +26,7 @@ struct main_conf {
 	struct str iuid;
 	/* messages */
 	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, max_branches, onsend_route_reply,
+		received_route_mode /* 1: event_route[core:msg-received] runs for SIP messages */,
 		msg_recv_max_size, udp_mtu;
 	struct str server_header, user_agent_header, udp_mtu_try_proto;
 	int maxbuffer, maxsndbuffer;

@@ -9,6 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/script/func.h"
+#include "core/settings/cfg.h"
 #include "core/tm/tm.h"
 #include "core/transport/conn.h"
 
@@ -156,6 +157,61 @@ static int cmd_tcp_alias(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return code_of(conn_alias_add(ctx->rx.conn_id, (uint16_t)port));
 }
 
+/* ---- UDP that is too long ---- */
+
+static int cmd_mtu_proto(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1)
+		return -1;
+	if (a[0].i == SIP_PROTO_SCTP) {
+		log_error("udp_mtu_try_proto(SCTP): SCTP is not built in");
+		return -1;
+	}
+	ctx->mtu_try = (uint8_t)(a[0].i + 1);
+	return 1;
+}
+
+static int no_sctp(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	(void)pool, (void)index, (void)text, (void)ret_p; /* nothing to prepare: it is refused */
+	return diag_set(reterr, 0, "SCTP is not built in");
+}
+
+/* ---- groups of values ---- */
+
+static int group_fixup(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	struct cfg_info info;
+	struct str *group;
+
+	(void)index; /* the only text */
+	for (unsigned i = 0; cfg_at(i, &info) == 0; i++) {
+		if (!str_eq(info.group, text))
+			continue;
+		group = pool_alloc(pool, sizeof(*group));
+		if (!group)
+			return diag_err(reterr, -ENOMEM, 0, "out of memory");
+		*group = info.group;
+		*ret_p = group;
+		return 0;
+	}
+	return diag_set(reterr, 0, "there is no group '%.*s'", STR_FMT(text));
+}
+
+static int cmd_cfg_select(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	(void)ctx; /* holds for the process */
+	if (n != 2 || a[1].i < 0 || a[1].i > INT32_MAX)
+		return -1;
+	return code_of(cfg_select(*(const struct str *)a[0].p, (int)a[1].i));
+}
+
+static int cmd_cfg_reset(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	(void)ctx; /* holds for the process */
+	return n == 1 ? code_of(cfg_select(*(const struct str *)a[0].p, 0)) : -1;
+}
+
 /* ---- flags ---- */
 
 static uint32_t flag_bit(int64_t n)
@@ -184,6 +240,71 @@ static int cmd_isflagset(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return n == 1 && (ctx->flags & flag_bit(a[0].i)) ? 1 : -1;
 }
 
+/* ---- flags of attributes ---- */
+
+/* "$avp(x)" or "x": the name as the variable knows it. */
+static int avp_fixup(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	struct pv_spec *spec;
+	struct str *name, whole = text;
+	size_t len;
+	int err;
+
+	if (index != 0)
+		return diag_set(reterr, 0, "not a name");
+	if (!str_starts(text, STR_LIT("$")) && pool_printf(pool, &whole, "$avp(%.*s)", STR_FMT(text)) < 0)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	err = pv_parse(pool, whole, &spec, &len, reterr);
+	if (err < 0)
+		return err;
+	if (len != whole.n || strcmp(spec->def->name, "avp") != 0 || spec->inner_fmt || spec->inner.n == 0)
+		return diag_set(reterr, 0, "$avp(name) expected");
+	name = pool_alloc(pool, sizeof(*name));
+	if (!name)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	*name = spec->inner;
+	*ret_p = name;
+	return 0;
+}
+
+enum avp_flag_op { AVP_FLAG_TEST, AVP_FLAG_SET, AVP_FLAG_RESET };
+
+/* All attributes of that name; whether one has the flag afterwards. */
+static int avp_flag(struct ctx *ctx, const union script_arg *a, unsigned n, enum avp_flag_op op)
+{
+	uint32_t bit = n == 2 ? flag_bit(a[1].i) : 0;
+	int rc = -1;
+
+	for (struct avp *v = ctx->avps.head[AVP_PLAIN]; v && bit; v = v->next) {
+		if (!str_eq(v->name, *(const struct str *)a[0].p))
+			continue;
+		if (op == AVP_FLAG_SET)
+			v->flags |= bit;
+		else if (op == AVP_FLAG_RESET)
+			v->flags &= ~bit;
+		if (op != AVP_FLAG_TEST)
+			ctx->avps.dirty = true;
+		if (v->flags & bit)
+			rc = 1;
+	}
+	return rc;
+}
+
+static int cmd_setavpflag(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return avp_flag(ctx, a, n, AVP_FLAG_SET);
+}
+
+static int cmd_resetavpflag(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return avp_flag(ctx, a, n, AVP_FLAG_RESET);
+}
+
+static int cmd_isavpflagset(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return avp_flag(ctx, a, n, AVP_FLAG_TEST);
+}
+
 /* ---- log ---- */
 
 static int cmd_log(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -208,6 +329,8 @@ static int cmd_error(struct ctx *ctx, const union script_arg *a, unsigned n)
 #define STR1(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_STR }, .kinds = ON_ROUTED }
 #define INT1(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_INT }, .kinds = ON_ROUTED }
 #define FLAG(name_, fn_)          { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_INT }, .kinds = ON_ANY }
+#define AVP_FLAG(name_, fn_) \
+	{ .name = name_, .fn = fn_, .n_params = 2, .param = { SP_FIX, SP_INT }, .kinds = ON_ROUTED, .fixup = avp_fixup }
 #define FORWARD(name_, fn_) \
 	{ .name = name_, .fn = fn_, .n_params = 2, .param = { SP_STR, SP_INT }, .kinds = ON_ROUTED, .may_suspend = true }
 
@@ -236,6 +359,12 @@ static const struct script_func cmds[] = {
 	NONE("set_forward_close", cmd_fwd_close, ON_ANY), NONE("set_reply_close", cmd_rpl_close, ON_ANY),
 	FLAG("setflag", cmd_setflag), FLAG("resetflag", cmd_resetflag), FLAG("isflagset", cmd_isflagset),
 	{ .name = "log", .fn = cmd_log, .n_params = 2, .param = { SP_INT, SP_STR }, .kinds = ON_ANY },
+	INT1("udp_mtu_try_proto", cmd_mtu_proto),
+	{ .name = "forward_sctp", .fn = cmd_forward, .n_params = 2, .param = { SP_FIX, SP_INT }, .kinds = ON_ROUTED, .fixup = no_sctp },
+	{ .name = "cfg_select", .fn = cmd_cfg_select, .n_params = 2, .param = { SP_FIX, SP_DINT }, .kinds = ON_ROUTED, .fixup = group_fixup },
+	{ .name = "cfg_reset", .fn = cmd_cfg_reset, .n_params = 1, .param = { SP_FIX }, .kinds = ON_ROUTED, .fixup = group_fixup },
+	AVP_FLAG("setavpflag", cmd_setavpflag), AVP_FLAG("resetavpflag", cmd_resetavpflag), AVP_FLAG("isavpflagset", cmd_isavpflagset),
+	{ .name = "exec", .fn = route_exec, .n_params = 1, .param = { SP_STR }, .kinds = ON_ROUTED, .may_suspend = true },
 	{ .name = "error", .fn = cmd_error, .n_params = 2, .param = { SP_STR, SP_STR }, .kinds = ON_ROUTED },
 	{ .name = NULL },
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Event routes, and what tm needs from the layers above it. An event that comes up while the script of that very message is
- * running cannot run in the same context; it gets a copy of the message.
+ * Event routes, and what tm needs from the layers above it. An event that comes up in the middle of the handling of a message
+ * cannot run in its context, which somebody still needs: it gets a copy of the message.
  */
 #include "core/route/route_priv.h"
 
@@ -35,14 +35,6 @@ int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *c
 
 	if (route < 0)
 		return 0;
-	if (ctx->vm) {
-		struct ctx *copy = ctx_from_bytes(ctx->msg.buf, &ctx->rx);
-
-		if (!copy)
-			return 0;
-		copy->main.uri = ctx->main.uri.n ? str_dup(copy->pool, ctx->main.uri) : STR_NULL;
-		ctx = copy;
-	}
 	e = pool_alloc(ctx->pool, sizeof(*e));
 	if (!e)
 		return 0;
@@ -50,6 +42,21 @@ int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *c
 	ctx->finished_arg = e;
 	route_start(ctx, route, CTX_EVENT, event_done);
 	return 1;
+}
+
+void route_event_about(struct str name, const struct ctx *ctx)
+{
+	struct ctx *copy;
+
+	if (LIKELY(!vm_script() || script_route_find(vm_script(), CTX_EVENT, name) < 0))
+		return;
+	copy = ctx_from_bytes(ctx->msg.buf, &ctx->rx);
+	if (!copy)
+		return;
+	copy->main.uri = ctx->main.uri.n ? str_dup(copy->pool, ctx->main.uri) : STR_NULL;
+	copy->mflags |= CTX_F_NO_REPLY;
+	if (route_event(name, copy, NULL, NULL) == 0)
+		ctx_free(copy);
 }
 
 struct ctx *route_faked_ctx(void)

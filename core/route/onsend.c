@@ -5,6 +5,7 @@
  * scripts that have no such route, since then no hook is set.
  */
 #include "core/base/log.h"
+#include "core/pv/pv.h"
 #include "core/route/route_priv.h"
 
 struct verdict {
@@ -28,6 +29,7 @@ static int onsend(const struct tx_dest *dest, const struct iovec *iov, unsigned 
 	static bool inside; /* what the route itself sends is not looked at */
 	static char flat[65536];
 	struct verdict v = { false, false };
+	struct pv_snd snd;
 	struct rx_info rx = { .proto = (enum sip_proto)dest->proto, .listener = dest->listener, .conn_id = dest->conn_id, .dst = dest->to };
 	const struct net_listener *l = net_listener_at(dest->listener);
 	struct ctx *ctx;
@@ -53,8 +55,11 @@ static int onsend(const struct tx_dest *dest, const struct iovec *iov, unsigned 
 	ctx->finished_arg = &v;
 	ctx->send_dest = dest;
 	ctx->send_len = len;
+	snd = (struct pv_snd){ .to = dest->to, .proto = (enum sip_proto)dest->proto, .listener = dest->listener, .buf = ctx->msg.buf };
+	pv_snd_set(ctx, &snd);
 	route_start(ctx, route, CTX_ONSEND, onsend_done);
 	inside = false;
+	pv_snd_set(NULL, NULL);
 	if (!v.over) {
 		ctx->finished_arg = NULL; /* v is gone when it comes back, and so is the destination */
 		ctx->send_dest = NULL;

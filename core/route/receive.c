@@ -249,13 +249,40 @@ static void refuse(struct ctx *ctx, const struct diag *why)
 	ctx_free(ctx);
 }
 
-static void receive(struct ctx *ctx)
+static void parse_error_done(struct ctx *ctx, int rc)
+{
+	struct diag *why = ctx->finished_arg;
+
+	(void)rc; /* only drop counts here: language.md, section 6 */
+	ctx->finished_arg = NULL;
+	if (ctx->mflags & CTX_F_DROP)
+		ctx_free(ctx);
+	else
+		refuse(ctx, why);
+}
+
+/* The script may look at what cannot be used, and have it dropped instead of answered. */
+static void bad_message(struct ctx *ctx, const struct diag *why)
+{
+	int route = find(CTX_EVENT, STR_LIT("core:receive-parse-error"));
+	struct diag *kept = route >= 0 ? pool_alloc(ctx->pool, sizeof(*kept)) : NULL;
+
+	if (LIKELY(!kept)) {
+		refuse(ctx, why);
+		return;
+	}
+	*kept = *why;
+	ctx->finished_arg = kept;
+	route_start(ctx, route, CTX_EVENT, parse_error_done);
+}
+
+static void parse(struct ctx *ctx)
 {
 	struct diag why = { 0 };
 	int route;
 
 	if (sip_msg_parse(ctx->pool, ctx->msg.buf, &ctx->msg, &why) < 0) {
-		refuse(ctx, &why);
+		bad_message(ctx, &why);
 		return;
 	}
 	if (ctx->msg.kind == SIP_REQUEST)
@@ -265,7 +292,7 @@ static void receive(struct ctx *ctx)
 	if (sip_msg_check(&ctx->msg, &why) < 0) {
 		if (ctx->msg.kind == SIP_REQUEST) {
 			route_count(RC_ERR_REQUESTS);
-			refuse(ctx, &why);
+			bad_message(ctx, &why);
 			return;
 		}
 		route_count(RC_ERR_REPLIES);
@@ -277,6 +304,27 @@ static void receive(struct ctx *ctx)
 		route_start(ctx, route, CTX_EVENT, pre_routing_done);
 	else
 		dispatch(ctx);
+}
+
+static void received_done(struct ctx *ctx, int rc)
+{
+	(void)rc; /* only drop counts here */
+	if (ctx->mflags & CTX_F_DROP)
+		ctx_free(ctx);
+	else
+		parse(ctx);
+}
+
+static void receive(struct ctx *ctx)
+{
+	int route = UNLIKELY(route_conf.received_route_mode & 1) ? find(CTX_EVENT, STR_LIT("core:msg-received")) : -1;
+
+	if (LIKELY(route < 0)) {
+		parse(ctx);
+		return;
+	}
+	ctx->msg.pool = ctx->pool; /* nothing is parsed yet: variables about the message are null */
+	route_start(ctx, route, CTX_EVENT, received_done);
 }
 
 /* ---- start ---- */
@@ -321,12 +369,17 @@ static void worker_one_done(struct ctx *ctx, int rc, void *arg)
 
 int route_worker_init(struct loop *loop)
 {
-	static bool dropped; /* outlives this call when the route parks; then only its log tells */
-	struct ctx *ctx;
-
 	(void)loop; /* nothing here needs a descriptor or timer of its own */
 	rx_handler(receive);
 	route_onsend_init();
+	return 0;
+}
+
+int route_worker_one_init(void)
+{
+	static bool dropped; /* outlives this call when the route parks; then only its log tells */
+	struct ctx *ctx;
+
 	if (proc_number() != 0 || find(CTX_EVENT, STR_LIT("core:worker-one-init")) < 0)
 		return 0;
 	ctx = route_faked_ctx();

@@ -9,7 +9,7 @@
 #include "core/transport/tx.h"
 
 struct route_conf { /* core parameters */
-	int force_rport, local_rport, check_via, reply_to_via, onsend_route_reply, log_engine, sip_warning, mhomed, udp_mtu, sip_parser_log;
+	int force_rport, local_rport, check_via, reply_to_via, onsend_route_reply, received_route_mode, log_engine, sip_warning, mhomed, udp_mtu, sip_parser_log;
 	enum sip_proto udp_mtu_try_proto;
 	struct str server_header;   /* whole field without CRLF; n 0: none */
 	struct str user_agent_header;
@@ -27,9 +27,14 @@ MUST_CHECK int route_register(void);
 /* Before forking, after the script was loaded: tm hooks, counters. */
 MUST_CHECK int route_init(void);
 MUST_CHECK int route_worker_init(struct loop *loop);
+/* event_route[core:worker-one-init] in the first worker. After the modules' worker_init. -ECANCELED: the script refused the start. */
+MUST_CHECK int route_worker_one_init(void);
 
 /* Runs an event route if the script has it (event_route[name]); done may be NULL. Returns 1 when it runs (or ran), 0 when there is none. */
+/* ctx is the route's when it returns 1, and freed at the end of the run; it must not be running. */
 int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *ctx, int rc, void *arg), void *arg);
+/* The same for an event in the middle of the handling of a message: on a copy of it, as it was received. */
+void route_event_about(struct str name, const struct ctx *ctx);
 /* A ctx with a faked OPTIONS-like request for event routes and timers; NULL at the limit. */
 struct ctx *route_faked_ctx(void);
 

@@ -135,12 +135,44 @@ static void read_cell(unsigned at, struct cell *ret)
 		ret->n = CFG_TEXT_MAX;
 }
 
+/* ---- instances chosen by cfg_select(): private to the process ---- */
+
+static struct {
+	struct str group; /* of an entry */
+	int id;
+} selected[16];
+static unsigned n_selected;
+
+int cfg_select(struct str group, int id)
+{
+	unsigned i, k;
+
+	for (i = 0; i < cfg.n; i++)
+		if (cfg.entries[i].id == id && str_eq(cfg.entries[i].group, group))
+			break;
+	if (i == cfg.n)
+		return -ENOENT;
+	for (k = 0; k < n_selected && !str_eq(selected[k].group, group); k++)
+		;
+	if (k == ARRAY_LEN(selected))
+		return -ENOSPC;
+	selected[k].group = cfg.entries[i].group;
+	selected[k].id = id;
+	if (k == n_selected)
+		n_selected++;
+	return 0;
+}
+
 int cfg_get(struct str group, int id, struct str name, struct pool *pool, struct value *ret)
 {
 	struct cell c;
 	struct str s;
-	int at = find(group, id, name);
+	int at;
 
+	for (unsigned i = 0; id == 0 && i < n_selected; i++)
+		if (str_eq(selected[i].group, group))
+			id = selected[i].id;
+	at = find(group, id, name);
 	if (at < 0 && id != 0)
 		at = find(group, 0, name);
 	if (at < 0)

@@ -27,6 +27,11 @@ MUST_CHECK int cfg_get(struct str group, int id, struct str name, struct pool *p
 MUST_CHECK int cfg_set(struct str group, int id, struct str name, const struct value *v);
 /* Back to the value at start. */
 MUST_CHECK int cfg_reset(struct str group, int id, struct str name);
+/*
+ * From now on id 0 of this group means that instance, in this process; 0: the group itself again.
+ * Returns 0; -ENOENT: no such group or instance; -ENOSPC: too many groups have one selected.
+ */
+MUST_CHECK int cfg_select(struct str group, int id);
 /* Grows with each change. */
 uint64_t cfg_generation(void);
 /* A number to be followed without a look-up; NULL when there is none. Valid for ever after cfg_share(). */

@@ -140,7 +140,7 @@ static int branch_build(struct ctx *ctx, struct tm_txn *t, const struct tm_new_b
 {
 	char id[40];
 	struct out_request req = { .edits = nb->edits, .ruri = nb->target->uri, .path = nb->target->path, .keep_via1 = nb->keep_via1 };
-	enum sip_proto proto = rt->proto;
+	enum sip_proto proto = rt->proto, big = ctx->mtu_try ? (enum sip_proto)(ctx->mtu_try - 1) : out_conf.udp_mtu_try_proto;
 
 	for (unsigned round = 0;; round++) {
 		int err;
@@ -160,9 +160,9 @@ static int branch_build(struct ctx *ctx, struct tm_txn *t, const struct tm_new_b
 			ret_dest->flags |= TX_CLOSE_AFTER;
 		/* Too long for a datagram: the same with another transport (udp_mtu). */
 		if (round || proto != SIP_PROTO_UDP || out_conf.udp_mtu <= 0 || out->bytes <= (size_t)out_conf.udp_mtu ||
-		    out_conf.udp_mtu_try_proto == SIP_PROTO_NONE || !net_listener_for(out_conf.udp_mtu_try_proto, &rt->addr, NET_LISTENER_NONE))
+		    big == SIP_PROTO_NONE || big == SIP_PROTO_UDP || !net_listener_for(big, &rt->addr, NET_LISTENER_NONE))
 			return 0;
-		proto = out_conf.udp_mtu_try_proto;
+		proto = big;
 	}
 }
 

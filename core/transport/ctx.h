@@ -77,6 +77,7 @@ struct ctx {
 	uint32_t mflags;           /* enum ctx_msg_flags */
 	struct str adv_host;       /* set_advertised_address */
 	uint16_t adv_port;
+	uint8_t mtu_try;           /* udp_mtu_try_proto: enum sip_proto + 1; 0: as configured */
 	struct str rr_params;      /* add_rr_param before record_route */
 	struct strbuf *reply_hdrs; /* whole fields with CRLF for the next local reply (append_to_reply); NULL: none */
 	struct str reply_body, reply_ctype;

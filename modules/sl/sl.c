@@ -128,14 +128,13 @@ static void replied(struct ctx *ctx, int code, int err)
 		shm_counter_add(self.stat[ST_SENT_ERR], 1);
 	if (ctx->msg.method == SIP_M_INVITE && code >= 300)
 		atomic_store_explicit(self.until_ms, clock_ms() + 2000, memory_order_relaxed);
-	(void)route_event(STR_LIT("sl:local-response"), ctx, NULL, NULL);
+	route_event_about(STR_LIT("sl:local-response"), ctx);
 }
 
 static bool ack_filter(struct ctx *ctx)
 {
 	const struct sip_addr *to;
 	char tag[40];
-	struct ctx *copy;
 
 	if (atomic_load_explicit(self.until_ms, memory_order_relaxed) < clock_ms())
 		return false;
@@ -143,9 +142,7 @@ static bool ack_filter(struct ctx *ctx)
 	if (!to || !str_eq(to->tag, str_of(tag, out_totag(ctx, OUT_TAG_SL, tag))))
 		return false;
 	shm_counter_add(self.stat[ST_ACKS], 1);
-	copy = ctx_from_bytes(ctx->msg.buf, &ctx->rx);
-	if (copy && route_event(STR_LIT("sl:filtered-ack"), copy, NULL, NULL) == 0)
-		ctx_free(copy);
+	route_event_about(STR_LIT("sl:filtered-ack"), ctx);
 	return true;
 }
 

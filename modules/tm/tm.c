@@ -393,7 +393,7 @@ static const struct setting settings[] = {
 	SETTING_INT("retr_timer1", struct tm_conf, retr_timer1, 500, 10, 60000),
 	SETTING_INT("retr_timer2", struct tm_conf, retr_timer2, 4000, 10, 60000),
 	BIT(noisy_ctimer, 1), BIT(auto_inv_100, 1), BIT(restart_fr_on_each_reply, 1), BIT(aggregate_challenges, 1), BIT(remap_503_500, 1),
-	BIT(disable_6xx_block, 0), BIT(delayed_reply, 1), BIT(local_cancel_reason, 1), BIT(e2e_cancel_reason, 1),
+	BIT(pass_provisional_replies, 0), BIT(disable_6xx_block, 0), BIT(delayed_reply, 1), BIT(local_cancel_reason, 1), BIT(e2e_cancel_reason, 1),
 	UPTO(cancel_b_method, 1, 2), UPTO(unmatched_cancel, 0, 2), UPTO(failure_reply_mode, 3, 3),
 	SETTING_INT("faked_reply_prio", struct tm_conf, faked_reply_prio, 0, -10000, 100000),
 	SETTING_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
@@ -401,12 +401,12 @@ static const struct setting settings[] = {
 	TEXT(auto_inv_100_reason, "trying -- your call is important to us"), TEXT(reply_408_reason, "Request Timeout"),
 	TEXT(default_reason, "Server Internal Error"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
 	ONLY("reparse_invite", 1), ONLY("ruri_matching", 1), ONLY("via1_matching", 1), ONLY("reply_matching", 1), ONLY("callid_matching", 0),
-	ONLY("callid_cseq_matching", 0), ONLY("e2e_cancel_hop_by_hop", 1), ONLY("headers_mode", 0), ONLY("pass_provisional_replies", 0),
+	ONLY("callid_cseq_matching", 0), ONLY("e2e_cancel_hop_by_hop", 1), ONLY("headers_mode", 0), 
 	ONLY("reparse_on_dns_failover", 1), ONLY("failure_exec_mode", 0), ONLY("blst_503", 0), ONLY("relay_100", 0), ONLY("rich_redirect", 0),
 	ONLY("reply_relay_mode", 1), ONLY("enable_uac_fr", 0), ONLY("evlreq_mode", 0),
 	SETTING_END
 };
-static const char *const events[] = { "tm:local-request", "tm:branch-failure:*", NULL };
+static const char *const events[] = { "tm:local-request", "tm:local-response", "tm:branch-failure:*", NULL };
 /* clang-format on */
 
 static int init(void)
