@@ -29,9 +29,9 @@ char lexer_peek_char(struct lexer *lx)
 {
 	size_t k = 0;
 
-	while (is_blank(at(lx, k)) || at(lx, k) == '\n')
+	while (lx_is_blank(lx_at(lx, k)) || lx_at(lx, k) == '\n')
 		k++;
-	return at(lx, k) < 0 ? 0 : (char)at(lx, k);
+	return lx_at(lx, k) < 0 ? 0 : (char)lx_at(lx, k);
 }
 
 int lexer_raw_until(struct lexer *lx, char end, struct token *ret_tok)
@@ -39,17 +39,17 @@ int lexer_raw_until(struct lexer *lx, char end, struct token *ret_tok)
 	struct pos pos;
 	size_t n = 0;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	pos = here(lx);
-	while (at(lx, n) >= 0 && at(lx, n) != '\n' && at(lx, n) != end)
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	pos = lx_here(lx);
+	while (lx_at(lx, n) >= 0 && lx_at(lx, n) != '\n' && lx_at(lx, n) != end)
 		n++;
-	if (at(lx, n) != end) {
+	if (lx_at(lx, n) != end) {
 		load_error(lx->ld, pos, "'%c' expected", end);
 		return -EBADMSG;
 	}
-	*ret_tok = (struct token){ .kind = T_STR, .pos = pos, .text = load_dup(lx->ld, str_trim(view(lx, n))) };
-	take_n(lx, n);
+	*ret_tok = (struct token){ .kind = T_STR, .pos = pos, .text = load_dup(lx->ld, str_trim(lx_view(lx, n))) };
+	lx_take_n(lx, n);
 	return 0;
 }
 
@@ -60,14 +60,14 @@ static void read_pvar(struct lexer *lx, struct token *tok)
 	size_t n = 1;
 	unsigned depth = 0;
 
-	if (at(lx, 1) == '?') {
+	if (lx_at(lx, 1) == '?') {
 		n = 2;
 	} else {
-		while (is_alnum(at(lx, n)))
+		while (lx_is_alnum(lx_at(lx, n)))
 			n++;
-		if (at(lx, n) == '(') {
+		if (lx_at(lx, n) == '(') {
 			do {
-				int c = at(lx, n);
+				int c = lx_at(lx, n);
 
 				if (c < 0 || c == '\n') {
 					load_error(lx->ld, tok->pos, "')' of the variable missing");
@@ -86,8 +86,8 @@ static void read_pvar(struct lexer *lx, struct token *tok)
 		return;
 	}
 	tok->kind = T_PVAR;
-	tok->text = load_dup(lx->ld, subst_apply(lx->ld, lx->substs, str_dup(lx->ld->pool, view(lx, n))));
-	take_n(lx, n);
+	tok->text = load_dup(lx->ld, subst_apply(lx->ld, lx->substs, str_dup(lx->ld->pool, lx_view(lx, n))));
+	lx_take_n(lx, n);
 }
 
 static void read_select(struct lexer *lx, struct token *tok)
@@ -95,25 +95,25 @@ static void read_select(struct lexer *lx, struct token *tok)
 	struct str text;
 	size_t n = 1;
 
-	while (is_alnum(at(lx, n)) || at(lx, n) == '.' || at(lx, n) == '[') {
-		if (at(lx, n) == '[') {
-			while (at(lx, n) >= 0 && at(lx, n) != '\n' && at(lx, n) != ']')
+	while (lx_is_alnum(lx_at(lx, n)) || lx_at(lx, n) == '.' || lx_at(lx, n) == '[') {
+		if (lx_at(lx, n) == '[') {
+			while (lx_at(lx, n) >= 0 && lx_at(lx, n) != '\n' && lx_at(lx, n) != ']')
 				n++;
-			if (at(lx, n) != ']')
+			if (lx_at(lx, n) != ']')
 				break;
 		}
 		n++;
 	}
-	if (n < 2 || !is_alpha(at(lx, 1))) {
+	if (n < 2 || !lx_is_alpha(lx_at(lx, 1))) {
 		load_error(lx->ld, tok->pos, "name of a select expected behind '@'");
 		tok->kind = T_ERROR;
 		return;
 	}
 	tok->kind = T_SELECT;
-	if (pool_printf(lx->ld->pool, &text, "$sel(%.*s)", (int)(n - 1), view(lx, n).s + 1) < 0)
+	if (pool_printf(lx->ld->pool, &text, "$sel(%.*s)", (int)(n - 1), lx_view(lx, n).s + 1) < 0)
 		text = STR_NULL;
 	tok->text = load_dup(lx->ld, subst_apply(lx->ld, lx->substs, text));
-	take_n(lx, n);
+	lx_take_n(lx, n);
 }
 
 /* An address at the start of the unread text: its length, or 0. */
@@ -123,25 +123,25 @@ static size_t ip_at(const struct lexer *lx)
 	size_t n = 0;
 	unsigned dots = 0, colons = 0;
 
-	if (at(lx, 0) == '[') {
-		for (n = 1; is_hex(at(lx, n)) || at(lx, n) == ':' || at(lx, n) == '.'; n++)
-			colons += at(lx, n) == ':';
-		if (at(lx, n) != ']' || colons < 2)
+	if (lx_at(lx, 0) == '[') {
+		for (n = 1; lx_is_hex(lx_at(lx, n)) || lx_at(lx, n) == ':' || lx_at(lx, n) == '.'; n++)
+			colons += lx_at(lx, n) == ':';
+		if (lx_at(lx, n) != ']' || colons < 2)
 			return 0;
 		n++;
-		return net_addr_parse(view(lx, n), 0, &a) == 0 ? n : 0;
+		return net_addr_parse(lx_view(lx, n), 0, &a) == 0 ? n : 0;
 	}
-	if (is_digit(at(lx, 0))) {
-		for (n = 0; is_digit(at(lx, n)) || at(lx, n) == '.'; n++)
-			dots += at(lx, n) == '.';
-		if (dots == 3 && !is_alpha(at(lx, n)) && net_addr_parse(view(lx, n), 0, &a) == 0)
+	if (lx_is_digit(lx_at(lx, 0))) {
+		for (n = 0; lx_is_digit(lx_at(lx, n)) || lx_at(lx, n) == '.'; n++)
+			dots += lx_at(lx, n) == '.';
+		if (dots == 3 && !lx_is_alpha(lx_at(lx, n)) && net_addr_parse(lx_view(lx, n), 0, &a) == 0)
 			return n;
 	}
-	if (is_hex(at(lx, 0)) || (at(lx, 0) == ':' && at(lx, 1) == ':')) {
+	if (lx_is_hex(lx_at(lx, 0)) || (lx_at(lx, 0) == ':' && lx_at(lx, 1) == ':')) {
 		dots = 0;
-		for (n = 0; is_hex(at(lx, n)) || at(lx, n) == ':'; n++)
-			colons += at(lx, n) == ':';
-		if (colons >= 2 && !is_alnum(at(lx, n)) && net_addr_parse(view(lx, n), 0, &a) == 0)
+		for (n = 0; lx_is_hex(lx_at(lx, n)) || lx_at(lx, n) == ':'; n++)
+			colons += lx_at(lx, n) == ':';
+		if (colons >= 2 && !lx_is_alnum(lx_at(lx, n)) && net_addr_parse(lx_view(lx, n), 0, &a) == 0)
 			return n;
 	}
 	return 0;
@@ -154,10 +154,10 @@ static void read_number(struct lexer *lx, struct token *tok)
 	uint64_t v = 0;
 	int err = 0;
 
-	while (is_alnum(at(lx, n)))
+	while (lx_is_alnum(lx_at(lx, n)))
 		n++;
-	t = str_dup(lx->ld->pool, view(lx, n));
-	take_n(lx, n);
+	t = str_dup(lx->ld->pool, lx_view(lx, n));
+	lx_take_n(lx, n);
 	tok->text = t;
 	tok->kind = T_NUM;
 	if (t.n > 2 && t.s[0] == '0' && (t.s[1] == 'x' || t.s[1] == 'X')) {
@@ -217,14 +217,14 @@ static bool is_reserved(struct str w)
 /* Replaces the next n bytes by the value of the define. */
 static int expand(struct lexer *lx, size_t n, const struct define *d)
 {
-	struct pos pos = here(lx);
+	struct pos pos = lx_here(lx);
 	unsigned expanded = lx->src->expanded + 1;
 
 	if (expanded > EXPANSIONS_MAX) {
 		load_error(lx->ld, pos, "define '%.*s' refers to itself", STR_FMT(d->name));
 		return -ELOOP;
 	}
-	take_n(lx, n);
+	lx_take_n(lx, n);
 	lx->src->expanded = expanded;
 	if (d->value.n > 0 && lexer_push_back(lx, d->value) < 0) {
 		load_error(lx->ld, pos, "out of memory");
@@ -236,7 +236,7 @@ static int expand(struct lexer *lx, size_t n, const struct define *d)
 /* include_file and import_file are no addresses, also where addresses stand. */
 static bool at_include(struct lexer *lx)
 {
-	return (looking_at(lx, "include_file") && !is_alnum(at(lx, 12))) || (looking_at(lx, "import_file") && !is_alnum(at(lx, 11)));
+	return (lx_looking_at(lx, "include_file") && !lx_is_alnum(lx_at(lx, 12))) || (lx_looking_at(lx, "import_file") && !lx_is_alnum(lx_at(lx, 11)));
 }
 
 /* Returns false when it was a define that was replaced, or an include: read on. */
@@ -246,22 +246,22 @@ static bool read_word_token(struct lexer *lx, struct token *tok)
 	size_t n = 0, i;
 	struct str w;
 
-	while (is_alnum(at(lx, n)))
+	while (lx_is_alnum(lx_at(lx, n)))
 		n++;
-	w = view(lx, n);
+	w = lx_view(lx, n);
 	if (str_eq(w, STR_LIT("include_file")) || str_eq(w, STR_LIT("import_file"))) {
 		bool import = w.s[1] == 'm', echo = lx->echo_off;
 
 		lx->echo_off = true;
-		take_n(lx, n);
+		lx_take_n(lx, n);
 		lexer_include(lx, import);
 		lx->echo_off = echo;
 		return false;
 	}
 	/* "msg:len", "uri:host" and "uri:port" are one word each */
-	if ((str_eq(w, STR_LIT("msg")) && looking_at(lx, "msg:len") && !is_alnum(at(lx, 7))) ||
-	    (str_eq(w, STR_LIT("uri")) && (looking_at(lx, "uri:host") || looking_at(lx, "uri:port")) &&
-	     !is_alnum(at(lx, 8))))
+	if ((str_eq(w, STR_LIT("msg")) && lx_looking_at(lx, "msg:len") && !lx_is_alnum(lx_at(lx, 7))) ||
+	    (str_eq(w, STR_LIT("uri")) && (lx_looking_at(lx, "uri:host") || lx_looking_at(lx, "uri:port")) &&
+	     !lx_is_alnum(lx_at(lx, 8))))
 		n = w.s[0] == 'm' ? 7 : 8;
 	else if (!is_reserved(w) && (d = lexer_define_find(lx, w)) != NULL) {
 		if (expand(lx, n, d) < 0) {
@@ -271,8 +271,8 @@ static bool read_word_token(struct lexer *lx, struct token *tok)
 		return false;
 	}
 	tok->kind = T_ID;
-	tok->text = load_dup(lx->ld, view(lx, n));
-	take_n(lx, n);
+	tok->text = load_dup(lx->ld, lx_view(lx, n));
+	lx_take_n(lx, n);
 	for (i = 0; i < ARRAY_LEN(number_words); i++) {
 		if (str_eq(tok->text, str_lit(number_words[i].word))) {
 			tok->kind = T_NUM;
@@ -291,44 +291,44 @@ static bool read_addr(struct lexer *lx, struct token *tok)
 
 	strbuf_init_pool(&sb, lx->ld->pool, 1024);
 	for (;;) {
-		int c = at(lx, 0);
+		int c = lx_at(lx, 0);
 		struct str got = strbuf_str(&sb);
 		bool part_begins = got.n == 0 || got.s[got.n - 1] == ':';
 
-		if (is_alpha(c)) {
+		if (lx_is_alpha(c)) {
 			const struct define *d;
 			size_t n = 0;
 
-			while (is_alnum(at(lx, n)))
+			while (lx_is_alnum(lx_at(lx, n)))
 				n++;
-			d = lexer_define_find(lx, view(lx, n));
+			d = lexer_define_find(lx, lx_view(lx, n));
 			if (d && !is_reserved(d->name)) {
 				if (expand(lx, n, d) < 0) {
 					tok->kind = T_ERROR;
 					return true;
 				}
 				/* the value may be text in quotes, alone */
-				if (strbuf_str(&sb).n == 0 && (at(lx, 0) == '"' || at(lx, 0) == '\''))
+				if (strbuf_str(&sb).n == 0 && (lx_at(lx, 0) == '"' || lx_at(lx, 0) == '\''))
 					return false;
 				continue;
 			}
-			strbuf_add(&sb, view(lx, n));
-			take_n(lx, n);
-		} else if (is_digit(c)) {
-			while (is_alnum(at(lx, 0))) {
-				strbuf_add_char(&sb, (char)at(lx, 0));
-				take(lx);
+			strbuf_add(&sb, lx_view(lx, n));
+			lx_take_n(lx, n);
+		} else if (lx_is_digit(c)) {
+			while (lx_is_alnum(lx_at(lx, 0))) {
+				strbuf_add_char(&sb, (char)lx_at(lx, 0));
+				lx_take(lx);
 			}
 		} else if (c == '"' && part_begins && got.n > 0) {
 			/* udp:"10.0.0.1":5060, as defines make it */
 			size_t n = 1;
 
-			while (at(lx, n) >= 0 && at(lx, n) != '"' && at(lx, n) != '\n')
+			while (lx_at(lx, n) >= 0 && lx_at(lx, n) != '"' && lx_at(lx, n) != '\n')
 				n++;
-			if (at(lx, n) != '"')
+			if (lx_at(lx, n) != '"')
 				break;
-			strbuf_add(&sb, str_sub(view(lx, n), 1, n - 1));
-			take_n(lx, n + 1);
+			strbuf_add(&sb, str_sub(lx_view(lx, n), 1, n - 1));
+			lx_take_n(lx, n + 1);
 		} else if (c == '.' || c == ':' || c == '-' || c == '*' || (c == '[' && part_begins) || (c == ']' && v6) ||
 			   (c == '(' && depth == 0 && part_begins) || (depth > 0 && (c == ')' || c == ',' || c == ' '))) {
 			if (c == '(')
@@ -339,7 +339,7 @@ static bool read_addr(struct lexer *lx, struct token *tok)
 				v6 = c == '[';
 			if (c != ' ')
 				strbuf_add_char(&sb, (char)c);
-			take(lx);
+			lx_take(lx);
 		} else {
 			break;
 		}
@@ -358,26 +358,26 @@ static const struct { const char *text; enum tok kind; } operators[] = {
 
 static void read_operator(struct lexer *lx, struct token *tok)
 {
-	int c = at(lx, 0);
+	int c = lx_at(lx, 0);
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(operators); i++) {
-		if (looking_at(lx, operators[i].text)) {
+		if (lx_looking_at(lx, operators[i].text)) {
 			tok->kind = operators[i].kind;
 			tok->text = load_dup(lx->ld, str_lit(operators[i].text));
-			take_n(lx, strlen(operators[i].text));
+			lx_take_n(lx, strlen(operators[i].text));
 			return;
 		}
 	}
 	if (c < 33 || c > 126 || c == '\\' || c == '`') {
 		load_error(lx->ld, tok->pos, "character 0x%02x cannot stand here", (unsigned)c);
 		tok->kind = T_ERROR;
-		take(lx);
+		lx_take(lx);
 		return;
 	}
 	tok->kind = (enum tok)c;
-	tok->text = load_dup(lx->ld, view(lx, 1));
-	take(lx);
+	tok->text = load_dup(lx->ld, lx_view(lx, 1));
+	lx_take(lx);
 }
 
 /* Blanks and comments. Returns false after an error. */
@@ -387,31 +387,31 @@ static bool skip_blanks(struct lexer *lx)
 	struct pos pos;
 
 	for (;;) {
-		int c = at(lx, 0);
+		int c = lx_at(lx, 0);
 
-		if (is_blank(c) || c == '\n' || c == '\f' || c == '\v') {
-			take(lx);
-		} else if (c == '\\' && (at(lx, 1) == '\n' || (at(lx, 1) == '\r' && at(lx, 2) == '\n'))) {
-			take_n(lx, 2);
-		} else if ((c == '#' && at(lx, 1) != '!') || (c == '/' && at(lx, 1) == '/')) {
-			skip_line(lx);
-		} else if (c == '/' && at(lx, 1) == '*') {
-			pos = here(lx);
+		if (lx_is_blank(c) || c == '\n' || c == '\f' || c == '\v') {
+			lx_take(lx);
+		} else if (c == '\\' && (lx_at(lx, 1) == '\n' || (lx_at(lx, 1) == '\r' && lx_at(lx, 2) == '\n'))) {
+			lx_take_n(lx, 2);
+		} else if ((c == '#' && lx_at(lx, 1) != '!') || (c == '/' && lx_at(lx, 1) == '/')) {
+			lx_skip_line(lx);
+		} else if (c == '/' && lx_at(lx, 1) == '*') {
+			pos = lx_here(lx);
 			depth = 1;
-			take_n(lx, 2);
+			lx_take_n(lx, 2);
 			while (depth > 0) {
-				if (at(lx, 0) < 0) {
+				if (lx_at(lx, 0) < 0) {
 					load_error(lx->ld, pos, "comment does not end");
 					return false;
 				}
-				if (at(lx, 0) == '/' && at(lx, 1) == '*') {
+				if (lx_at(lx, 0) == '/' && lx_at(lx, 1) == '*') {
 					depth++;
-					take_n(lx, 2);
-				} else if (at(lx, 0) == '*' && at(lx, 1) == '/') {
+					lx_take_n(lx, 2);
+				} else if (lx_at(lx, 0) == '*' && lx_at(lx, 1) == '/') {
 					depth--;
-					take_n(lx, 2);
+					lx_take_n(lx, 2);
 				} else {
-					take(lx);
+					lx_take(lx);
 				}
 			}
 		} else {
@@ -440,17 +440,17 @@ static void next(struct lexer *lx, struct token *tok)
 		if (lx->failed) {
 			lx->failed = false;
 			tok->kind = T_ERROR;
-			tok->pos = here(lx);
+			tok->pos = lx_here(lx);
 			return;
 		}
-		if (skipping(lx))
+		if (lx_skipping(lx))
 			lexer_skip_region(lx);
 		if (!skip_blanks(lx)) {
 			tok->kind = T_ERROR;
 			return;
 		}
-		tok->pos = here(lx);
-		c = at(lx, 0);
+		tok->pos = lx_here(lx);
+		c = lx_at(lx, 0);
 		if (c < 0) {
 			if (lx->src && lx->src->up) {
 				lexer_source_pop(lx);
@@ -459,11 +459,11 @@ static void next(struct lexer *lx, struct token *tok)
 			at_end(lx, tok);
 			return;
 		}
-		if ((c == '#' || c == '!') && at(lx, 1) == '!') {
+		if ((c == '#' || c == '!') && lx_at(lx, 1) == '!') {
 			if (lexer_directive(lx))
 				continue;
 			if (c == '#') {
-				skip_line(lx);
+				lx_skip_line(lx);
 				continue;
 			}
 		}
@@ -471,7 +471,7 @@ static void next(struct lexer *lx, struct token *tok)
 			lexer_read_string(lx, tok);
 			return;
 		}
-		if (lx->addr_mode && !at_include(lx) && (is_alnum(c) || c == '[' || c == '(' || c == '*')) {
+		if (lx->addr_mode && !at_include(lx) && (lx_is_alnum(c) || c == '[' || c == '(' || c == '*')) {
 			if (!read_addr(lx, tok) && tok->kind != T_ERROR)
 				continue;
 			return;
@@ -487,15 +487,15 @@ static void next(struct lexer *lx, struct token *tok)
 		n = ip_at(lx);
 		if (n > 0) {
 			tok->kind = T_IP;
-			tok->text = load_dup(lx->ld, view(lx, n));
-			take_n(lx, n);
+			tok->text = load_dup(lx->ld, lx_view(lx, n));
+			lx_take_n(lx, n);
 			return;
 		}
-		if (is_digit(c)) {
+		if (lx_is_digit(c)) {
 			read_number(lx, tok);
 			return;
 		}
-		if (is_alpha(c)) {
+		if (lx_is_alpha(c)) {
 			if (!read_word_token(lx, tok))
 				continue;
 			return;
@@ -512,10 +512,10 @@ void lexer_next(struct lexer *lx, struct token *tok)
 
 	/* after the last error that counts the text is over; and no error stays where it is */
 	if (lx->ld->stop) {
-		*tok = (struct token){ .kind = T_EOF, .pos = here(lx) };
+		*tok = (struct token){ .kind = T_EOF, .pos = lx_here(lx) };
 		return;
 	}
 	next(lx, tok);
 	if (tok->kind == T_ERROR && lx->src == src && src && src->cap - src->at == left && left > 0)
-		take(lx);
+		lx_take(lx);
 }

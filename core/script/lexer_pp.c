@@ -128,9 +128,9 @@ static enum directive directive_at(const struct lexer *lx, size_t *ret_len)
 	size_t n = 2, i;
 	struct str word;
 
-	while (is_alnum(at(lx, n)))
+	while (lx_is_alnum(lx_at(lx, n)))
 		n++;
-	word = str_sub(view(lx, n), 2, n - 2);
+	word = str_sub(lx_view(lx, n), 2, n - 2);
 	*ret_len = n;
 	for (i = 0; i < ARRAY_LEN(directives); i++)
 		if (str_eq(word, str_lit(directives[i].word)))
@@ -141,9 +141,9 @@ static enum directive directive_at(const struct lexer *lx, size_t *ret_len)
 /* Only blanks up to the end of the line, behind offset k. */
 static bool rest_blank(const struct lexer *lx, size_t k)
 {
-	while (is_blank(at(lx, k)))
+	while (lx_is_blank(lx_at(lx, k)))
 		k++;
-	return at(lx, k) == '\n' || at(lx, k) < 0;
+	return lx_at(lx, k) == '\n' || lx_at(lx, k) < 0;
 }
 
 static void cond_push(struct lexer *lx, struct pos pos, bool active)
@@ -161,12 +161,12 @@ static struct str read_word(struct lexer *lx)
 	size_t n = 0;
 	struct str w;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	while (is_alnum(at(lx, n)))
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	while (lx_is_alnum(lx_at(lx, n)))
 		n++;
-	w = str_dup(lx->ld->pool, n > 0 ? view(lx, n) : STR_LIT(""));
-	take_n(lx, n);
+	w = str_dup(lx->ld->pool, n > 0 ? lx_view(lx, n) : STR_LIT(""));
+	lx_take_n(lx, n);
 	return w;
 }
 
@@ -175,21 +175,21 @@ static struct str read_value(struct lexer *lx)
 {
 	struct strbuf sb;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
 	strbuf_init_pool(&sb, lx->ld->pool, 1 << 20);
-	while (at(lx, 0) >= 0 && at(lx, 0) != '\n') {
-		if (at(lx, 0) == '\\' && at(lx, 1) == '\n') {
-			take_n(lx, 2);
+	while (lx_at(lx, 0) >= 0 && lx_at(lx, 0) != '\n') {
+		if (lx_at(lx, 0) == '\\' && lx_at(lx, 1) == '\n') {
+			lx_take_n(lx, 2);
 			continue;
 		}
-		if (at(lx, 0) == '\\' && at(lx, 1) == '\r' && at(lx, 2) == '\n') {
-			take_n(lx, 3);
+		if (lx_at(lx, 0) == '\\' && lx_at(lx, 1) == '\r' && lx_at(lx, 2) == '\n') {
+			lx_take_n(lx, 3);
 			continue;
 		}
-		if (!(at(lx, 0) == '\r' && at(lx, 1) == '\n'))
-			strbuf_add_char(&sb, (char)at(lx, 0));
-		take(lx);
+		if (!(lx_at(lx, 0) == '\r' && lx_at(lx, 1) == '\n'))
+			strbuf_add_char(&sb, (char)lx_at(lx, 0));
+		lx_take(lx);
 	}
 	return strbuf_str(&sb);
 }
@@ -215,17 +215,17 @@ static void do_conditional(struct lexer *lx, enum directive d, struct pos pos)
 	case D_IFDEF:
 	case D_IFNDEF:
 		word = read_word(lx);
-		if (word.n == 0 || at(lx, 0) == '-') {
-			load_error(lx->ld, here(lx), "name expected behind #!%s", d == D_IFDEF ? "ifdef" : "ifndef");
+		if (word.n == 0 || lx_at(lx, 0) == '-') {
+			load_error(lx->ld, lx_here(lx), "name expected behind #!%s", d == D_IFDEF ? "ifdef" : "ifndef");
 			lx->failed = true;
 		}
 		known = lexer_define_find(lx, word) != NULL;
 		cond_push(lx, pos, d == D_IFDEF ? known : !known);
-		skip_line(lx);
+		lx_skip_line(lx);
 		break;
 	case D_IFEXP:
-		if (skipping(lx)) {
-			skip_line(lx);
+		if (lx_skipping(lx)) {
+			lx_skip_line(lx);
 			cond_push(lx, pos, false);
 		} else {
 			cond_push(lx, pos, eval_if(lx, pos));
@@ -236,7 +236,7 @@ static void do_conditional(struct lexer *lx, enum directive d, struct pos pos)
 			load_warning(lx->ld, pos, "#!else without #!ifdef");
 		else
 			lx->cond[lx->n_cond - 1].active = !lx->cond[lx->n_cond - 1].active;
-		skip_line(lx);
+		lx_skip_line(lx);
 		break;
 	default: /* D_ENDIF */
 		if (lx->n_cond == 0) {
@@ -245,7 +245,7 @@ static void do_conditional(struct lexer *lx, enum directive d, struct pos pos)
 		} else {
 			lx->n_cond--;
 		}
-		skip_line(lx);
+		lx_skip_line(lx);
 		break;
 	}
 }
@@ -265,17 +265,17 @@ static void do_define(struct lexer *lx, enum directive d, struct pos pos)
 	bool has;
 	int err;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	at_name = here(lx);
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	at_name = lx_here(lx);
 	name = read_word(lx);
-	if (name.n == 0 || !is_alpha((unsigned char)name.s[0])) {
+	if (name.n == 0 || !lx_is_alpha((unsigned char)name.s[0])) {
 		load_error(lx->ld, at_name, "name expected");
 		lx->failed = true;
 		return;
 	}
-	if (at(lx, 0) == '-') {
-		bad_directive(lx, here(lx), "'-' cannot be part of a name", name);
+	if (lx_at(lx, 0) == '-') {
+		bad_directive(lx, lx_here(lx), "'-' cannot be part of a name", name);
 		return;
 	}
 	value = read_value(lx);
@@ -307,19 +307,19 @@ static void do_undef(struct lexer *lx, bool try_only)
 	struct str name;
 	struct pos pos;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	pos = here(lx);
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	pos = lx_here(lx);
 	name = read_word(lx);
 	if (name.n == 0) {
 		load_error(lx->ld, pos, "name expected");
 		lx->failed = true;
 	} else if (!rest_blank(lx, 0)) {
-		bad_directive(lx, here(lx), "nothing may follow the name", name);
+		bad_directive(lx, lx_here(lx), "nothing may follow the name", name);
 	} else if (!define_remove(lx, name) && !try_only) {
 		bad_directive(lx, pos, "not defined", name);
 	}
-	skip_line(lx);
+	lx_skip_line(lx);
 }
 
 static void do_defenv(struct lexer *lx, enum directive d)
@@ -329,15 +329,15 @@ static void do_defenv(struct lexer *lx, enum directive d)
 	struct pos pos;
 	const char *z;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	pos = here(lx);
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	pos = lx_here(lx);
 	env = name = read_word(lx);
-	if (at(lx, 0) == '=') {
-		take(lx);
+	if (lx_at(lx, 0) == '=') {
+		lx_take(lx);
 		env = read_word(lx);
 	}
-	skip_line(lx);
+	lx_skip_line(lx);
 	if (name.n == 0 || env.n == 0) {
 		load_error(lx->ld, pos, "name expected");
 		lx->failed = true;
@@ -366,33 +366,33 @@ void lexer_include(struct lexer *lx, bool import)
 	FILE *f;
 	int err;
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	pos = here(lx);
-	if (at(lx, 0) != '"') {
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	pos = lx_here(lx);
+	if (lx_at(lx, 0) != '"') {
 		load_error(ld, pos, "file name in double quotes expected");
 		lx->failed = true;
 		return;
 	}
-	take(lx);
+	lx_take(lx);
 	strbuf_init_pool(&sb, ld->pool, 4096);
-	while (at(lx, 0) >= 0 && at(lx, 0) != '"' && at(lx, 0) != '\n') {
-		int c = at(lx, 0);
+	while (lx_at(lx, 0) >= 0 && lx_at(lx, 0) != '"' && lx_at(lx, 0) != '\n') {
+		int c = lx_at(lx, 0);
 
-		if (c == '\\' && at(lx, 1) >= 0) {
-			take(lx);
-			c = at(lx, 0);
+		if (c == '\\' && lx_at(lx, 1) >= 0) {
+			lx_take(lx);
+			c = lx_at(lx, 0);
 			c = c == 't' ? '\t' : c == 'n' ? '\n' : c == 'r' ? '\r' : c;
 		}
 		strbuf_add_char(&sb, (char)c);
-		take(lx);
+		lx_take(lx);
 	}
-	if (at(lx, 0) != '"') {
+	if (lx_at(lx, 0) != '"') {
 		load_error(ld, pos, "'\"' missing behind the file name");
 		lx->failed = true;
 		return;
 	}
-	take(lx);
+	lx_take(lx);
 	name = str_dup(ld->pool, strbuf_str(&sb));
 	name = str_dup(ld->pool, subst_apply(ld, lx->substs, name));
 	if (name.n == 0 || name.n > INCLUDE_NAME_MAX) {
@@ -436,10 +436,10 @@ static void do_subst(struct lexer *lx, enum directive d)
 	struct token tok = { 0 };
 	struct str word = d == D_SUBST ? STR_LIT("subst") : d == D_SUBSTDEF ? STR_LIT("substdef") : STR_LIT("substdefs");
 
-	while (is_blank(at(lx, 0)))
-		take(lx);
-	tok.pos = here(lx);
-	if (at(lx, 0) != '"' && at(lx, 0) != '\'') {
+	while (lx_is_blank(lx_at(lx, 0)))
+		lx_take(lx);
+	tok.pos = lx_here(lx);
+	if (lx_at(lx, 0) != '"' && lx_at(lx, 0) != '\'') {
 		load_error(lx->ld, tok.pos, "text in quotes expected");
 		lx->failed = true;
 		return;
@@ -451,7 +451,7 @@ static void do_subst(struct lexer *lx, enum directive d)
 
 bool lexer_directive(struct lexer *lx)
 {
-	struct pos pos = here(lx);
+	struct pos pos = lx_here(lx);
 	size_t n;
 	enum directive d = directive_at(lx, &n);
 	bool echo = lx->echo_off;
@@ -459,13 +459,13 @@ bool lexer_directive(struct lexer *lx)
 	if (d == D_NONE || ((d == D_ELSE || d == D_ENDIF) && !rest_blank(lx, n)))
 		return false;
 	if (d == D_MODE) {
-		if (!rest_blank(lx, n) && at(lx, 0) == '!')
+		if (!rest_blank(lx, n) && lx_at(lx, 0) == '!')
 			return false;
-		skip_line(lx);
+		lx_skip_line(lx);
 		return true;
 	}
 	lx->echo_off = true;
-	take_n(lx, n);
+	lx_take_n(lx, n);
 	switch (d) {
 	case D_IFDEF:
 	case D_IFNDEF:
@@ -507,8 +507,8 @@ void lexer_skip_region(struct lexer *lx)
 	size_t n;
 
 	lx->echo_off = true;
-	while (lx->src && skipping(lx)) {
-		int c = at(lx, 0);
+	while (lx->src && lx_skipping(lx)) {
+		int c = lx_at(lx, 0);
 
 		if (c < 0) {
 			if (!lx->src->up)
@@ -516,20 +516,20 @@ void lexer_skip_region(struct lexer *lx)
 			lexer_source_pop(lx);
 			continue;
 		}
-		if ((c == '#' || c == '!') && at(lx, 1) == '!') {
+		if ((c == '#' || c == '!') && lx_at(lx, 1) == '!') {
 			enum directive d = directive_at(lx, &n);
-			struct pos pos = here(lx);
+			struct pos pos = lx_here(lx);
 
 			if (d == D_IFDEF || d == D_IFNDEF || d == D_IFEXP ||
 			    ((d == D_ELSE || d == D_ENDIF) && rest_blank(lx, n))) {
-				take_n(lx, n);
+				lx_take_n(lx, n);
 				do_conditional(lx, d, pos);
 				continue;
 			}
-			take_n(lx, n);
+			lx_take_n(lx, n);
 			continue;
 		}
-		take(lx);
+		lx_take(lx);
 	}
 	lx->echo_off = echo;
 }

@@ -41,7 +41,7 @@ struct lexer {
 
 /* ---- characters ---- */
 
-static inline int at(const struct lexer *lx, size_t k)
+static inline int lx_at(const struct lexer *lx, size_t k)
 {
 	const struct source *s = lx->src;
 
@@ -50,7 +50,7 @@ static inline int at(const struct lexer *lx, size_t k)
 	return (unsigned char)s->mem[s->at + k];
 }
 
-static inline void take(struct lexer *lx)
+static inline void lx_take(struct lexer *lx)
 {
 	struct source *s = lx->src;
 	char c = s->mem[s->at++];
@@ -70,65 +70,65 @@ static inline void take(struct lexer *lx)
 	}
 }
 
-static inline void take_n(struct lexer *lx, size_t n)
+static inline void lx_take_n(struct lexer *lx, size_t n)
 {
 	while (n-- > 0)
-		take(lx);
+		lx_take(lx);
 }
 
-static inline struct pos here(const struct lexer *lx)
+static inline struct pos lx_here(const struct lexer *lx)
 {
 	if (!lx->src)
 		return (struct pos){ 1, 1, 0 };
 	return (struct pos){ .line = lx->src->line, .column = lx->src->column, .file = lx->src->file };
 }
 
-static inline bool is_blank(int c)
+static inline bool lx_is_blank(int c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\b';
 }
-static inline bool is_digit(int c)
+static inline bool lx_is_digit(int c)
 {
 	return c >= '0' && c <= '9';
 }
-static inline bool is_alpha(int c)
+static inline bool lx_is_alpha(int c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
-static inline bool is_alnum(int c)
+static inline bool lx_is_alnum(int c)
 {
-	return is_alpha(c) || is_digit(c);
+	return lx_is_alpha(c) || lx_is_digit(c);
 }
-static inline bool is_hex(int c)
+static inline bool lx_is_hex(int c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+	return lx_is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
-static inline int hex_digit(int c)
+static inline int lx_hex_digit(int c)
 {
-	return is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
+	return lx_is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
 /* View of the unread text, n bytes. */
-static inline struct str view(const struct lexer *lx, size_t n)
+static inline struct str lx_view(const struct lexer *lx, size_t n)
 {
 	return str_of(lx->src->mem + lx->src->at, n);
 }
 
-static inline bool looking_at(const struct lexer *lx, const char *z)
+static inline bool lx_looking_at(const struct lexer *lx, const char *z)
 {
 	size_t n = strlen(z);
 
 	return lx->src && n <= lx->src->cap - lx->src->at && memcmp(lx->src->mem + lx->src->at, z, n) == 0;
 }
 
-static inline void skip_line(struct lexer *lx)
+static inline void lx_skip_line(struct lexer *lx)
 {
-	while (at(lx, 0) >= 0 && at(lx, 0) != '\n')
-		take(lx);
+	while (lx_at(lx, 0) >= 0 && lx_at(lx, 0) != '\n')
+		lx_take(lx);
 }
 
 /* Does a conditional leave out what stands here? */
-static inline bool skipping(const struct lexer *lx)
+static inline bool lx_skipping(const struct lexer *lx)
 {
 	unsigned i;
 

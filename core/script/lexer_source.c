@@ -38,7 +38,7 @@ int lexer_push_back(struct lexer *lx, struct str text)
 void lexer_unread(struct lexer *lx, struct str text)
 {
 	if (text.n > 0 && lexer_push_back(lx, text) < 0)
-		load_error(lx->ld, here(lx), "out of memory");
+		load_error(lx->ld, lx_here(lx), "out of memory");
 }
 
 /* ---- sources ---- */

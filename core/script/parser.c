@@ -29,7 +29,7 @@ static int route_word_at(const struct parser *p)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(route_words); i++)
-		if (is_word(p, route_words[i].word))
+		if (tok_is_word(p, route_words[i].word))
 			return (int)i;
 	return -1;
 }
@@ -42,9 +42,9 @@ static bool parse_route(struct parser *p, int word)
 	struct route_src *r;
 	struct node *body;
 
-	advance(p);
+	tok_advance(p);
 	name_pos = p->tok.pos;
-	if (is(p, (enum tok)'[') && route_words[word].named) {
+	if (tok_is(p, (enum tok)'[') && route_words[word].named) {
 		if (kind == CTX_EVENT) {
 			if (lexer_raw_until(p->lx, ']', &p->tok) < 0)
 				return false;
@@ -53,13 +53,13 @@ static bool parse_route(struct parser *p, int word)
 				return false;
 			}
 		} else {
-			advance(p);
-			if (!is(p, T_ID) && !is(p, T_NUM) && !is(p, T_NUM_ID) && !is_text(p))
+			tok_advance(p);
+			if (!tok_is(p, T_ID) && !tok_is(p, T_NUM) && !tok_is(p, T_NUM_ID) && !tok_is_text(p))
 				return parser_expected(p, "name of the route");
 		}
 		name_pos = p->tok.pos;
 		name = p->tok.text;
-		advance(p);
+		tok_advance(p);
 		if (!parser_take(p, (enum tok)']', "']'"))
 			return false;
 		if (str_eq(name, STR_LIT("0")) && (kind == CTX_REQUEST || kind == CTX_ONREPLY))
@@ -111,37 +111,37 @@ static bool parse_route(struct parser *p, int word)
 /* A value of a parameter: number, text, word or address. */
 static bool parse_value(struct parser *p, bool *ret_is_int, int64_t *ret_i, struct str *ret_s)
 {
-	bool minus = is(p, (enum tok)'-');
+	bool minus = tok_is(p, (enum tok)'-');
 	struct str text;
 
 	*ret_s = STR_NULL;
 	*ret_i = 0;
 	*ret_is_int = false;
 	if (minus)
-		advance(p);
-	if (is(p, T_NUM)) {
+		tok_advance(p);
+	if (tok_is(p, T_NUM)) {
 		*ret_is_int = true;
 		*ret_i = minus ? -p->tok.num : p->tok.num;
-		advance(p);
+		tok_advance(p);
 		return true;
 	}
 	if (minus)
 		return parser_expected(p, "number");
-	if (is_text(p)) {
+	if (tok_is_text(p)) {
 		*ret_s = p->tok.text;
-		advance(p);
+		tok_advance(p);
 		return true;
 	}
-	if (!is(p, T_ID) && !is(p, T_IP) && !is(p, T_NUM_ID) && !is(p, (enum tok)'/'))
+	if (!tok_is(p, T_ID) && !tok_is(p, T_IP) && !tok_is(p, T_NUM_ID) && !tok_is(p, (enum tok)'/'))
 		return parser_expected(p, "value");
 	text = p->tok.text;
-	advance(p);
+	tok_advance(p);
 	/* sip.example.com, /dev/poll */
-	while (is(p, (enum tok)'.') || is(p, (enum tok)'-') || is(p, (enum tok)'/') ||
-	       (text.n > 0 && strchr(".-/", text.s[text.n - 1]) && (is(p, T_ID) || is(p, T_NUM) || is(p, T_NUM_ID)))) {
+	while (tok_is(p, (enum tok)'.') || tok_is(p, (enum tok)'-') || tok_is(p, (enum tok)'/') ||
+	       (text.n > 0 && strchr(".-/", text.s[text.n - 1]) && (tok_is(p, T_ID) || tok_is(p, T_NUM) || tok_is(p, T_NUM_ID)))) {
 		if (pool_printf(p->ld->pool, &text, "%.*s%.*s", STR_FMT(text), STR_FMT(p->tok.text)) < 0)
 			return false;
-		advance(p);
+		tok_advance(p);
 	}
 	*ret_s = load_dup(p->ld, text);
 	return true;
@@ -173,23 +173,23 @@ static bool parse_loadmodule(struct parser *p, bool x)
 	bool paren;
 	int err;
 
-	advance(p);
-	paren = is(p, (enum tok)'(');
+	tok_advance(p);
+	paren = tok_is(p, (enum tok)'(');
 	if (paren)
-		advance(p);
-	if (!is_text(p))
+		tok_advance(p);
+	if (!tok_is_text(p))
 		return parser_expected(p, "name of a module in quotes");
 	name = p->tok;
 	if (paren) {
-		advance(p);
-		if (is(p, (enum tok)',')) {
-			advance(p);
-			if (!is_text(p))
+		tok_advance(p);
+		if (tok_is(p, (enum tok)',')) {
+			tok_advance(p);
+			if (!tok_is_text(p))
 				return parser_expected(p, "options in quotes");
 			opts = p->tok.text;
-			advance(p);
+			tok_advance(p);
 		}
-		if (!is(p, (enum tok)')'))
+		if (!tok_is(p, (enum tok)')'))
 			return parser_expected(p, "')'");
 	}
 	if (x)
@@ -204,7 +204,7 @@ static bool parse_loadmodule(struct parser *p, bool x)
 	if (err == 0 && pool_printf(p->ld->pool, &define, "MOD_%.*s", STR_FMT(base)) == 0 &&
 	    lexer_define(p->lx, define, STR_NULL, false, true) < 0)
 		load_error(p->ld, name.pos, "out of memory");
-	advance(p);
+	tok_advance(p);
 	return true;
 }
 
@@ -216,23 +216,23 @@ static bool parse_modparam(struct parser *p, bool x)
 	int64_t i = 0;
 	struct str s = STR_NULL;
 
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)'(', "'('"))
 		return false;
 	mod = p->tok;
-	if (!is_text(p))
+	if (!tok_is_text(p))
 		return parser_expected(p, "name of a module in quotes");
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)',', "','"))
 		return false;
 	name = p->tok;
-	if (!is_text(p))
+	if (!tok_is_text(p))
 		return parser_expected(p, "name of a parameter in quotes");
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)',', "','"))
 		return false;
 	value = p->tok;
-	if (x && is(p, T_PVAR)) {
+	if (x && tok_is(p, T_PVAR)) {
 		struct ctx *ctx = load_dummy_ctx(p->ld);
 		struct pv_spec *spec;
 		struct value v;
@@ -245,16 +245,16 @@ static bool parse_modparam(struct parser *p, bool x)
 		is_int = v.kind == VALUE_INT;
 		i = v.i;
 		s = load_dup(p->ld, v.kind == VALUE_STR ? v.s : STR_LIT(""));
-		advance(p);
+		tok_advance(p);
 	} else {
-		if (!is_text(p) && !is(p, T_NUM) && !is(p, (enum tok)'-'))
+		if (!tok_is_text(p) && !tok_is(p, T_NUM) && !tok_is(p, (enum tok)'-'))
 			return parser_expected(p, "text in quotes or number");
 		if (!parse_value(p, &is_int, &i, &s))
 			return false;
 	}
-	if (!is(p, (enum tok)')'))
+	if (!tok_is(p, (enum tok)')'))
 		return parser_expected(p, "')'");
-	advance(p);
+	tok_advance(p);
 	if (x) {
 		mod.text = expand_now(p, mod.pos, mod.text);
 		name.text = expand_now(p, name.pos, name.text);
@@ -270,17 +270,17 @@ static bool parse_flags(struct parser *p)
 		struct token name;
 		int number = -1, got;
 
-		advance(p);
+		tok_advance(p);
 		name = p->tok;
-		if (!is(p, T_ID) && !is_text(p))
+		if (!tok_is(p, T_ID) && !tok_is_text(p))
 			return parser_expected(p, "name of a flag");
-		advance(p);
-		if (is(p, (enum tok)':')) {
-			advance(p);
-			if (!is(p, T_NUM) || p->tok.num < 0 || p->tok.num > 31)
+		tok_advance(p);
+		if (tok_is(p, (enum tok)':')) {
+			tok_advance(p);
+			if (!tok_is(p, T_NUM) || p->tok.num < 0 || p->tok.num > 31)
 				return parser_expected(p, "number of 0 to 31");
 			number = (int)p->tok.num;
-			advance(p);
+			tok_advance(p);
 		}
 		switch (flag_declare(name.text, number, &got)) {
 		case 0:
@@ -295,7 +295,7 @@ static bool parse_flags(struct parser *p)
 			load_error(p->ld, name.pos, "no flag is left for '%.*s'", STR_FMT(name.text));
 			break;
 		}
-	} while (is(p, (enum tok)','));
+	} while (tok_is(p, (enum tok)','));
 	return true;
 }
 
@@ -308,33 +308,33 @@ static bool parse_custom(struct parser *p, struct token group)
 	int64_t i;
 	int id = 0;
 
-	if (is(p, (enum tok)'[')) {
-		advance(p);
-		if (!is(p, T_NUM))
+	if (tok_is(p, (enum tok)'[')) {
+		tok_advance(p);
+		if (!tok_is(p, T_NUM))
 			return parser_expected(p, "number of the instance");
 		id = (int)p->tok.num;
-		advance(p);
+		tok_advance(p);
 		if (!parser_take(p, (enum tok)']', "']'"))
 			return false;
 	}
 	if (!parser_take(p, (enum tok)'.', "'.'"))
 		return false;
-	if (!is(p, T_ID))
+	if (!tok_is(p, T_ID))
 		return parser_expected(p, "name of the variable");
 	name = p->tok.text;
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)'=', "'='"))
 		return false;
-	if (!is_text(p) && !is(p, T_NUM) && !is(p, (enum tok)'-'))
+	if (!tok_is_text(p) && !tok_is(p, T_NUM) && !tok_is(p, (enum tok)'-'))
 		return parser_expected(p, "number or text in quotes");
 	if (!parse_value(p, &is_int, &i, &s))
 		return false;
-	if (is_word(p, "desc") || is_word(p, "descr") || is_word(p, "description")) {
-		advance(p);
-		if (!is_text(p))
+	if (tok_is_word(p, "desc") || tok_is_word(p, "descr") || tok_is_word(p, "description")) {
+		tok_advance(p);
+		if (!tok_is_text(p))
 			return parser_expected(p, "text in quotes");
 		desc = p->tok.text;
-		advance(p);
+		tok_advance(p);
 	}
 	return parser_host_says(p, group.pos, p->ld->opts->host->custom_var(group.text, id, name, is_int, i, s, desc, &why), &why);
 }
@@ -347,13 +347,13 @@ static bool parse_coreparam(struct parser *p)
 	bool is_int;
 	int64_t i;
 
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)'[', "'['"))
 		return false;
-	if (!is(p, T_ID) && !is_text(p))
+	if (!tok_is(p, T_ID) && !tok_is_text(p))
 		return parser_expected(p, "name");
 	name = p->tok.text;
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)']', "']'") || !parser_take(p, (enum tok)'=', "'='") || !parse_value(p, &is_int, &i, &s))
 		return false;
 	if (pool_printf(p->ld->keep, &full, "coreparam[%.*s]", STR_FMT(name)) < 0)
@@ -370,31 +370,31 @@ static bool parse_item(struct parser *p)
 	int64_t i;
 	int route = route_word_at(p);
 
-	if (is(p, (enum tok)';')) {
-		advance(p);
+	if (tok_is(p, (enum tok)';')) {
+		tok_advance(p);
 		return true;
 	}
-	if (!is(p, T_ID))
+	if (!tok_is(p, T_ID))
 		return parser_expected(p, "parameter, module or route");
 	if (route >= 0)
 		return parse_route(p, route);
-	if (is_word(p, "loadmodule") || is_word(p, "loadmodulex"))
+	if (tok_is_word(p, "loadmodule") || tok_is_word(p, "loadmodulex"))
 		return parse_loadmodule(p, word.text.n > 10);
-	if (is_word(p, "modparam") || is_word(p, "modparamx"))
+	if (tok_is_word(p, "modparam") || tok_is_word(p, "modparamx"))
 		return parse_modparam(p, word.text.n > 8);
-	if (is_word(p, "flags") || is_word(p, "bool") || is_word(p, "avpflags"))
+	if (tok_is_word(p, "flags") || tok_is_word(p, "bool") || tok_is_word(p, "avpflags"))
 		return parse_flags(p);
-	if (is_word(p, "coreparam"))
+	if (tok_is_word(p, "coreparam"))
 		return parse_coreparam(p);
-	advance(p);
+	tok_advance(p);
 	if (str_eq(word.text, STR_LIT("loadpath")) || str_eq(word.text, STR_LIT("mpath")) ||
 	    str_eq(word.text, STR_LIT("cfgengine"))) {
 		struct token value;
 
-		if (is(p, (enum tok)'='))
-			advance(p);
+		if (tok_is(p, (enum tok)'='))
+			tok_advance(p);
 		value = p->tok;
-		if (!is_text(p))
+		if (!tok_is_text(p))
 			return parser_expected(p, "text in quotes");
 		if (word.text.s[0] == 'c') {
 			if (!str_eq(value.text, STR_LIT("native")) && !str_eq(value.text, STR_LIT("default")))
@@ -402,13 +402,13 @@ static bool parse_item(struct parser *p)
 		} else {
 			parser_host_says(p, value.pos, p->ld->opts->host->load_path(value.text, &why), &why);
 		}
-		advance(p);
+		tok_advance(p);
 		return true;
 	}
-	if (is(p, (enum tok)'.') || is(p, (enum tok)'['))
+	if (tok_is(p, (enum tok)'.') || tok_is(p, (enum tok)'['))
 		return parse_custom(p, word);
-	if (!is(p, (enum tok)'=')) {
-		if (is(p, (enum tok)'{') || is(p, (enum tok)'('))
+	if (!tok_is(p, (enum tok)'=')) {
+		if (tok_is(p, (enum tok)'{') || tok_is(p, (enum tok)'('))
 			load_error(p->ld, word.pos, "'%.*s' cannot stand outside of a route", STR_FMT(word.text));
 		else
 			load_error(p->ld, word.pos, "unknown item '%.*s'", STR_FMT(word.text));
@@ -420,7 +420,7 @@ static bool parse_item(struct parser *p)
 		return parser_alias(p);
 	if (str_eq(word.text, STR_LIT("socket")))
 		return parser_socket(p);
-	advance(p);
+	tok_advance(p);
 	if (!parse_value(p, &is_int, &i, &s))
 		return false;
 	return parser_host_says(p, word.pos, p->ld->opts->host->param(word.text, is_int, i, s, &why), &why);
@@ -432,17 +432,17 @@ static void skip_item(struct parser *p)
 	unsigned depth = 0;
 	bool first = true;
 
-	while (!is(p, T_EOF)) {
-		if (!first && depth == 0 && is(p, T_ID) && parser_is_item_word(p->tok.text))
+	while (!tok_is(p, T_EOF)) {
+		if (!first && depth == 0 && tok_is(p, T_ID) && parser_is_item_word(p->tok.text))
 			return;
 		first = false;
-		if (is(p, (enum tok)'{')) {
+		if (tok_is(p, (enum tok)'{')) {
 			depth++;
-		} else if (is(p, (enum tok)'}') && depth > 0 && --depth == 0) {
-			advance(p);
+		} else if (tok_is(p, (enum tok)'}') && depth > 0 && --depth == 0) {
+			tok_advance(p);
 			return;
 		}
-		advance(p);
+		tok_advance(p);
 	}
 }
 
@@ -451,8 +451,8 @@ int parse_script(struct loader *ld, struct lexer *lx, struct parsed *ret)
 	struct parser p = { .ld = ld, .lx = lx, .out = ret };
 
 	ret->tail = &ret->routes;
-	advance(&p);
-	while (!is(&p, T_EOF) && !ld->stop) {
+	tok_advance(&p);
+	while (!tok_is(&p, T_EOF) && !ld->stop) {
 		if (!parse_item(&p) && !ld->stop)
 			skip_item(&p);
 	}

@@ -49,7 +49,7 @@ static const struct binary_row *binary_at(const struct parser *p)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(binaries); i++)
-		if (is(p, binaries[i].tok) && (!binaries[i].word || str_eq(p->tok.text, str_lit(binaries[i].word))))
+		if (tok_is(p, binaries[i].tok) && (!binaries[i].word || str_eq(p->tok.text, str_lit(binaries[i].word))))
 			return &binaries[i];
 	return NULL;
 }
@@ -59,7 +59,7 @@ static int cond_operand_at(const struct parser *p)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(cond_words); i++)
-		if (is_word(p, cond_words[i].word))
+		if (tok_is_word(p, cond_words[i].word))
 			return (int)cond_words[i].op;
 	return -1;
 }
@@ -77,38 +77,38 @@ static struct node *parse_ip_right(struct parser *p)
 	struct node *n;
 	struct str text;
 
-	if (is(p, T_IP)) {
+	if (tok_is(p, T_IP)) {
 		n = parser_node(p, N_IPCONST);
 		text = p->tok.text;
-		advance(p);
-		if (is(p, (enum tok)'/')) {
-			advance(p);
-			if (!is(p, T_IP) && !is(p, T_NUM)) {
+		tok_advance(p);
+		if (tok_is(p, (enum tok)'/')) {
+			tok_advance(p);
+			if (!tok_is(p, T_IP) && !tok_is(p, T_NUM)) {
 				parser_expected(p, "mask or number of bits");
 				return NULL;
 			}
 			if (pool_printf(p->ld->pool, &text, "%.*s/%.*s", STR_FMT(text), STR_FMT(p->tok.text)) < 0)
 				text = STR_NULL;
-			advance(p);
+			tok_advance(p);
 		}
 		n->text = text;
 		return n;
 	}
-	if (is(p, T_ID) && peek(p) != (enum tok)'(') {
+	if (tok_is(p, T_ID) && tok_peek(p) != (enum tok)'(') {
 		n = parser_node(p, N_STR);
 		text = p->tok.text;
-		advance(p);
-		while (is(p, (enum tok)'.') || is(p, (enum tok)'-')) {
+		tok_advance(p);
+		while (tok_is(p, (enum tok)'.') || tok_is(p, (enum tok)'-')) {
 			char c = (char)p->tok.kind;
 
-			advance(p);
-			if (!is(p, T_ID) && !is(p, T_NUM) && !is(p, T_NUM_ID)) {
+			tok_advance(p);
+			if (!tok_is(p, T_ID) && !tok_is(p, T_NUM) && !tok_is(p, T_NUM_ID)) {
 				parser_expected(p, "host name");
 				return NULL;
 			}
 			if (pool_printf(p->ld->pool, &text, "%.*s%c%.*s", STR_FMT(text), c, STR_FMT(p->tok.text)) < 0)
 				text = STR_NULL;
-			advance(p);
+			tok_advance(p);
 		}
 		n->text = load_dup(p->ld, text);
 		return n;
@@ -123,7 +123,7 @@ static struct node *parse_cond(struct parser *p, enum cond_operand op)
 	bool allowed;
 
 	n->op = op;
-	advance(p);
+	tok_advance(p);
 	row = binary_at(p);
 	if (COND_IS_TEXT(op) || COND_IS_IP(op))
 		allowed = row && (row->op == O_EQ || row->op == O_NE || row->op == O_SEQ || row->op == O_SNE || row->op == O_MATCH);
@@ -136,8 +136,8 @@ static struct node *parse_cond(struct parser *p, enum cond_operand op)
 		return NULL;
 	}
 	n->num = row->op == O_SEQ ? O_EQ : row->op == O_SNE ? O_NE : row->op;
-	advance(p);
-	if (is_word(p, "myself")) {
+	tok_advance(p);
+	if (tok_is_word(p, "myself")) {
 		if (!COND_IS_IP(op) && !COND_IS_TEXT(op)) {
 			parser_expected(p, "number");
 			return NULL;
@@ -147,20 +147,20 @@ static struct node *parse_cond(struct parser *p, enum cond_operand op)
 			return NULL;
 		}
 		n->a = parser_node(p, N_MYSELF);
-		advance(p);
+		tok_advance(p);
 		return n;
 	}
 	if (COND_IS_IP(op)) {
 		right = parse_ip_right(p);
-	} else if ((op == C_PROTO || op == C_SND_PROTO || op == C_TO_PROTO) && is(p, T_ID) && proto_word(p->tok.text) >= 0) {
+	} else if ((op == C_PROTO || op == C_SND_PROTO || op == C_TO_PROTO) && tok_is(p, T_ID) && proto_word(p->tok.text) >= 0) {
 		right = parser_num_node(p, p->tok.pos, proto_word(p->tok.text));
-		advance(p);
-	} else if ((op == C_PROTO || op == C_SND_PROTO || op == C_TO_PROTO) && is(p, (enum tok)'*')) {
+		tok_advance(p);
+	} else if ((op == C_PROTO || op == C_SND_PROTO || op == C_TO_PROTO) && tok_is(p, (enum tok)'*')) {
 		right = parser_num_node(p, p->tok.pos, 0);
-		advance(p);
-	} else if (op == C_METHOD && is(p, T_ID) && !command_find(p->tok.text) && peek(p) != (enum tok)'(') {
+		tok_advance(p);
+	} else if (op == C_METHOD && tok_is(p, T_ID) && !command_find(p->tok.text) && tok_peek(p) != (enum tok)'(') {
 		right = parser_str_node(p, p->tok.pos, p->tok.text);
-		advance(p);
+		tok_advance(p);
 	} else {
 		right = parse_level(p, row->level + 1);
 	}
@@ -175,14 +175,14 @@ static struct node *parse_myself(struct parser *p)
 	const struct binary_row *row;
 	int op;
 
-	advance(p);
+	tok_advance(p);
 	row = binary_at(p);
 	if (!row || (row->op != O_EQ && row->op != O_NE && row->op != O_SEQ && row->op != O_SNE)) {
 		parser_expected(p, "'==' or '!='");
 		return NULL;
 	}
 	n->num = row->op == O_EQ || row->op == O_SEQ ? O_EQ : O_NE;
-	advance(p);
+	tok_advance(p);
 	op = cond_operand_at(p);
 	if (op < 0 || op == C_METHOD || (!COND_IS_TEXT(op) && !COND_IS_IP(op))) {
 		parser_expected(p, "uri, from_uri, to_uri or an address");
@@ -190,7 +190,7 @@ static struct node *parse_myself(struct parser *p)
 	}
 	n->op = (uint8_t)op;
 	n->a = parser_node(p, N_MYSELF);
-	advance(p);
+	tok_advance(p);
 	return n;
 }
 
@@ -198,8 +198,8 @@ static struct node *parse_args(struct parser *p, struct node *call)
 {
 	if (!parser_take(p, (enum tok)'(', "'('"))
 		return NULL;
-	if (is(p, (enum tok)')')) {
-		advance(p);
+	if (tok_is(p, (enum tok)')')) {
+		tok_advance(p);
 		return call;
 	}
 	for (;;) {
@@ -208,8 +208,8 @@ static struct node *parse_args(struct parser *p, struct node *call)
 		if (!arg)
 			return NULL;
 		parser_arg_add(call, arg);
-		if (is(p, (enum tok)',')) {
-			advance(p);
+		if (tok_is(p, (enum tok)',')) {
+			tok_advance(p);
 			continue;
 		}
 		break;
@@ -222,15 +222,15 @@ static struct node *parse_route_call(struct parser *p)
 {
 	struct node *n = parser_node(p, N_ROUTE);
 
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)'(', "'('"))
 		return NULL;
-	if ((is(p, T_ID) || is(p, T_NUM_ID)) && peek(p) == (enum tok)')') {
+	if ((tok_is(p, T_ID) || tok_is(p, T_NUM_ID)) && tok_peek(p) == (enum tok)')') {
 		n->a = parser_str_node(p, p->tok.pos, p->tok.text);
-		advance(p);
-	} else if (is(p, T_NUM) && peek(p) == (enum tok)')') {
+		tok_advance(p);
+	} else if (tok_is(p, T_NUM) && tok_peek(p) == (enum tok)')') {
 		n->a = parser_str_node(p, p->tok.pos, p->tok.text);
-		advance(p);
+		tok_advance(p);
 	} else {
 		n->a = parser_expr(p);
 	}
@@ -243,11 +243,11 @@ static struct node *parse_route_call(struct parser *p)
 static struct node *parse_builtin(struct parser *p)
 {
 	struct node *n = parser_node(p, N_UNARY), *call;
-	bool selval = is_word(p, "selval");
+	bool selval = tok_is_word(p, "selval");
 	unsigned want = selval ? 3 : 1;
 
-	n->op = is_word(p, "strlen") ? O_STRLEN : O_STREMPTY;
-	advance(p);
+	n->op = tok_is_word(p, "strlen") ? O_STRLEN : O_STREMPTY;
+	tok_advance(p);
 	call = parser_node(p, N_CALL);
 	if (!parse_args(p, call))
 		return NULL;
@@ -269,13 +269,13 @@ static struct node *parse_paren(struct parser *p)
 {
 	struct node *n, *assign;
 
-	advance(p);
-	if ((is(p, T_PVAR) || is(p, T_SELECT)) && peek(p) == (enum tok)'=') {
+	tok_advance(p);
+	if ((tok_is(p, T_PVAR) || tok_is(p, T_SELECT)) && tok_peek(p) == (enum tok)'=') {
 		assign = parser_node(p, N_ASSIGNEXPR);
 		assign->a = parser_node(p, N_PV);
 		assign->a->text = p->tok.text;
-		advance(p);
-		advance(p);
+		tok_advance(p);
+		tok_advance(p);
 		assign->b = parser_expr(p);
 		if (!assign->b)
 			return NULL;
@@ -297,19 +297,19 @@ struct node *parser_primary(struct parser *p)
 	switch ((int)p->tok.kind) {
 	case T_NUM:
 		n = parser_num_node(p, p->tok.pos, p->tok.num);
-		advance(p);
+		tok_advance(p);
 		return n;
 	case T_STR:
 	case T_STR_SINGLE:
 		n = parser_str_node(p, p->tok.pos, p->tok.text);
-		advance(p);
+		tok_advance(p);
 		return n;
 	case T_PVAR:
 	case T_SELECT:
 		n = parser_node(p, N_PV);
 		n->text = p->tok.text;
-		n->flag = is(p, T_SELECT);
-		advance(p);
+		n->flag = tok_is(p, T_SELECT);
+		tok_advance(p);
 		return n;
 	case '(':
 		return parse_paren(p);
@@ -326,25 +326,25 @@ struct node *parser_primary(struct parser *p)
 	op = cond_operand_at(p);
 	if (op >= 0)
 		return parse_cond(p, (enum cond_operand)op);
-	if (is_word(p, "myself"))
+	if (tok_is_word(p, "myself"))
 		return parse_myself(p);
-	if ((is_word(p, "null") || is_word(p, "NULL")) && peek(p) != (enum tok)'(') {
+	if ((tok_is_word(p, "null") || tok_is_word(p, "NULL")) && tok_peek(p) != (enum tok)'(') {
 		/* old scripts write null for $null */
 		n = parser_node(p, N_NULL);
-		advance(p);
+		tok_advance(p);
 		return n;
 	}
-	if (is_word(p, "strlen") || is_word(p, "strempty") || is_word(p, "selval"))
+	if (tok_is_word(p, "strlen") || tok_is_word(p, "strempty") || tok_is_word(p, "selval"))
 		return parse_builtin(p);
-	if (is_word(p, "route"))
+	if (tok_is_word(p, "route"))
 		return parse_route_call(p);
 	cmd = command_find(p->tok.text);
 	if (cmd)
 		return parse_command(p, cmd);
 	n = parser_node(p, N_CALL);
 	n->text = p->tok.text;
-	advance(p);
-	if (!is(p, (enum tok)'(')) {
+	tok_advance(p);
+	if (!tok_is(p, (enum tok)'(')) {
 		load_error(p->ld, n->pos, "'%.*s' is no value: a function needs '(', a text needs quotes, or a define is missing",
 			   STR_FMT(n->text));
 		return NULL;
@@ -357,17 +357,17 @@ static struct node *parse_unary(struct parser *p)
 	struct node *n;
 	enum oper op = O_NONE;
 
-	if (is(p, (enum tok)'!') || is_word(p, "not"))
+	if (tok_is(p, (enum tok)'!') || tok_is_word(p, "not"))
 		op = O_NOT;
-	else if (is(p, (enum tok)'~'))
+	else if (tok_is(p, (enum tok)'~'))
 		op = O_BNOT;
-	else if (is(p, (enum tok)'-'))
+	else if (tok_is(p, (enum tok)'-'))
 		op = O_NEG;
-	else if (is_word(p, "defined"))
+	else if (tok_is_word(p, "defined"))
 		op = O_DEFINED;
-	else if (is(p, T_CAST_INT))
+	else if (tok_is(p, T_CAST_INT))
 		op = O_CAST_INT;
-	else if (is(p, T_CAST_STR))
+	else if (tok_is(p, T_CAST_STR))
 		op = O_CAST_STR;
 	if (op == O_NONE)
 		return parser_primary(p);
@@ -377,7 +377,7 @@ static struct node *parse_unary(struct parser *p)
 	}
 	n = parser_node(p, N_UNARY);
 	n->op = op;
-	advance(p);
+	tok_advance(p);
 	p->nest++;
 	n->a = parse_unary(p);
 	p->nest--;
@@ -402,7 +402,7 @@ static struct node *parse_level(struct parser *p, unsigned level)
 			break;
 		n = parser_node(p, N_BINARY);
 		n->op = row->op;
-		advance(p);
+		tok_advance(p);
 		n->a = left;
 		n->b = parse_level(p, row->level + 1);
 		left = n->b ? n : NULL;
@@ -417,28 +417,28 @@ static struct node *cmd_text(struct parser *p)
 {
 	struct node *n;
 
-	if (!is_text(p)) {
+	if (!tok_is_text(p)) {
 		parser_expected(p, "text in quotes");
 		return NULL;
 	}
 	n = parser_str_node(p, p->tok.pos, p->tok.text);
-	advance(p);
+	tok_advance(p);
 	return n;
 }
 
 static struct node *cmd_number(struct parser *p)
 {
 	struct node *n;
-	bool minus = is(p, (enum tok)'-');
+	bool minus = tok_is(p, (enum tok)'-');
 
 	if (minus)
-		advance(p);
-	if (!is(p, T_NUM)) {
+		tok_advance(p);
+	if (!tok_is(p, T_NUM)) {
 		parser_expected(p, "number");
 		return NULL;
 	}
 	n = parser_num_node(p, p->tok.pos, minus ? -p->tok.num : p->tok.num);
-	advance(p);
+	tok_advance(p);
 	return n;
 }
 
@@ -447,14 +447,14 @@ static struct node *cmd_flag(struct parser *p)
 	struct node *n;
 	int number;
 
-	if (is(p, T_NUM)) {
+	if (tok_is(p, T_NUM)) {
 		if (p->tok.num < 0 || p->tok.num > 31) {
 			load_error(p->ld, p->tok.pos, "flag number of 0 to 31 expected");
 			return NULL;
 		}
 		return cmd_number(p);
 	}
-	if (!is(p, T_ID) && !is_text(p)) {
+	if (!tok_is(p, T_ID) && !tok_is_text(p)) {
 		parser_expected(p, "flag");
 		return NULL;
 	}
@@ -464,7 +464,7 @@ static struct node *cmd_flag(struct parser *p)
 		return NULL;
 	}
 	n = parser_num_node(p, p->tok.pos, number);
-	advance(p);
+	tok_advance(p);
 	return n;
 }
 
@@ -474,14 +474,14 @@ static struct node *cmd_bare(struct parser *p)
 	struct node *n;
 	struct strbuf sb;
 
-	if (is_text(p))
+	if (tok_is_text(p))
 		return cmd_text(p);
 	n = parser_node(p, N_STR);
 	strbuf_init_pool(&sb, p->ld->pool, 1024);
-	while (is(p, T_ID) || is(p, T_NUM) || is(p, T_NUM_ID) || is(p, T_IP) || is(p, (enum tok)'.') || is(p, (enum tok)'-') ||
-	       is(p, (enum tok)':')) {
+	while (tok_is(p, T_ID) || tok_is(p, T_NUM) || tok_is(p, T_NUM_ID) || tok_is(p, T_IP) || tok_is(p, (enum tok)'.') || tok_is(p, (enum tok)'-') ||
+	       tok_is(p, (enum tok)':')) {
 		strbuf_add(&sb, p->tok.text);
-		advance(p);
+		tok_advance(p);
 	}
 	n->text = load_dup(p->ld, strbuf_str(&sb));
 	if (n->text.n == 0) {
@@ -515,30 +515,30 @@ static bool cmd_args(struct parser *p, const struct command *cmd, struct node *c
 		a = cmd_bare(p);
 		break;
 	case CMD_PROTO:
-		proto = is(p, T_ID) || is_text(p) ? proto_word(p->tok.text) : -1;
+		proto = tok_is(p, T_ID) || tok_is_text(p) ? proto_word(p->tok.text) : -1;
 		if (proto < 0)
 			return parser_expected(p, "protocol");
 		a = parser_num_node(p, pos, proto);
-		advance(p);
+		tok_advance(p);
 		break;
 	case CMD_DEST:
-		if (is_word(p, "uri:host")) {
+		if (tok_is_word(p, "uri:host")) {
 			a = parser_str_node(p, pos, STR_LIT(""));
-			advance(p);
+			tok_advance(p);
 		} else {
 			a = cmd_bare(p);
 		}
 		b = parser_num_node(p, pos, 0);
-		if (a && is(p, (enum tok)',')) {
-			advance(p);
-			if (is_word(p, "uri:port"))
-				advance(p);
+		if (a && tok_is(p, (enum tok)',')) {
+			tok_advance(p);
+			if (tok_is_word(p, "uri:port"))
+				tok_advance(p);
 			else
 				b = cmd_number(p);
 		}
 		break;
 	case CMD_LOG:
-		if (is(p, T_NUM) || is(p, (enum tok)'-')) {
+		if (tok_is(p, T_NUM) || tok_is(p, (enum tok)'-')) {
 			a = cmd_number(p);
 			if (!a || !parser_take(p, (enum tok)',', "','"))
 				return false;
@@ -558,9 +558,9 @@ static bool cmd_args(struct parser *p, const struct command *cmd, struct node *c
 			b = parser_expr(p);
 		break;
 	case CMD_AVP_FLAG:
-		if (is(p, T_PVAR)) {
+		if (tok_is(p, T_PVAR)) {
 			a = parser_str_node(p, pos, p->tok.text);
-			advance(p);
+			tok_advance(p);
 		} else {
 			a = cmd_text(p);
 		}
@@ -587,15 +587,15 @@ static struct node *parse_command(struct parser *p, const struct command *cmd)
 
 	n->text = str_lit(cmd->name);
 	n->command = cmd;
-	advance(p);
-	if (!is(p, (enum tok)'(')) {
+	tok_advance(p);
+	if (!tok_is(p, (enum tok)'(')) {
 		if (!optional) {
 			parser_expected(p, "'('");
 			return NULL;
 		}
 	} else {
-		advance(p);
-		if (is(p, (enum tok)')')) {
+		tok_advance(p);
+		if (tok_is(p, (enum tok)')')) {
 			if (!optional) {
 				parser_expected(p, "argument");
 				return NULL;

@@ -19,7 +19,7 @@ struct parser {
 
 /* ---- tokens: what the tests for the current one are spelled with ---- */
 
-static inline void advance(struct parser *p)
+static inline void tok_advance(struct parser *p)
 {
 	if (p->has_ahead) {
 		p->tok = p->ahead;
@@ -29,7 +29,7 @@ static inline void advance(struct parser *p)
 	lexer_next(p->lx, &p->tok);
 }
 
-static inline enum tok peek(struct parser *p)
+static inline enum tok tok_peek(struct parser *p)
 {
 	if (!p->has_ahead) {
 		lexer_next(p->lx, &p->ahead);
@@ -38,17 +38,17 @@ static inline enum tok peek(struct parser *p)
 	return p->ahead.kind;
 }
 
-static inline bool is(const struct parser *p, enum tok kind)
+static inline bool tok_is(const struct parser *p, enum tok kind)
 {
 	return p->tok.kind == kind;
 }
-static inline bool is_text(const struct parser *p)
+static inline bool tok_is_text(const struct parser *p)
 {
-	return is(p, T_STR) || is(p, T_STR_SINGLE);
+	return tok_is(p, T_STR) || tok_is(p, T_STR_SINGLE);
 }
-static inline bool is_word(const struct parser *p, const char *word)
+static inline bool tok_is_word(const struct parser *p, const char *word)
 {
-	return is(p, T_ID) && str_eq(p->tok.text, str_lit(word));
+	return tok_is(p, T_ID) && str_eq(p->tok.text, str_lit(word));
 }
 
 /* ---- parser_tok.c ---- */

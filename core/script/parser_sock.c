@@ -52,9 +52,9 @@ static bool addr_ends(struct parser *p)
 	struct str t = p->tok.text;
 	size_t i;
 
-	if (is_text(p))
+	if (tok_is_text(p))
 		return false;
-	if (!is(p, T_ADDR))
+	if (!tok_is(p, T_ADDR))
 		return true;
 	if (!parser_is_item_word(t)) {
 		if (lexer_peek_char(p->lx) != '=' && lexer_peek_char(p->lx) != '[')
@@ -64,7 +64,7 @@ static bool addr_ends(struct parser *p)
 			if (t.s[i] == '.' || t.s[i] == '[') {
 				lexer_addr_mode(p->lx, false);
 				lexer_unread(p->lx, t);
-				advance(p);
+				tok_advance(p);
 				return true;
 			}
 		}
@@ -76,11 +76,11 @@ static bool addr_ends(struct parser *p)
 static void addr_leave(struct parser *p)
 {
 	lexer_addr_mode(p->lx, false);
-	if (is(p, T_ADDR)) {
+	if (tok_is(p, T_ADDR)) {
 		struct str t = p->tok.text;
 
 		lexer_unread(p->lx, t);
-		advance(p);
+		tok_advance(p);
 	}
 }
 
@@ -119,7 +119,7 @@ static bool listen_add(struct parser *p, struct pos pos, struct str text, const 
 
 static bool is_opt_word(const struct parser *p, const char *lower, const char *upper)
 {
-	return (is(p, T_ADDR) || is(p, T_ID)) &&
+	return (tok_is(p, T_ADDR) || tok_is(p, T_ID)) &&
 	       (str_eq(p->tok.text, str_lit(lower)) || str_eq(p->tok.text, str_lit(upper)));
 }
 
@@ -132,7 +132,7 @@ bool parser_listen(struct parser *p)
 	enum sip_proto proto;
 
 	lexer_addr_mode(p->lx, true);
-	advance(p);
+	tok_advance(p);
 	while (!addr_ends(p) && !is_opt_word(p, "advertise", "ADVERTISE") && !is_opt_word(p, "name", "NAME") &&
 	       !is_opt_word(p, "virtual", "VIRTUAL")) {
 		if (n == ARRAY_LEN(binds)) {
@@ -140,35 +140,35 @@ bool parser_listen(struct parser *p)
 			break;
 		}
 		binds[n++] = (struct bind){ p->tok.pos, p->tok.text };
-		advance(p);
+		tok_advance(p);
 	}
 	if (n == 0) {
 		lexer_addr_mode(p->lx, false);
 		return parser_expected(p, "address");
 	}
 	if (is_opt_word(p, "advertise", "ADVERTISE")) {
-		advance(p);
-		if ((!is(p, T_ADDR) && !is_text(p)) || !addr_split(p->tok.text, &proto, &tail.adv_host, &tail.adv_port)) {
+		tok_advance(p);
+		if ((!tok_is(p, T_ADDR) && !tok_is_text(p)) || !addr_split(p->tok.text, &proto, &tail.adv_host, &tail.adv_port)) {
 			lexer_addr_mode(p->lx, false);
 			return parser_expected(p, "address to advertise");
 		}
 		tail.adv_host = load_dup(p->ld, tail.adv_host);
-		advance(p);
+		tok_advance(p);
 	}
 	if (is_opt_word(p, "name", "NAME")) {
-		advance(p);
-		if (!is_text(p)) {
+		tok_advance(p);
+		if (!tok_is_text(p)) {
 			lexer_addr_mode(p->lx, false);
 			return parser_expected(p, "name in quotes");
 		}
 		tail.name = p->tok.text;
-		advance(p);
+		tok_advance(p);
 	}
 	if (is_opt_word(p, "virtual", "VIRTUAL")) {
 		tail.is_virtual = true;
-		advance(p);
+		tok_advance(p);
 	}
-	if (is(p, T_ADDR) && !addr_ends(p)) {
+	if (tok_is(p, T_ADDR) && !addr_ends(p)) {
 		lexer_addr_mode(p->lx, false);
 		return parser_expected(p, "next item (the order is: addresses, advertise, name, virtual)");
 	}
@@ -183,7 +183,7 @@ bool parser_alias(struct parser *p)
 	unsigned n = 0;
 
 	lexer_addr_mode(p->lx, true);
-	advance(p);
+	tok_advance(p);
 	while (!addr_ends(p)) {
 		enum sip_proto proto;
 		struct diag why = { 0 };
@@ -196,7 +196,7 @@ bool parser_alias(struct parser *p)
 		else
 			parser_host_says(p, pos, p->ld->opts->host->alias(proto, load_dup(p->ld, host), port, &why), &why);
 		n++;
-		advance(p);
+		tok_advance(p);
 	}
 	addr_leave(p);
 	return n > 0 || parser_expected(p, "name");
@@ -212,38 +212,38 @@ bool parser_socket(struct parser *p)
 	enum sip_proto proto;
 	bool ok = true;
 
-	advance(p);
+	tok_advance(p);
 	if (!parser_take(p, (enum tok)'{', "'{'"))
 		return false;
-	while (ok && !is(p, (enum tok)'}')) {
+	while (ok && !tok_is(p, (enum tok)'}')) {
 		struct token attr = p->tok;
 
-		if (is(p, (enum tok)';')) {
-			advance(p);
+		if (tok_is(p, (enum tok)';')) {
+			tok_advance(p);
 			continue;
 		}
-		if (!is(p, T_ID))
+		if (!tok_is(p, T_ID))
 			return parser_expected(p, "attribute of the socket");
-		advance(p);
-		if (!is(p, (enum tok)'='))
+		tok_advance(p);
+		if (!tok_is(p, (enum tok)'='))
 			return parser_expected(p, "'='");
 		if (str_eq(attr.text, STR_LIT("bind")) || str_eq(attr.text, STR_LIT("advertise"))) {
 			bool is_bind = attr.text.s[0] == 'b';
 
 			lexer_addr_mode(p->lx, true);
-			advance(p);
+			tok_advance(p);
 			lexer_addr_mode(p->lx, false);
-			if (!is(p, T_ADDR) && !is_text(p))
+			if (!tok_is(p, T_ADDR) && !tok_is_text(p))
 				return parser_expected(p, "address");
 			if (is_bind)
 				bind = (struct bind){ p->tok.pos, p->tok.text };
 			else if (!addr_split(p->tok.text, &proto, &tail.adv_host, &tail.adv_port))
 				return parser_expected(p, "address");
-			advance(p);
+			tok_advance(p);
 		} else if (str_eq(attr.text, STR_LIT("name")) || str_eq(attr.text, STR_LIT("agname")) ||
 			   str_eq(attr.text, STR_LIT("vrf"))) {
-			advance(p);
-			if (!is_text(p))
+			tok_advance(p);
+			if (!tok_is_text(p))
 				return parser_expected(p, "text in quotes");
 			if (str_eq(attr.text, STR_LIT("name")))
 				tail.name = p->tok.text;
@@ -251,16 +251,16 @@ bool parser_socket(struct parser *p)
 				load_warning(p->ld, attr.pos, "agname has no effect: every worker serves every socket");
 			else
 				load_error(p->ld, attr.pos, "vrf is not supported");
-			advance(p);
+			tok_advance(p);
 		} else if (str_eq(attr.text, STR_LIT("workers")) || str_eq(attr.text, STR_LIT("virtual"))) {
-			advance(p);
-			if (!is(p, T_NUM))
+			tok_advance(p);
+			if (!tok_is(p, T_NUM))
 				return parser_expected(p, "number");
 			if (str_eq(attr.text, STR_LIT("virtual")))
 				tail.is_virtual = p->tok.num != 0;
 			else
 				load_warning(p->ld, attr.pos, "workers of a socket has no effect: every worker serves every socket");
-			advance(p);
+			tok_advance(p);
 		} else {
 			load_error(p->ld, attr.pos, "unknown attribute '%.*s': bind, name, advertise, agname, workers, virtual or vrf",
 				   STR_FMT(attr.text));
@@ -269,7 +269,7 @@ bool parser_socket(struct parser *p)
 	}
 	if (!ok)
 		return false;
-	advance(p);
+	tok_advance(p);
 	if (bind.text.n == 0) {
 		load_error(p->ld, p->tok.pos, "socket without bind");
 		return true;

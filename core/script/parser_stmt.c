@@ -12,21 +12,21 @@ static void skip_statement(struct parser *p)
 {
 	unsigned depth = 0;
 
-	while (!is(p, T_EOF)) {
-		if (is(p, (enum tok)'{')) {
+	while (!tok_is(p, T_EOF)) {
+		if (tok_is(p, (enum tok)'{')) {
 			depth++;
-		} else if (is(p, (enum tok)'}')) {
+		} else if (tok_is(p, (enum tok)'}')) {
 			if (depth == 0)
 				return;
 			if (--depth == 0) {
-				advance(p);
+				tok_advance(p);
 				return;
 			}
-		} else if (is(p, (enum tok)';') && depth == 0) {
-			advance(p);
+		} else if (tok_is(p, (enum tok)';') && depth == 0) {
+			tok_advance(p);
 			return;
 		}
-		advance(p);
+		tok_advance(p);
 	}
 }
 
@@ -35,15 +35,15 @@ static bool parse_actions(struct parser *p, struct node *list, bool in_switch)
 {
 	struct node **tail = &list->args;
 
-	while (!is(p, (enum tok)'}')) {
+	while (!tok_is(p, (enum tok)'}')) {
 		struct node *n;
 
-		if (in_switch && (is_word(p, "case") || is_word(p, "default")))
+		if (in_switch && (tok_is_word(p, "case") || tok_is_word(p, "default")))
 			return true;
-		if (is(p, T_EOF))
+		if (tok_is(p, T_EOF))
 			return parser_expected(p, "'}'");
-		if (is(p, (enum tok)';')) {
-			advance(p);
+		if (tok_is(p, (enum tok)';')) {
+			tok_advance(p);
 			continue;
 		}
 		n = parse_action(p);
@@ -51,8 +51,8 @@ static bool parse_actions(struct parser *p, struct node *list, bool in_switch)
 			if (p->ld->stop)
 				return false;
 			skip_statement(p);
-			while (is_word(p, "else")) { /* what was skipped began with if */
-				advance(p);
+			while (tok_is_word(p, "else")) { /* what was skipped began with if */
+				tok_advance(p);
 				skip_statement(p);
 			}
 			continue;
@@ -75,7 +75,7 @@ struct node *parser_block(struct parser *p)
 		load_error(p->ld, p->tok.pos, "nested deeper than %u", NEST_MAX);
 		return NULL;
 	}
-	empty = is(p, (enum tok)'}');
+	empty = tok_is(p, (enum tok)'}');
 	if (empty) {
 		parser_expected(p, "statement (an empty block is \"{ ; }\")");
 		if (p->ld->stop)
@@ -88,7 +88,7 @@ struct node *parser_block(struct parser *p)
 	}
 	p->nest--;
 	n->end = p->tok.pos;
-	advance(p);
+	tok_advance(p);
 	return n;
 }
 
@@ -96,12 +96,12 @@ static struct node *parse_body(struct parser *p)
 {
 	struct node *n, *a;
 
-	if (is(p, (enum tok)'{'))
+	if (tok_is(p, (enum tok)'{'))
 		return parser_block(p);
 	n = parser_node(p, N_BLOCK);
 	n->end = p->tok.pos;
-	if (is(p, (enum tok)';')) {
-		advance(p);
+	if (tok_is(p, (enum tok)';')) {
+		tok_advance(p);
 		return n;
 	}
 	if (p->nest >= NEST_MAX) {
@@ -122,15 +122,15 @@ static struct node *parse_if(struct parser *p)
 {
 	struct node *n = parser_node(p, N_IF);
 
-	advance(p);
+	tok_advance(p);
 	n->a = parser_expr(p);
 	if (!n->a)
 		return NULL;
 	n->b = parse_body(p);
 	if (!n->b)
 		return NULL;
-	if (is_word(p, "else")) {
-		advance(p);
+	if (tok_is_word(p, "else")) {
+		tok_advance(p);
 		n->c = parse_body(p);
 		if (!n->c)
 			return NULL;
@@ -142,7 +142,7 @@ static struct node *parse_while(struct parser *p)
 {
 	struct node *n = parser_node(p, N_WHILE);
 
-	advance(p);
+	tok_advance(p);
 	n->a = parser_expr(p);
 	if (n->a)
 		n->b = parse_body(p);
@@ -153,28 +153,28 @@ static struct node *parse_switch(struct parser *p)
 {
 	struct node *n = parser_node(p, N_SWITCH), **tail = &n->args;
 
-	advance(p);
+	tok_advance(p);
 	n->a = parser_expr(p);
 	if (!n->a || !parser_take(p, (enum tok)'{', "'{'"))
 		return NULL;
-	while (!is(p, (enum tok)'}')) {
+	while (!tok_is(p, (enum tok)'}')) {
 		struct node *c = parser_node(p, N_CASE);
 
-		if (is(p, (enum tok)';')) {
-			advance(p);
+		if (tok_is(p, (enum tok)';')) {
+			tok_advance(p);
 			continue;
 		}
-		if (is_word(p, "case")) {
-			advance(p);
-			if (is(p, (enum tok)'/')) {
+		if (tok_is_word(p, "case")) {
+			tok_advance(p);
+			if (tok_is(p, (enum tok)'/')) {
 				c->flag = true;
-				advance(p);
+				tok_advance(p);
 			}
 			c->a = parser_expr(p);
 			if (!c->a)
 				return NULL;
-		} else if (is_word(p, "default")) {
-			advance(p);
+		} else if (tok_is_word(p, "default")) {
+			tok_advance(p);
 		} else {
 			parser_expected(p, "case, default or '}'");
 			return NULL;
@@ -192,7 +192,7 @@ static struct node *parse_switch(struct parser *p)
 		tail = &c->next;
 		n->n++;
 	}
-	advance(p);
+	tok_advance(p);
 	return n;
 }
 
@@ -200,11 +200,11 @@ static struct node *parse_ret(struct parser *p, enum node_kind kind)
 {
 	struct node *n = parser_node(p, kind);
 
-	advance(p);
-	if (is(p, (enum tok)'(') && peek(p) == (enum tok)')') {
-		advance(p);
-		advance(p);
-	} else if (!is(p, (enum tok)';')) {
+	tok_advance(p);
+	if (tok_is(p, (enum tok)'(') && tok_peek(p) == (enum tok)')') {
+		tok_advance(p);
+		tok_advance(p);
+	} else if (!tok_is(p, (enum tok)';')) {
 		n->a = parser_expr(p);
 		if (!n->a)
 			return NULL;
@@ -216,35 +216,35 @@ static struct node *parse_action(struct parser *p)
 {
 	struct node *n, *e;
 
-	if (is(p, (enum tok)'{'))
+	if (tok_is(p, (enum tok)'{'))
 		return parser_block(p);
-	if (is_word(p, "if"))
+	if (tok_is_word(p, "if"))
 		return parse_if(p);
-	if (is_word(p, "while"))
+	if (tok_is_word(p, "while"))
 		return parse_while(p);
-	if (is_word(p, "switch"))
+	if (tok_is_word(p, "switch"))
 		return parse_switch(p);
-	if (is_word(p, "return")) {
+	if (tok_is_word(p, "return")) {
 		n = parse_ret(p, N_RETURN);
-	} else if (is_word(p, "exit")) {
+	} else if (tok_is_word(p, "exit")) {
 		n = parse_ret(p, N_EXIT);
-	} else if (is_word(p, "drop")) {
+	} else if (tok_is_word(p, "drop")) {
 		n = parse_ret(p, N_DROP);
-	} else if (is_word(p, "break")) {
+	} else if (tok_is_word(p, "break")) {
 		n = parser_node(p, N_BREAK);
-		advance(p);
-	} else if (is(p, T_PVAR) || is(p, T_SELECT)) {
+		tok_advance(p);
+	} else if (tok_is(p, T_PVAR) || tok_is(p, T_SELECT)) {
 		n = parser_node(p, N_ASSIGN);
 		n->a = parser_node(p, N_PV);
 		n->a->text = p->tok.text;
-		n->a->flag = is(p, T_SELECT);
-		advance(p);
+		n->a->flag = tok_is(p, T_SELECT);
+		tok_advance(p);
 		if (!parser_take(p, (enum tok)'=', "'='"))
 			return NULL;
 		n->b = parser_expr(p);
 		if (!n->b)
 			return NULL;
-	} else if (is(p, T_ID)) {
+	} else if (tok_is(p, T_ID)) {
 		n = parser_node(p, N_EXPRSTMT);
 		e = parser_primary(p);
 		if (!e)

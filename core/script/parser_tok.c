@@ -20,16 +20,16 @@ bool parser_expected(struct parser *p, const char *what)
 {
 	char text[64];
 
-	if (!is(p, T_ERROR))
+	if (!tok_is(p, T_ERROR))
 		load_error(p->ld, p->tok.pos, "%s expected, not %s", what, tok_text(p, text, sizeof(text)));
 	return false;
 }
 
 bool parser_take(struct parser *p, enum tok kind, const char *what)
 {
-	if (!is(p, kind))
+	if (!tok_is(p, kind))
 		return parser_expected(p, what);
-	advance(p);
+	tok_advance(p);
 	return true;
 }
 

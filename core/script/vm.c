@@ -492,19 +492,13 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				sp--;
 			}
 			break;
-		case OP_MATCH:
-			err = value_to_str(&sp[-1], ctx->pool, &s);
-			if (err == 0)
-				err = regex_match(code->regexes[in->c], s, 0, NULL);
-			if (UNLIKELY(err < 0))
-				goto expr_failed;
-			sp[-1] = value_int(err);
-			break;
 		case OP_CMATCH:
 			if (sp[-1].kind == VALUE_NULL) {
 				sp[-1] = value_int(-1);
 				break;
 			}
+			__attribute__((fallthrough));
+		case OP_MATCH:
 			err = value_to_str(&sp[-1], ctx->pool, &s);
 			if (err == 0)
 				err = regex_match(code->regexes[in->c], s, 0, NULL);

@@ -295,32 +295,44 @@ static int s_strip(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 	return set_str(v, t->def->arg ? str_sub(s, 0, s.n - (size_t)n) : str_sub(s, (size_t)n, s.n));
 }
 
-static int s_stripto(struct ctx *ctx, const struct pv_trans *t, struct value *v)
+/* The text, and the character that the first parameter is. */
+static int text_and_char(struct ctx *ctx, const struct pv_trans *t, const struct value *v, struct str *ret_text, char *ret_char)
 {
-	struct str s, c;
-	ptrdiff_t at;
-	int err = text_of(ctx, v, &s);
+	struct str c;
+	int err = text_of(ctx, v, ret_text);
 
 	if (err < 0 || (err = trans_param_str(ctx, &t->param[0], &c)) < 0)
 		return err;
 	if (c.n == 0)
 		return -EINVAL;
-	at = str_find_char(s, c.s[0]);
+	*ret_char = c.s[0];
+	return 0;
+}
+
+static int s_stripto(struct ctx *ctx, const struct pv_trans *t, struct value *v)
+{
+	struct str s;
+	ptrdiff_t at;
+	char c;
+	int err = text_and_char(ctx, t, v, &s, &c);
+
+	if (err < 0)
+		return err;
+	at = str_find_char(s, c);
 	return set_str(v, at < 0 ? STR_LIT("") : str_sub(s, (size_t)at, s.n));
 }
 
 /* arg: 0 before, 1 after, 2 rbefore, 3 rafter */
 static int s_around(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 {
-	struct str s, c;
+	struct str s;
 	ptrdiff_t at;
-	int err = text_of(ctx, v, &s);
+	char c;
+	int err = text_and_char(ctx, t, v, &s, &c);
 
-	if (err < 0 || (err = trans_param_str(ctx, &t->param[0], &c)) < 0)
+	if (err < 0)
 		return err;
-	if (c.n == 0)
-		return -EINVAL;
-	at = t->def->arg & 2 ? str_rfind_char(s, c.s[0]) : str_find_char(s, c.s[0]);
+	at = t->def->arg & 2 ? str_rfind_char(s, c) : str_find_char(s, c);
 	if (t->def->arg & 1)
 		return set_str(v, at < 0 ? STR_LIT("") : str_sub(s, (size_t)at + 1, s.n));
 	return set_str(v, at < 0 ? s : str_sub(s, 0, (size_t)at));

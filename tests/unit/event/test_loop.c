@@ -147,7 +147,7 @@ struct watch {
 static void on_read(void *arg, int fd, int events)
 {
 	struct watch *w = arg;
-	char c;
+	char c = 0;
 
 	w->events = events;
 	ck_assert_int_eq(fd, w->fds[0]);

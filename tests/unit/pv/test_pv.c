@@ -8,6 +8,7 @@
 #include "core/pv/fmt.h"
 #include "core/pv/trans.h"
 #include "tests/lib/test_main.h"
+#include "tests/lib/test_var.h"
 
 static struct ctx ctx;
 
@@ -43,37 +44,6 @@ static int echo_get(struct ctx *c, const struct pv_spec *spec, struct value *ret
 	if (err < 0)
 		return err;
 	*ret = value_str(out);
-	return 0;
-}
-
-static int var_prepare(struct pool *pool, struct pv_spec *spec, struct diag *reterr)
-{
-	int slot = pv_var_slot(spec->inner);
-
-	(void)pool;
-	if (slot < 0)
-		return diag_err(reterr, slot, 0, "too many variables");
-	spec->arg = slot;
-	return 0;
-}
-
-static int var_get(struct ctx *c, const struct pv_spec *spec, struct value *ret)
-{
-	const struct value *v = pv_var_at(c, (int)spec->arg);
-
-	if (!v)
-		return -ENOMEM;
-	*ret = *v;
-	return 0;
-}
-
-static int var_set(struct ctx *c, const struct pv_spec *spec, const struct value *v)
-{
-	struct value *at = pv_var_at(c, (int)spec->arg);
-
-	if (!at)
-		return -ENOMEM;
-	*at = v->kind == VALUE_NULL ? value_int(0) : *v;
 	return 0;
 }
 

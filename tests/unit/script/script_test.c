@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/event/loop.h"
+#include "tests/lib/test_var.h"
 
 struct st_run st;
 
@@ -24,37 +25,6 @@ void st_say(const char *fmt, ...)
 }
 
 /* ---- variables ---- */
-
-static int var_prepare(struct pool *pool, struct pv_spec *spec, struct diag *reterr)
-{
-	int slot = pv_var_slot(spec->inner);
-
-	(void)pool;
-	if (slot < 0)
-		return diag_err(reterr, slot, 0, "too many variables");
-	spec->arg = slot;
-	return 0;
-}
-
-static int var_get(struct ctx *c, const struct pv_spec *spec, struct value *ret)
-{
-	const struct value *v = pv_var_at(c, (int)spec->arg);
-
-	if (!v)
-		return -ENOMEM;
-	*ret = *v;
-	return 0;
-}
-
-static int var_set(struct ctx *c, const struct pv_spec *spec, const struct value *v)
-{
-	struct value *at = pv_var_at(c, (int)spec->arg);
-
-	if (!at)
-		return -ENOMEM;
-	*at = v->kind == VALUE_NULL ? value_int(0) : *v;
-	return 0;
-}
 
 /* $undef: always null. $si5: a text with an integer side. $strict: takes texts only. $sel(x): "<x>". */
 static int other_get(struct ctx *c, const struct pv_spec *spec, struct value *ret)
