@@ -147,6 +147,11 @@ static void stderr_open(void)
 	}
 }
 
+void log_stderr_moved(void)
+{
+	stderr_open();
+}
+
 void log_open(const struct log_opts *opts)
 {
 	self.opts = *opts;

@@ -23,6 +23,8 @@ struct log_opts {
 
 /* Context: start-up of each process; may be called again. */
 void log_open(const struct log_opts *opts);
+/* Descriptor 2 leads elsewhere now: the log holds one of its own, opened from it, and must follow. */
+void log_stderr_moved(void);
 /* level: where the current level is kept, so that a change made by RPC is seen (a word in shared memory). NULL: private. */
 void log_level_at(const _Atomic int *level);
 const _Atomic int *log_level_where(void); /* what log_level_at() was given last */

@@ -87,6 +87,7 @@ void proc_leave_terminal(void)
 		(void)dup2(null, fd);
 	if (null > 2)
 		(void)close(null);
+	log_stderr_moved();
 }
 
 int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd, bool of_daemon)
