@@ -319,6 +319,41 @@ static void store_reply(const char *path, const json_t *id, bool pretty, struct 
 	emit_id(ret->reply, id, pretty);
 }
 
+/* ---- delayed answers ---- */
+
+#define DEFERRED_MAX 256u
+
+static unsigned n_deferred;
+
+bool rpc_defer(struct rpc *rpc)
+{
+	if (!rpc->later || n_deferred >= DEFERRED_MAX)
+		return false;
+	rpc->deferred = true;
+	n_deferred++;
+	return true;
+}
+
+void rpc_answer(struct rpc *rpc)
+{
+	struct pool *pool = rpc->pool;
+	struct strbuf sb;
+	struct rpc_json_out out = { .reply = &sb };
+
+	n_deferred--;
+	rpc->deferred = false;
+	if (rpc->in_call)
+		return; /* answered before it returned: then it is an answer like any other */
+	if (rpc->no_memory)
+		rpc_fault(rpc, 500, "The answer is too large");
+	strbuf_init(&sb, CALL_BYTES_MAX);
+	emit_reply(rpc, find_icase(rpc->req, "id"), rpc->pretty, &out);
+	rpc->later(rpc->later_arg, &out);
+	strbuf_done(&sb);
+	json_decref(rpc->req);
+	pool_free(pool);
+}
+
 int rpc_json_run(struct str request, bool pretty, struct rpc_json_out *ret_out)
 {
 	struct pool *pool = pool_new(CALL_BYTES_MAX);
@@ -342,7 +377,15 @@ int rpc_json_run(struct str request, bool pretty, struct rpc_json_out *ret_out)
 	path = find_icase(req, "store_path");
 	if (json_is_string(name) && json_string_length(name) < sizeof(ret_out->reply_name))
 		memcpy(ret_out->reply_name, json_string_value(name), json_string_length(name) + 1);
+	rpc->later = json_is_string(path) ? NULL : ret_out->later;
+	rpc->later_arg = ret_out->later_arg;
+	rpc->pretty = pretty;
+	rpc->req = req;
+	rpc->in_call = true;
 	run(rpc, req);
+	rpc->in_call = false;
+	if (rpc->deferred)
+		return -EINPROGRESS;
 	emit_reply(rpc, id, pretty, ret_out);
 	if (!ret_out->no_store && json_is_string(path) && json_string_length(path) > 0 && json_string_length(path) < 128)
 		store_reply(json_string_value(path), id, pretty, ret_out);

@@ -48,11 +48,24 @@ void rpc_add_bool(struct rpc *rpc, struct rpc_node *parent, const char *name, bo
 void rpc_add_printf(struct rpc *rpc, struct rpc_node *parent, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
 void rpc_fault(struct rpc *rpc, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/*
+ * Delayed answers: a command that has to wait calls rpc_defer(), returns, and later adds its results (or a fault) and calls
+ * rpc_answer(), which sends the reply and ends the call. Returns false when this transport answers at once or never, or when
+ * too many wait already: the command then fails in its own words (fault 600).
+ */
+MUST_CHECK bool rpc_defer(struct rpc *rpc);
+void rpc_answer(struct rpc *rpc);
+
 /* JSON-RPC 2.0: one request document in, the reply document out (module jsonrpcs and its transports).
- * Returns 0; -EBADMSG when the text is no JSON (no reply). reply_name: copied out when the request has one. */
+ * Returns 0; -EBADMSG when the text is no JSON (no reply); -EINPROGRESS: the command waits, and later() is called once, with
+ * a reply that it does not own. reply_name: copied out when the request has one. */
+struct rpc_json_out;
+typedef void rpc_later_fn(void *arg, const struct rpc_json_out *out);
 struct rpc_json_out {
 	struct strbuf *reply;    /* the caller's */
 	bool no_store;           /* in: ignore "store_path" (HTTP) */
+	rpc_later_fn *later;     /* in: how a delayed answer gets out; NULL: not at all */
+	void *later_arg;
 	char reply_name[128];
 	int fault_code;          /* 0: none */
 	char fault_text[128];

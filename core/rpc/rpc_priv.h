@@ -36,6 +36,11 @@ struct rpc {
 	int fault_code;              /* 0 with has_fault: -32000 */
 	bool has_fault;
 	char fault_text[128];
+	/* delayed answers */
+	rpc_later_fn *later;         /* NULL: this transport cannot */
+	void *later_arg;
+	bool deferred, pretty, in_call;
+	struct json_t *req;          /* kept until the answer */
 };
 
 /* Runs the method; true when it did (false: refused by rpc_exec_delta, a fault is set). */

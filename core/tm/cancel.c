@@ -151,35 +151,92 @@ int tm_relay_cancel(struct ctx *ctx)
 struct by_callid {
 	struct str callid;
 	uint32_t cseq;
+	bool invite; /* that one alone */
 };
 
 static bool match_callid(const struct tm_txn *t, const void *arg)
 {
 	const struct by_callid *k = arg;
 
-	return t->method == SIP_M_INVITE && t->cseq == k->cseq && str_eq(tm_span_str(t, t->callid), k->callid);
+	return !(t->flags & TM_T_LOCAL) && (t->method == SIP_M_INVITE || !k->invite) && t->cseq == k->cseq &&
+	       str_eq(tm_span_str(t, t->callid), k->callid);
+}
+
+static bool match_index(const struct tm_txn *t, const void *arg)
+{
+	const struct tm_name *k = arg;
+
+	return !(t->flags & TM_T_LOCAL) && t->node.hash == k->index && (uint32_t)t->label == k->label;
+}
+
+/* Leaves an event or a bit with the transaction, and has a worker look at it. Takes ev. */
+static int leave_with(const struct tm_name *name, bool invite, uint16_t pending, struct tm_event *ev, struct tm_snapshot *ret_snap)
+{
+	struct by_callid k = { name->callid, name->cseq, invite };
+	struct tm_key key = { .callid = name->callid, .cseq = name->cseq };
+	uint32_t hash = name->callid.n ? tm_key_hash(&key) : name->index;
+	struct tm_txn *t = NULL;
+
+	if (tm_find(hash, name->callid.n ? match_callid : match_index, name->callid.n ? (const void *)&k : name, TM_TAKE_LEAVE, pending, ev, &t,
+		    ret_snap) != TM_BUSY) {
+		shm_free(ev);
+		return -ENOENT;
+	}
+	tm_kick(hash, ret_snap->label);
+	return 0;
 }
 
 int tm_cancel(struct str callid, struct str cseq)
 {
-	struct by_callid k = { .callid = callid };
-	struct tm_key key = { .callid = callid };
+	struct tm_name name = { .callid = callid };
 	struct tm_snapshot snap = { 0 };
 	struct tm_event *ev;
-	struct tm_txn *t = NULL;
-	enum tm_found found;
+	int err;
 
-	if (num_u32(cseq, &k.cseq) < 0)
+	if (callid.n == 0 || num_u32(cseq, &name.cseq) < 0)
 		return -ENOENT;
-	key.cseq = k.cseq;
 	ev = tm_event_new(TM_IN_CANCEL, 0, STR_NULL, NULL);
 	if (!ev)
 		return -ENOMEM;
-	found = tm_find(tm_key_hash(&key), match_callid, &k, TM_TAKE_LEAVE, 0, ev, &t, &snap);
-	if (found != TM_BUSY) {
-		shm_free(ev);
+	err = leave_with(&name, true, 0, ev, &snap);
+	return err < 0 ? err : snap.n_branches;
+}
+
+static enum tm_found found_status(const struct tm_name *name, struct tm_snapshot *ret_snap)
+{
+	struct by_callid k = { name->callid, name->cseq, false };
+	struct tm_key key = { .callid = name->callid, .cseq = name->cseq };
+
+	if (name->callid.n)
+		return tm_find(tm_key_hash(&key), match_callid, &k, TM_TAKE_NOT, 0, NULL, NULL, ret_snap);
+	return tm_find(name->index, match_index, name, TM_TAKE_NOT, 0, NULL, NULL, ret_snap);
+}
+
+int tm_reply_to(const struct tm_name *name, int code, struct str reason, struct str to_tag, struct str headers, struct str body)
+{
+	struct tm_answer a = { code, (uint32_t)reason.n, (uint32_t)to_tag.n, (uint32_t)headers.n, (uint32_t)body.n };
+	struct tm_snapshot snap = { 0 };
+	struct tm_event *ev;
+	struct strbuf sb;
+
+	if (found_status(name, &snap) == TM_ABSENT)
 		return -ENOENT;
-	}
-	tm_kick(tm_key_hash(&key), snap.label);
-	return snap.n_branches;
+	if (snap.status >= 200)
+		return -EALREADY;
+	strbuf_init(&sb, 65535);
+	strbuf_add(&sb, str_of(&a, sizeof(a)));
+	strbuf_add(&sb, reason);
+	strbuf_add(&sb, to_tag);
+	strbuf_add(&sb, headers);
+	strbuf_add(&sb, body);
+	ev = strbuf_err(&sb) == 0 ? tm_event_new(TM_IN_ANSWER, 0, strbuf_str(&sb), NULL) : NULL;
+	strbuf_done(&sb);
+	return ev ? leave_with(name, false, 0, ev, &snap) : -ENOMEM;
+}
+
+int tm_retransmit(const struct tm_name *name)
+{
+	struct tm_snapshot snap = { 0 };
+
+	return leave_with(name, false, TM_P_RESEND, NULL, &snap);
 }

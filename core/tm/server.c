@@ -492,7 +492,7 @@ static void local_response(struct tm_txn *t, int code)
 		ctx_free(ctx);
 }
 
-int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra)
+static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra, struct str to_tag)
 {
 	struct ctx *own = NULL;
 	struct sip_reply_opts o = { .status = (uint16_t)code, .reason = reason };
@@ -525,7 +525,7 @@ int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason,
 	o.extra = strbuf_str(&sb);
 	o.via1_params = out_via1_params(ctx);
 	if (code >= 180)
-		o.to_tag = str_of(tag, out_totag(ctx, OUT_TAG_TM, tag));
+		o.to_tag = to_tag.n ? to_tag : str_of(tag, out_totag(ctx, OUT_TAG_TM, tag));
 	o.body = ctx->reply_body;
 	o.content_type = ctx->reply_ctype;
 	o.record_routes = code > 100 && code < 300 && (ctx->msg.method & (SIP_M_INVITE | SIP_M_SUBSCRIBE));
@@ -544,6 +544,41 @@ int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason,
 	if (own)
 		ctx_free(own);
 	return err < 0 ? -1 : 1;
+}
+
+int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra)
+{
+	return uas_reply_tag(t, ctx, code, reason, extra, STR_NULL);
+}
+
+/* tm.reply, handed over by the RPC process. */
+enum tm_after tm_answer_event(struct tm_txn *t, struct str packed)
+{
+	struct tm_answer a;
+	struct str text[4], rest;
+	struct ctx *ctx;
+
+	if (packed.n < sizeof(a))
+		return TM_MINE;
+	memcpy(&a, packed.s, sizeof(a));
+	rest = str_sub(packed, sizeof(a), packed.n);
+	for (unsigned i = 0; i < 4; i++) {
+		const uint32_t len[4] = { a.reason, a.to_tag, a.headers, a.body };
+
+		if (len[i] > rest.n)
+			return TM_MINE;
+		text[i] = str_sub(rest, 0, len[i]);
+		rest = str_sub(rest, len[i], rest.n);
+	}
+	ctx = t->status < 200 ? tm_txn_ctx(t) : NULL;
+	if (!ctx)
+		return TM_MINE;
+	ctx->reply_body = text[3]; /* its type is among the headers */
+	(void)uas_reply_tag(t, ctx, a.code, text[0], text[2], text[1]); /* told in the log when it cannot be sent */
+	ctx_free(ctx);
+	if (a.code >= 200 && t->method == SIP_M_INVITE)
+		tm_cancel_branches(t, STR_NULL, TM_BRANCHES_MAX);
+	return TM_MINE;
 }
 
 int tm_reply(struct ctx *ctx, int code, struct str reason)
@@ -715,6 +750,8 @@ void tm_run_events(struct tm_txn *t)
 			after = tm_cancel_event(t, str_of(ev->bytes, ev->len));
 		else if (ev && ev->kind == TM_IN_SEND_FAILED)
 			after = tm_branch_fake(t, ev->branch, 477);
+		else if (ev && ev->kind == TM_IN_ANSWER)
+			after = tm_answer_event(t, str_of(ev->bytes, ev->len));
 		shm_free(ev);
 		if (after == TM_MOVED) /* a timer that is due finds its deadlines again when the route lets go */
 			return;

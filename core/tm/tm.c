@@ -287,7 +287,7 @@ int tm_info(struct ctx *ctx, struct tm_info *ret_info)
 
 	if (!t)
 		return -ENOENT;
-	*ret_info = (struct tm_info){ .index = tm_hash_of(t) & 0xffff, .label = (uint32_t)t->label, .method = (enum sip_method)t->method,
+	*ret_info = (struct tm_info){ .index = tm_hash_of(t), .label = (uint32_t)t->label, .method = (enum sip_method)t->method,
 		.n_branches = t->n_branches, .uas_status = t->status };
 	return 0;
 }
@@ -350,7 +350,7 @@ static int list_one(struct shm_hnode *node, void *arg)
 		return 0;
 	it = &a->items[a->n++];
 	memset(it, 0, sizeof(*it));
-	it->index = t->node.hash & 0xffff;
+	it->index = t->node.hash;
 	it->label = (uint32_t)t->label;
 	copy_text(it->method, sizeof(it->method), method);
 	copy_text(it->from, sizeof(it->from), field_of(t, STR_LIT("\r\nFrom:")));

@@ -148,6 +148,17 @@ struct tm_list_item {
 };
 typedef int tm_list_fn(const struct tm_list_item *item, void *arg);
 int tm_list(tm_list_fn *fn, void *arg);
+/* A transaction by tm.list's tindex and tlabel, or, with callid.n, by Call-ID and CSeq number. */
+struct tm_name {
+	uint32_t index, label;
+	struct str callid;
+	uint32_t cseq;
+};
+/* Answers it from outside: to_tag n 0: made; headers: whole fields; body: needs a Content-Type among them. Done by a worker.
+ * Returns 0, -ENOENT, -EALREADY: it has a final answer, -ENOMEM. */
+MUST_CHECK int tm_reply_to(const struct tm_name *name, int code, struct str reason, struct str to_tag, struct str headers, struct str body);
+/* Sends the last answer again. Returns 0, -ENOENT. */
+MUST_CHECK int tm_retransmit(const struct tm_name *name);
 /* Cancels by Call-ID and CSeq number text. Returns the number of branches left, -ENOENT. */
 int tm_cancel(struct str callid, struct str cseq);
 

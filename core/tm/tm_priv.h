@@ -35,7 +35,12 @@ struct tm_span { /* part of tm_txn.request */
 
 enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4, TM_P_MEND = 8 /* its holder died */ };
 
-enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED };
+enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED, TM_IN_ANSWER /* struct tm_answer, then its texts */ };
+
+struct tm_answer {
+	int32_t code;
+	uint32_t reason, to_tag, headers, body; /* lengths */
+};
 
 struct tm_event { /* in the inbox; written by who sends it, then read only */
 	shm_ref next; /* bucket lock */
@@ -195,6 +200,7 @@ uint32_t tm_hash_of(const struct tm_txn *t);
 int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready);
 /* A local reply; ctx: of the request, or NULL (made from the stored one). extra: whole fields. Returns 1 or -1. */
 int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra);
+enum tm_after tm_answer_event(struct tm_txn *t, struct str packed);
 void tm_uas_event(struct tm_txn *t, enum tm_event_kind ev, uint64_t now);
 /* Carries out arming and disarming of the server's timers (enum tm_action). */
 void tm_uas_act(struct tm_txn *t, uint16_t actions, uint64_t now);

@@ -18,6 +18,7 @@
 #include "shm/slot.h"
 
 #define WAITING_MAX 4096u
+#define WAITING_MS 600000u /* beyond all timers of a transaction */
 
 enum uac_op { UAC_START = 1, UAC_ANSWER, UAC_KICK };
 
@@ -31,7 +32,7 @@ struct uac_head { /* of a ring message; texts follow in this order */
 };
 
 static struct {
-	struct { tm_uac_fn *fn; void *arg; uint32_t gen; bool used; } w[WAITING_MAX];
+	struct { tm_uac_fn *fn; void *arg; uint32_t gen; bool used; uint64_t since_ms; } w[WAITING_MAX];
 	unsigned next;
 } waiting;
 
@@ -49,12 +50,19 @@ static uint32_t wait_add(tm_uac_fn *fn, void *arg)
 	for (unsigned k = 0; k < WAITING_MAX; k++) {
 		unsigned i = (waiting.next + k) % WAITING_MAX;
 
+		/* Who has not been answered by now asked a worker that died. */
+		if (waiting.w[i].used && clock_ms() > waiting.w[i].since_ms + WAITING_MS) {
+			waiting.w[i].used = false;
+			if (waiting.w[i].fn)
+				waiting.w[i].fn(waiting.w[i].arg, 408, NULL);
+		}
 		if (waiting.w[i].used)
 			continue;
 		waiting.next = i + 1;
 		waiting.w[i].used = true;
 		waiting.w[i].fn = fn;
 		waiting.w[i].arg = arg;
+		waiting.w[i].since_ms = clock_ms();
 		waiting.w[i].gen = (uint32_t)rng_u64() & 0xfffff;
 		return waiting.w[i].gen << 12 | i;
 	}

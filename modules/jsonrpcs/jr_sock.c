@@ -51,13 +51,39 @@ static int parse_hostport(struct str text, const char *proto, unsigned min_port,
 
 /* ---- datagrams ---- */
 
+struct dgram_later { /* heap: where a delayed answer goes */
+	struct sockaddr_storage from;
+	socklen_t len;
+};
+
+static void dgram_answer(void *arg, const struct rpc_json_out *out)
+{
+	struct dgram_later *l = arg;
+
+	if (sendto(sock.dgram_fd, out->reply->p, out->reply->n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&l->from, l->len) < 0)
+		log_fail(-errno, "jsonrpcs: cannot answer a datagram with %zu bytes", out->reply->n);
+	free(l);
+}
+
 static void dgram_one(size_t n, const struct sockaddr *from, socklen_t from_len)
 {
 	struct strbuf sb;
 	struct rpc_json_out out = { .reply = &sb };
+	struct dgram_later *l = from_len > sizeof(sa_family_t) ? malloc(sizeof(*l)) : NULL;
+	int err;
 
+	if (l) {
+		memcpy(&l->from, from, from_len);
+		l->len = from_len;
+		out.later = dgram_answer;
+		out.later_arg = l;
+	}
 	strbuf_init_fixed(&sb, sock.out, sizeof(sock.out));
-	if (rpc_json_run(str_of(sock.in, n), jr_conf.pretty_format != 0, &out) < 0) {
+	err = rpc_json_run(str_of(sock.in, n), jr_conf.pretty_format != 0, &out);
+	if (err == -EINPROGRESS)
+		return; /* l goes with the answer */
+	free(l);
+	if (err < 0) {
 		log_error("jsonrpcs: datagram of %zu bytes is no JSON", n);
 		return;
 	}
@@ -163,16 +189,36 @@ static void client_free(struct client *c)
 	sock.n_tcp--;
 }
 
+static void tcp_answer(void *arg, const struct rpc_json_out *out)
+{
+	int fd = (int)(intptr_t)arg;
+	char *text = malloc(out->reply->n + 1);
+
+	if (!text) {
+		(void)close(fd);
+		return;
+	}
+	memcpy(text, out->reply->p, out->reply->n);
+	jr_send_and_close(sock.loop, fd, text, out->reply->n);
+}
+
 static void client_run(struct client *c, struct str doc)
 {
 	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
+	struct rpc_json_out out = { .reply = &sb, .later = tcp_answer, .later_arg = (void *)(intptr_t)c->fd };
 	char *text;
 	size_t n;
-	int fd = c->fd;
+	int fd = c->fd, err;
 
 	strbuf_init(&sb, JR_REPLY_MAX);
-	if (rpc_json_run(doc, jr_conf.pretty_format != 0, &out) < 0) {
+	err = rpc_json_run(doc, jr_conf.pretty_format != 0, &out);
+	if (err == -EINPROGRESS) { /* the descriptor goes with the answer */
+		c->fd = -1;
+		strbuf_done(&sb);
+		client_free(c);
+		return;
+	}
+	if (err < 0) {
 		strbuf_done(&sb);
 		client_free(c);
 		return;

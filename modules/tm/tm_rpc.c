@@ -6,7 +6,10 @@
 #include "modules/tm/tm_rpc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
+#include "core/base/num.h"
+#include "core/event/loop.h"
 #include "core/net/listener.h"
 #include "core/tm/tm.h"
 
@@ -81,54 +84,278 @@ static void rpc_cancel(struct rpc *rpc)
 	rpc_add_str(rpc, NULL, NULL, STR_LIT("branches remaining (waiting for timeout)"));
 }
 
-static void rpc_uac_start(struct rpc *rpc)
+/* ---- answering from outside ---- */
+
+/* "index:label", numbers of tm.list. */
+static int take_id(struct rpc *rpc, struct tm_name *name)
 {
-	struct tm_uac_req req = { .listener = NET_LISTENER_NONE };
+	struct str id;
+	ptrdiff_t colon;
+
+	if (rpc_arg_str(rpc, &id) < 0)
+		return -EINVAL;
+	colon = str_find_char(id, ':');
+	if (colon < 0 || num_u32(str_sub(id, 0, (size_t)colon), &name->index) < 0 ||
+	    num_u32(str_sub(id, (size_t)colon + 1, id.n), &name->label) < 0)
+		return -EINVAL;
+	return 0;
+}
+
+static int take_callid(struct rpc *rpc, struct tm_name *name)
+{
+	struct str cseq;
+	ptrdiff_t space;
+
+	if (rpc_arg_str(rpc, &name->callid) < 0 || name->callid.n == 0 || rpc_arg_any_str(rpc, &cseq) < 0)
+		return -EINVAL;
+	space = str_find_char(cseq, ' '); /* "1 INVITE" is understood too */
+	return num_u32(space > 0 ? str_sub(cseq, 0, (size_t)space) : cseq, &name->cseq);
+}
+
+static struct str unless_dot(struct str s)
+{
+	return str_eq(s, STR_LIT(".")) ? STR_NULL : s;
+}
+
+static bool has_break(struct str s)
+{
+	return str_find_char(s, '\r') >= 0 || str_find_char(s, '\n') >= 0;
+}
+
+static void reply_as(struct rpc *rpc, int (*take)(struct rpc *rpc, struct tm_name *name), const char *bad_name)
+{
+	struct tm_name name = { .callid = STR_NULL };
+	struct str reason, to_tag, headers, body = STR_NULL;
+	int64_t code;
+	int err;
+
+	if (rpc_arg_int(rpc, &code) < 0 || code < 100 || code > 699) {
+		rpc_fault(rpc, 400, "Reply code expected");
+		return;
+	}
+	if (rpc_arg_str(rpc, &reason) < 0 || reason.n == 0) {
+		rpc_fault(rpc, 400, "Reason expected");
+		return;
+	}
+	if (take(rpc, &name) < 0) {
+		rpc_fault(rpc, 400, "%s", bad_name);
+		return;
+	}
+	if (rpc_arg_any_str(rpc, &to_tag) < 0) {
+		rpc_fault(rpc, 400, "To tag expected");
+		return;
+	}
+	if (rpc_arg_str(rpc, &headers) < 0) {
+		rpc_fault(rpc, 400, "Headers expected");
+		return;
+	}
+	if (rpc_args_left(rpc) && rpc_arg_str(rpc, &body) < 0) {
+		rpc_fault(rpc, 400, "Invalid body");
+		return;
+	}
+	to_tag = unless_dot(to_tag);
+	headers = unless_dot(headers);
+	if (has_break(reason) || has_break(to_tag) || str_find(headers, STR_LIT("\r\n\r\n")) >= 0 ||
+	    (headers.n && !str_ends(headers, STR_LIT("\r\n")))) {
+		rpc_fault(rpc, 400, "Invalid headers");
+		return;
+	}
+	err = tm_reply_to(&name, (int)code, reason, to_tag, headers, body);
+	if (err == -ENOENT)
+		rpc_fault(rpc, 481, "No such transaction");
+	else if (err == -EALREADY)
+		rpc_fault(rpc, 500, "Transaction has a final reply already");
+	else if (err < 0)
+		rpc_fault(rpc, 500, "Reply failed");
+}
+
+static void rpc_reply(struct rpc *rpc)
+{
+	reply_as(rpc, take_id, "Invalid trans_id");
+}
+
+static void rpc_reply_callid(struct rpc *rpc)
+{
+	reply_as(rpc, take_callid, "Call-ID and CSeq number expected");
+}
+
+static void retransmit_as(struct rpc *rpc, int (*take)(struct rpc *rpc, struct tm_name *name), const char *bad_name)
+{
+	struct tm_name name = { .callid = STR_NULL };
+
+	if (take(rpc, &name) < 0)
+		rpc_fault(rpc, 400, "%s", bad_name);
+	else if (tm_retransmit(&name) < 0)
+		rpc_fault(rpc, 481, "No such transaction");
+}
+
+static void rpc_retransmit(struct rpc *rpc)
+{
+	retransmit_as(rpc, take_id, "Invalid trans_id");
+}
+
+static void rpc_retransmit_callid(struct rpc *rpc)
+{
+	retransmit_as(rpc, take_callid, "Call-ID and CSeq number expected");
+}
+
+/* Nothing lies about that timers do not clean up; the name is there for scripts that call it. */
+static void rpc_clean(struct rpc *rpc)
+{
+	(void)rpc; /* an empty answer */
+}
+
+/* ---- requests ---- */
+
+/* Takes what all of them take. Returns 0, or -EINVAL and a fault is set. */
+static int take_request(struct rpc *rpc, struct tm_uac_req *req)
+{
 	struct str socket = STR_NULL;
 	struct sip_uri u;
-	struct diag why = { 0 };
 
-	if (rpc_arg_str(rpc, &req.method) < 0 || req.method.n == 0) {
+	*req = (struct tm_uac_req){ .listener = NET_LISTENER_NONE };
+	if (rpc_arg_str(rpc, &req->method) < 0 || req->method.n == 0) {
 		rpc_fault(rpc, 400, "Empty method");
-		return;
+		return -EINVAL;
 	}
-	if (rpc_arg_str(rpc, &req.ruri) < 0 || sip_uri_parse(req.ruri, &u, NULL) < 0) {
+	if (rpc_arg_str(rpc, &req->ruri) < 0 || sip_uri_parse(req->ruri, &u, NULL) < 0) {
 		rpc_fault(rpc, 400, "Invalid request uri");
-		return;
+		return -EINVAL;
 	}
-	if (rpc_arg_str(rpc, &req.next_hop) < 0) {
+	if (rpc_arg_str(rpc, &req->next_hop) < 0) {
 		rpc_fault(rpc, 400, "Invalid next-hop uri");
-		return;
+		return -EINVAL;
 	}
-	if (str_eq(req.next_hop, STR_LIT(".")))
-		req.next_hop = STR_NULL;
-	if (req.next_hop.n && sip_uri_parse(req.next_hop, &u, NULL) < 0) {
+	req->next_hop = unless_dot(req->next_hop);
+	if (req->next_hop.n && sip_uri_parse(req->next_hop, &u, NULL) < 0) {
 		rpc_fault(rpc, 400, "Invalid next-hop uri");
-		return;
+		return -EINVAL;
 	}
 	if (rpc_arg_str(rpc, &socket) < 0) {
 		rpc_fault(rpc, 400, "Invalid send socket");
-		return;
+		return -EINVAL;
 	}
-	if (socket.n && !str_eq(socket, STR_LIT("."))) {
+	socket = unless_dot(socket);
+	if (socket.n) {
 		const struct net_listener *l = net_listener_find(socket);
 
 		if (!l) {
 			rpc_fault(rpc, 400, "No local socket for");
-			return;
+			return -EINVAL;
 		}
-		req.listener = l->index;
+		req->listener = l->index;
 	}
-	if (rpc_arg_str(rpc, &req.headers) < 0) {
+	if (rpc_arg_str(rpc, &req->headers) < 0) {
 		rpc_fault(rpc, 400, "Invalid headers");
-		return;
+		return -EINVAL;
 	}
-	if (rpc_args_left(rpc) && rpc_arg_str(rpc, &req.body) < 0) {
+	if (rpc_args_left(rpc) && rpc_arg_str(rpc, &req->body) < 0) {
 		rpc_fault(rpc, 400, "Invalid body");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void rpc_uac_start(struct rpc *rpc)
+{
+	struct tm_uac_req req;
+	struct diag why = { 0 };
+
+	if (take_request(rpc, &req) == 0 && tm_uac_start(&req, NULL, NULL, &why) < 0)
+		rpc_fault(rpc, 400, "%s", why.text);
+}
+
+#define UAC_WAIT_MS 80000u
+
+struct uac_wait { /* heap: one call that waits for the answer to its request */
+	struct rpc *rpc;          /* NULL: answered, the answer to the request is still out */
+	struct loop_timer *timer;
+	bool brief;               /* t_uac_wait_block: code and text alone */
+};
+
+static void wait_result(struct rpc *rpc, const struct uac_wait *w, int code, struct sip_msg *reply)
+{
+	struct rpc_node *o = w->brief ? rpc_add_object(rpc, NULL, NULL) : NULL;
+	const struct sip_hdr *contact = reply ? sip_msg_hdr(reply, SIP_H_CONTACT) : NULL;
+	struct str reason = reply ? reply->reason : code == 408 ? STR_LIT("Request Timeout") : STR_LIT("Request Failed");
+
+	if (w->brief) {
+		rpc_add_int(rpc, o, "code", code);
+		rpc_add_str(rpc, o, "text", reason);
 		return;
 	}
-	if (tm_uac_start(&req, NULL, NULL, &why) < 0)
+	rpc_add_int(rpc, o, NULL, code);
+	rpc_add_str(rpc, o, NULL, reason);
+	rpc_add_str(rpc, o, NULL, contact ? contact->value : STR_LIT("."));
+	rpc_add_str(rpc, o, NULL, STR_LIT("."));
+	rpc_add_str(rpc, o, NULL, STR_LIT("."));
+	rpc_add_str(rpc, o, NULL, reply ? str_sub(reply->buf, reply->headers_off, reply->buf.n) : STR_LIT("."));
+}
+
+static void wait_end(struct uac_wait *w)
+{
+	rpc_answer(w->rpc);
+	w->rpc = NULL;
+	loop_timer_del(w->timer);
+	w->timer = NULL;
+}
+
+static void uac_answered(void *arg, int code, struct sip_msg *reply)
+{
+	struct uac_wait *w = arg;
+
+	if (w->rpc) {
+		wait_result(w->rpc, w, code, reply);
+		wait_end(w);
+	}
+	free(w);
+}
+
+static void uac_late(void *arg)
+{
+	struct uac_wait *w = arg;
+
+	rpc_fault(w->rpc, 500, "No response");
+	wait_end(w); /* w goes when tm is done with the request */
+}
+
+static void uac_wait(struct rpc *rpc, bool brief)
+{
+	struct tm_uac_req req;
+	struct diag why = { 0 };
+	struct uac_wait *w;
+
+	if (take_request(rpc, &req) < 0)
+		return;
+	w = calloc(1, sizeof(*w));
+	if (!w || loop_timer_add(loop_self(), UAC_WAIT_MS, 0, uac_late, w, &w->timer) < 0) {
+		free(w);
+		rpc_fault(rpc, 500, "Out of memory");
+		return;
+	}
+	w->brief = brief;
+	if (!rpc_defer(rpc)) {
+		loop_timer_del(w->timer);
+		free(w);
+		rpc_fault(rpc, 600, "This transport cannot wait for an answer");
+		return;
+	}
+	w->rpc = rpc;
+	if (tm_uac_start(&req, uac_answered, w, &why) < 0) {
 		rpc_fault(rpc, 400, "%s", why.text);
+		wait_end(w);
+		free(w);
+	}
+}
+
+static void rpc_uac_wait(struct rpc *rpc)
+{
+	uac_wait(rpc, false);
+}
+
+static void rpc_uac_wait_block(struct rpc *rpc)
+{
+	uac_wait(rpc, true);
 }
 
 /* clang-format off */
@@ -136,6 +363,13 @@ const struct rpc_method tm_rpcs[] = {
 	{ "tm.stats", rpc_stats, 0, "Numbers of transactions" },
 	{ "tm.list", rpc_list, RPC_RET_ARRAY, "Live transactions" },
 	{ "tm.cancel", rpc_cancel, 0, "Cancel the INVITE with this Call-ID and CSeq number" },
+	{ "tm.clean", rpc_clean, 0, "Nothing needs to be cleaned" },
+	{ "tm.reply", rpc_reply, 0, "Answer a transaction: code, reason, index:label, To tag, headers, body" },
+	{ "tm.reply_callid", rpc_reply_callid, 0, "Answer a transaction: code, reason, Call-ID, CSeq, To tag, headers, body" },
+	{ "tm.retransmit_reply", rpc_retransmit, 0, "Send the last answer again: index:label" },
+	{ "tm.retransmit_reply_callid", rpc_retransmit_callid, 0, "Send the last answer again: Call-ID, CSeq" },
+	{ "tm.t_uac_wait", rpc_uac_wait, RPC_RET_ARRAY, "As tm.t_uac_start; answers with code, reason, contact, next hop, routes, rest" },
+	{ "tm.t_uac_wait_block", rpc_uac_wait_block, 0, "As tm.t_uac_start; answers with code and text" },
 	{ "tm.t_uac_start", rpc_uac_start, 0, "Send a request of our own: method, URI, next hop, socket, headers, body" },
 	{ NULL, NULL, 0, NULL },
 };
