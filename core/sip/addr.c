@@ -112,6 +112,8 @@ int sip_addr_parse(struct str in, struct sip_addr *ret_addr, struct diag *reterr
 	return 0;
 }
 
+static const bool list_stops[256] = { [','] = true, ['"'] = true, ['<'] = true };
+
 int sip_list_next(struct str *rest, struct str *ret_item)
 {
 	const char *p = rest->s, *end = sip_end(*rest), *start;
@@ -124,17 +126,19 @@ int sip_list_next(struct str *rest, struct str *ret_item)
 		return 0;
 	}
 	start = p;
-	while (p < end && *p != ',') {
+	for (;;) {
+		while (p < end && !list_stops[(unsigned char)*p])
+			p++;
+		if (p == end || *p == ',')
+			break;
 		if (*p == '"') {
 			p = sip_skip_quoted(p, end);
 			if (!p)
 				return -EBADMSG;
-		} else if (*p == '<') {
+		} else {
 			p = memchr(p, '>', (size_t)(end - p));
 			if (!p)
 				return -EBADMSG;
-			p++;
-		} else {
 			p++;
 		}
 	}

@@ -9,21 +9,25 @@
 #include "core/sip/param.h"
 #include "core/sip/sip_priv.h"
 
-/* The unquoted value: up to ';' or white space; quotes inside it have to be closed. */
-static const char *skip_value(const char *p, const char *end)
+/* What ends a name, and an unquoted value: one table read for each byte. */
+enum { ENDS_NAME = 1, ENDS_VALUE = 2 };
+
+static const uint8_t ends[256] = {
+	[' '] = ENDS_NAME | ENDS_VALUE, ['\t'] = ENDS_NAME | ENDS_VALUE, ['\r'] = ENDS_NAME | ENDS_VALUE, ['\n'] = ENDS_NAME | ENDS_VALUE,
+	[';'] = ENDS_NAME | ENDS_VALUE, ['"'] = ENDS_NAME | ENDS_VALUE, ['='] = ENDS_NAME,
+};
+
+static inline const char *skip_to(const char *p, const char *end, uint8_t what)
 {
-	while (p < end && *p != ';' && !sip_char_is(*p, CHARS_LWS)) {
-		if (*p == '"')
-			return NULL;
+	while (p < end && !(ends[(unsigned char)*p] & what))
 		p++;
-	}
 	return p;
 }
 
 int sip_param_next(struct str *rest, struct sip_param *ret_param)
 {
-	const char *p = rest->s, *end = sip_end(*rest), *name, *value;
-	struct sip_param out = { 0 };
+	const char *p = rest->s, *end = sip_end(*rest), *name, *name_end, *value = NULL, *value_end = NULL, *raw_end;
+	bool has_value = false, quoted = false;
 
 	if (rest->n == 0)
 		return 0;
@@ -34,36 +38,36 @@ int sip_param_next(struct str *rest, struct sip_param *ret_param)
 		return 0;
 	}
 	name = p;
-	while (p < end && *p != '=' && *p != ';' && *p != '"' && !sip_char_is(*p, CHARS_LWS))
-		p++;
-	out.name = sip_span(name, p);
-	out.raw = out.name;
-	if (out.name.n == 0)
+	name_end = raw_end = p = skip_to(p, end, ENDS_NAME);
+	if (name_end == name)
 		return -EBADMSG;
 	p = sip_skip_ws(p, end);
 	if (p < end && *p == '=') {
-		p = sip_skip_ws(p + 1, end);
-		out.has_value = true;
-		value = p;
+		has_value = true;
+		value = p = sip_skip_ws(p + 1, end);
 		if (p < end && *p == '"') {
 			p = sip_skip_quoted(p, end);
 			if (!p)
 				return -EBADMSG;
-			out.quoted = true;
-			out.value = sip_span(value + 1, p - 1);
+			quoted = true;
+			value++;
+			value_end = p - 1;
 		} else {
-			p = skip_value(p, end);
-			if (!p)
-				return -EBADMSG;
-			out.value = sip_span(value, p);
+			value_end = p = skip_to(p, end, ENDS_VALUE);
+			if (p < end && *p == '"')
+				return -EBADMSG; /* quotes enclose a whole value */
 		}
-		out.raw = sip_span(name, p);
+		raw_end = p;
 		p = sip_skip_ws(p, end);
 	}
 	if (p < end && *p != ';')
 		return -EBADMSG;
 	*rest = sip_span(p, end);
-	*ret_param = out;
+	ret_param->name = sip_span(name, name_end);
+	ret_param->value = has_value ? sip_span(value, value_end) : STR_NULL;
+	ret_param->raw = sip_span(name, raw_end);
+	ret_param->has_value = has_value;
+	ret_param->quoted = quoted;
 	return 1;
 }
 
