@@ -197,6 +197,11 @@ void shm_hash_free(struct shm_hash *h)
 
 /* --- looking up --- */
 
+HOT void shm_hash_prefetch(const struct shm_hash *h, uint32_t hash)
+{
+	__builtin_prefetch(bucket_at(h, index_for(hash, atomic_load_explicit(&h->n_buckets, memory_order_acquire))), 1);
+}
+
 HOT struct shm_hbucket *shm_hash_lock(struct shm_hash *h, uint32_t hash)
 {
 	for (;;) {

@@ -33,6 +33,8 @@ typedef int shm_hash_walk_fn(struct shm_hnode *node, void *arg);
 MUST_CHECK int shm_hash_new(uint32_t n_buckets, struct shm_hash **ret_hash);
 void shm_hash_free(struct shm_hash *h); /* empty table only */
 
+/* Asks the memory for the bucket of `hash`, for who will lock it a little later. */
+void shm_hash_prefetch(const struct shm_hash *h, uint32_t hash);
 /* Locks the bucket of `hash` and gives it back; pair with shm_hash_unlock(). */
 struct shm_hbucket *shm_hash_lock(struct shm_hash *h, uint32_t hash);
 void shm_hash_unlock(struct shm_hbucket *b);

@@ -59,9 +59,8 @@ bool reg_list_has(const struct sip_msg *msg, enum sip_header id, struct str toke
 struct reg_reply {
 	enum reg_error error;
 	unsigned min_expires;
-	struct str aor_host;          /* domain for GRUUs when the AoR has none */
+	struct str aor_uri;           /* its domain is for GRUUs when the AoR has none */
 	struct str path;              /* to be returned */
-	bool gruu;                    /* the client supports it */
 	struct str aor;
 };
 /* Whole fields for the answer; in ctx->pool. */

@@ -57,27 +57,33 @@ static void add_q(struct strbuf *sb, int q)
 /* RFC 5627: public from AoR and instance, temporary from ruid and the AoR's hash. */
 static void add_gruu(struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash)
 {
-	struct str inst = c->instance;
-	bool has_domain = str_find_char(r->aor, '@') >= 0;
+	struct str inst = c->instance, host = STR_NULL;
+	ptrdiff_t at = str_find_char(r->aor, '@');
+	struct sip_uri uri;
 
 	if (inst.n > 2 && inst.s[0] == '<' && inst.s[inst.n - 1] == '>')
 		inst = str_sub(inst, 1, inst.n - 2);
+	if (at >= 0)
+		host = str_sub(r->aor, (size_t)at + 1, r->aor.n);
+	else if (sip_uri_parse(r->aor_uri, &uri, NULL) == 0)
+		host = uri.host;
 	strbuf_add_lit(sb, ";pub-gruu=\"sip:");
 	strbuf_add(sb, r->aor);
-	if (!has_domain) {
+	if (at < 0) {
 		strbuf_add_char(sb, '@');
-		strbuf_add(sb, r->aor_host);
+		strbuf_add(sb, host);
 	}
 	strbuf_add_lit(sb, ";gr=");
 	strbuf_add(sb, inst);
 	strbuf_add_lit(sb, "\";temp-gruu=\"sip:");
 	strbuf_add(sb, c->ruid);
 	strbuf_printf(sb, "-%x@", aor_hash);
-	strbuf_add(sb, has_domain ? str_sub(r->aor, (size_t)str_find_char(r->aor, '@') + 1, r->aor.n) : r->aor_host);
+	strbuf_add(sb, host);
 	strbuf_add_lit(sb, ";gr\"");
 }
 
-static void add_contact(struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash, int64_t now)
+static void add_contact(struct ctx *ctx, struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash,
+			int64_t now)
 {
 	strbuf_add_char(sb, '<');
 	strbuf_add(sb, c->uri);
@@ -94,7 +100,7 @@ static void add_contact(struct strbuf *sb, const struct reg_reply *r, const stru
 		strbuf_add_char(sb, '"');
 	}
 	if (c->instance.n) {
-		if (r->gruu)
+		if (reg_conf.gruu_enabled && reg_list_has(&ctx->msg, SIP_H_SUPPORTED, STR_LIT("gruu")))
 			add_gruu(sb, r, c, aor_hash);
 		strbuf_add_lit(sb, ";+sip.instance=\"");
 		strbuf_add(sb, c->instance);
@@ -135,7 +141,7 @@ int reg_reply_fields(struct ctx *ctx, const struct reg_reply *r, const struct ul
 	} else {
 		for (unsigned i = 0; i < list->n; i++) {
 			strbuf_add_lit(&sb, i ? ", " : "Contact: ");
-			add_contact(&sb, r, &list->c[i], list->aor_hash, now);
+			add_contact(ctx, &sb, r, &list->c[i], list->aor_hash, now);
 		}
 		if (list->n)
 			strbuf_add_lit(&sb, "\r\n");

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/num.h"
 #include "core/base/rng.h"
+#include "core/base/scan.h"
 #include "core/base/strbuf.h"
 #include "modules/registrar/reg_priv.h"
 #include "shm/counter.h"
@@ -25,9 +26,9 @@ struct save_run {
 	unsigned flags;
 	struct str aor;
 	struct ul_save save;
-	struct ul_change changes[UL_CHANGES_MAX];
 	struct reg_reply reply;
 	bool star, query;
+	struct ul_change changes[UL_CHANGES_MAX]; /* kept at the end: large, and only cleared as far as it is used */
 };
 
 /* ---- reading the message ---- */
@@ -53,18 +54,29 @@ static int parse_q(struct str s, int16_t *ret_q)
 	return 0;
 }
 
+/* An element that is no token counts for nothing. */
 static uint32_t method_bits(struct str list)
 {
+	struct scan s = scan_begin(list);
 	uint32_t bits = 0;
-	struct str item;
 
-	while (sip_list_next(&list, &item) == 1) {
-		enum sip_method m = sip_method_lookup(str_trim(item));
+	for (;;) {
+		struct str name;
+		enum sip_method m;
 
+		while (s.pos < s.in.n && (s.in.s[s.pos] == ',' || char_is(s.in.s[s.pos], CHARS_LWS)))
+			s.pos++;
+		if (scan_at_end(&s))
+			return bits;
+		name = scan_while(&s, CHARS_TOKEN);
+		if (!scan_at_end(&s) && s.in.s[s.pos] != ',' && !char_is(s.in.s[s.pos], CHARS_LWS)) {
+			(void)scan_until_char(&s, ',', NULL);
+			continue;
+		}
+		m = sip_method_lookup(name);
 		if (m != SIP_M_OTHER)
 			bits |= (uint32_t)m;
 	}
-	return bits;
 }
 
 static uint32_t allow_bits(const struct sip_msg *msg)
@@ -86,11 +98,48 @@ static uint32_t less_random(uint32_t v, int percent)
 	return range ? v - rng_below(range + 1) : v;
 }
 
+/* What the parameters of a Contact say to us; of equal names the first counts. */
+struct contact_params {
+	struct sip_param expires, q, methods, received, instance, reg_id; /* name.n 0: not there */
+};
+
+static void read_params(struct str list, struct contact_params *ret)
+{
+	struct sip_param p;
+
+	ret->expires.name.n = ret->q.name.n = ret->methods.name.n = 0;
+	ret->received.name.n = ret->instance.name.n = ret->reg_id.name.n = 0;
+	while (sip_param_next(&list, &p) > 0) {
+		struct sip_param *to = NULL;
+
+		switch (p.name.n) {
+		case 1:
+			to = str_ieq(p.name, STR_LIT("q")) ? &ret->q : NULL;
+			break;
+		case 6:
+			to = str_ieq(p.name, STR_LIT("reg-id")) ? &ret->reg_id : NULL;
+			break;
+		case 7:
+			to = str_ieq(p.name, STR_LIT("expires")) ? &ret->expires : str_ieq(p.name, STR_LIT("methods")) ? &ret->methods : NULL;
+			break;
+		case 8:
+			to = str_ieq(p.name, STR_LIT("received")) ? &ret->received : NULL;
+			break;
+		case 13:
+			to = str_ieq(p.name, STR_LIT("+sip.instance")) ? &ret->instance : NULL;
+			break;
+		default:
+			break;
+		}
+		if (to && to->name.n == 0)
+			*to = p;
+	}
+}
+
 /* Seconds that the contact asked for, with our limits; 0: remove. */
-static enum reg_error contact_expires(struct ctx *ctx, struct save_run *run, const struct sip_addr *addr, uint32_t *ret_s)
+static enum reg_error contact_expires(struct ctx *ctx, struct save_run *run, const struct sip_param *param, uint32_t *ret_s)
 {
 	const struct sip_hdr *h;
-	struct sip_param param;
 	bool random = !(run->flags & REG_NO_RANDOM);
 	int range = reg_conf.expires_range;
 	uint32_t v = 0;
@@ -99,8 +148,8 @@ static enum reg_error contact_expires(struct ctx *ctx, struct save_run *run, con
 
 	if (reg_cfg_int(ctx, "expires", &cfg) && cfg >= 0) {
 		v = cfg > (int64_t)EXPIRES_LIMIT ? EXPIRES_LIMIT : (uint32_t)cfg;
-	} else if (sip_param_find(addr->params, STR_LIT("expires"), &param)) {
-		err = num_u32(param.value, &v);
+	} else if (param->name.n) {
+		err = num_u32(param->value, &v);
 		if (err == -ERANGE)
 			v = EXPIRES_LIMIT;
 		else if (err < 0)
@@ -136,7 +185,7 @@ static enum reg_error contact_expires(struct ctx *ctx, struct save_run *run, con
 static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct reg_reply *reply)
 {
 	struct sip_msg *msg = &ctx->msg;
-	bool supported = reg_list_has(msg, SIP_H_SUPPORTED, STR_LIT("path"));
+	bool supported;
 	struct strbuf sb;
 	struct sip_addr first;
 	struct sip_uri uri;
@@ -146,6 +195,7 @@ static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct
 
 	if (!reg_conf.use_path || !sip_msg_hdr(msg, SIP_H_PATH))
 		return REG_OK;
+	supported = reg_list_has(msg, SIP_H_SUPPORTED, STR_LIT("path"));
 	if (reg_conf.path_mode == 2 && !supported)
 		return REG_E_PATH_UNSUP;
 	strbuf_init_pool(&sb, ctx->pool, DB_COLUMN_MAX);
@@ -239,7 +289,6 @@ static enum reg_error read_common(struct ctx *ctx, struct save_run *run, struct 
 		base->received = v.s;
 	if (base->received.n > DB_COLUMN_MAX)
 		return REG_E_TOO_LONG;
-	run->reply.gruu = reg_conf.gruu_enabled && reg_list_has(msg, SIP_H_SUPPORTED, STR_LIT("gruu"));
 	return read_path(ctx, base, &run->reply);
 }
 
@@ -247,7 +296,7 @@ static enum reg_error read_contact(struct ctx *ctx, struct save_run *run, const 
 {
 	struct ul_change *ch = &run->changes[run->save.n_changes];
 	struct sip_uri uri;
-	struct sip_param p;
+	struct contact_params p;
 	enum reg_error err;
 	uint32_t s, reg_id;
 	int64_t q;
@@ -258,32 +307,33 @@ static enum reg_error read_contact(struct ctx *ctx, struct save_run *run, const 
 		return REG_E_CONTACT;
 	*ch = (struct ul_change){ .c = *base };
 	ch->c.uri = addr->uri;
-	err = contact_expires(ctx, run, addr, &s);
+	read_params(addr->params, &p);
+	err = contact_expires(ctx, run, &p.expires, &s);
 	if (err)
 		return err;
 	ch->remove = s == 0;
 	ch->c.expires = s ? clock_wall_s() + s : 0;
 	if (reg_cfg_int(ctx, "q", &q) && q >= 0 && q <= 1000) {
 		ch->c.q = (int16_t)q;
-	} else if (sip_param_find(addr->params, STR_LIT("q"), &p)) {
-		if (parse_q(p.value, &ch->c.q) < 0)
+	} else if (p.q.name.n) {
+		if (parse_q(p.q.value, &ch->c.q) < 0)
 			return REG_E_Q;
 	} else {
 		ch->c.q = (int16_t)reg_conf.default_q;
 	}
-	if (sip_param_find(addr->params, STR_LIT("methods"), &p) && p.value.n)
-		ch->c.methods = method_bits(p.value);
-	if (sip_param_find(addr->params, STR_LIT("received"), &p) && p.value.n) {
-		if (p.value.n > DB_COLUMN_MAX)
+	if (p.methods.name.n && p.methods.value.n)
+		ch->c.methods = method_bits(p.methods.value);
+	if (p.received.name.n && p.received.value.n) {
+		if (p.received.value.n > DB_COLUMN_MAX)
 			return REG_E_TOO_LONG;
-		ch->c.received = p.value;
+		ch->c.received = p.received.value;
 	}
-	if (sip_param_find(addr->params, STR_LIT("+sip.instance"), &p) && p.value.n) {
-		if (p.value.n > INSTANCE_MAX)
+	if (p.instance.name.n && p.instance.value.n) {
+		if (p.instance.value.n > INSTANCE_MAX)
 			return REG_E_TOO_LONG;
-		ch->c.instance = p.value;
-		if (sip_param_find(addr->params, STR_LIT("reg-id"), &p)) {
-			if (num_u32(p.value, &reg_id) < 0 || reg_id == 0 || reg_id > INT32_MAX)
+		ch->c.instance = p.instance.value;
+		if (p.reg_id.name.n) {
+			if (num_u32(p.reg_id.value, &reg_id) < 0 || reg_id == 0 || reg_id > INT32_MAX)
 				return REG_E_REG_ID;
 			if (reg_conf.regid_mode)
 				ch->c.reg_id = reg_id;
@@ -307,7 +357,6 @@ static enum reg_error read_message(struct ctx *ctx, struct save_run *run, struct
 	struct ul_contact base = { 0 };
 	struct sip_addr_iter it = { 0 };
 	struct sip_addr addr;
-	struct sip_uri to_uri;
 	enum reg_error err = REG_OK;
 	unsigned n = 0;
 	int more;
@@ -319,8 +368,7 @@ static enum reg_error read_message(struct ctx *ctx, struct save_run *run, struct
 	if (reg_aor(ctx, uri, &run->aor, &err) < 0)
 		return err;
 	run->reply.aor = run->aor;
-	if (sip_uri_parse(uri, &to_uri, NULL) == 0)
-		run->reply.aor_host = to_uri.host;
+	run->reply.aor_uri = uri;
 	err = read_common(ctx, run, &base);
 	if (err)
 		return err;
@@ -471,13 +519,14 @@ static int save_query(struct ctx *ctx, struct save_run *run)
 
 int reg_fn_save(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
-	struct save_run *run = pool_zalloc(ctx->pool, sizeof(*run));
+	struct save_run *run = pool_alloc(ctx->pool, sizeof(*run));
 	enum reg_error error;
 	int64_t v;
 	int err;
 
 	if (!run)
 		return -1;
+	memset(run, 0, offsetof(struct save_run, changes));
 	run->domain = args[0].p;
 	run->flags = n > 1 ? (unsigned)(uintptr_t)args[1].p : 0;
 	error = read_message(ctx, run, n > 2 ? args[2].s : STR_NULL);

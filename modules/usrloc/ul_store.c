@@ -12,6 +12,7 @@
  * User-Agent texts repeat, so they are interned; that table only grows, up to a limit, which makes it trivially crash-safe.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -123,6 +124,12 @@ static int users_recover(unsigned slot)
 	return 0;
 }
 
+/* In every child: its ruids are its own. Asking for the pid each time would be a system call per contact. */
+static void ruid_forget(void)
+{
+	store.ruid_pid = 0;
+}
+
 int ul_store_init(void)
 {
 	uint32_t buckets = ul_conf.hash_size <= 1 ? 512 : (uint32_t)1 << ul_conf.hash_size;
@@ -130,6 +137,9 @@ int ul_store_init(void)
 
 	if (buckets < 16)
 		buckets = 16;
+	err = pthread_atfork(NULL, NULL, ruid_forget);
+	if (err)
+		return -err;
 	store.intent = shm_intent_register("usrloc.change", change_redo);
 	if (store.intent < 0)
 		return store.intent;
@@ -276,7 +286,7 @@ bool ul_ruid_parse(struct str text, struct ul_cell *c)
 
 void ul_ruid_make(struct ul_cell *c, enum ul_ruid_kind kind)
 {
-	if (store.ruid_pid != getpid()) {
+	if (UNLIKELY(!store.ruid_pid)) {
 		store.ruid_pid = getpid();
 		store.ruid_time = (uint32_t)clock_wall_s();
 		store.ruid_count = 0;
@@ -973,7 +983,7 @@ static void plan_supersede(const struct ul_save *s, struct plan *p)
 int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 {
 	uint32_t hash = hashfn32(aor);
-	struct plan p = { .now = (uint32_t)clock_wall_s(), .mode = s->matching_mode < 0 ? ul_conf.matching_mode : s->matching_mode };
+	struct plan p; /* filled as far as there are changes */
 	struct ul_aor *a, *spare = NULL, *empty = NULL;
 	struct ul_cell *retired = NULL;
 	struct copied copied = { 0 };
@@ -989,6 +999,11 @@ int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 		if (err < 0)
 			return err;
 	}
+	shm_hash_prefetch(d->hash, hash); /* comes while the new cells are written */
+	p.now = (uint32_t)clock_wall_s();
+	p.mode = s->matching_mode < 0 ? ul_conf.matching_mode : s->matching_mode;
+	for (unsigned i = 0; i < s->n_changes; i++)
+		p.fresh[i] = NULL;
 	plan_supersede(s, &p);
 	for (unsigned i = 0; i < s->n_changes; i++) {
 		if (s->changes[i].remove || p.skip[i])
