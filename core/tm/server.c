@@ -307,7 +307,10 @@ static int absorb(struct ctx *ctx)
 
 bool tm_rx_request(struct ctx *ctx)
 {
-	return absorb(ctx) == 1;
+	if (absorb(ctx) == 1)
+		return true;
+	ctx->txn_checked = true;
+	return false;
 }
 
 /* Looks without claiming: what t_lookup_request() and its kin ask. */
@@ -341,6 +344,9 @@ int tm_check_trans(struct ctx *ctx)
 			return 0;
 		return look(ctx, SIP_M_INVITE, true, NULL) == TM_EXISTS ? 1 : -1;
 	}
+	/* Nothing was there when it came in, and the run has not waited since: as if the script had asked then. */
+	if (ctx->txn_checked)
+		return -1;
 	return absorb(ctx) == 1 ? 0 : -1;
 }
 

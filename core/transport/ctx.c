@@ -235,6 +235,7 @@ uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout)
 	if (ctx->gen == 0)
 		ctx->gen = 1;
 	ctx->parked = true;
+	ctx->txn_checked = false;
 	ctx->park_rc = rc_timeout;
 	ctx->park_until_ms = clock_ms() + deadline_ms;
 	ctxs.n_parked++;

@@ -86,7 +86,7 @@ struct ctx {
 
 	/* who hangs what here */
 	struct tm_txn *txn;        /* referenced; NULL: none looked up yet */
-	bool txn_checked;          /* looked up already */
+	bool txn_checked;          /* this request was none that we know, when it came in; false again after a wait */
 	uint8_t txn_branch;        /* branch of a reply / branch route / branch failure */
 	uint16_t fail_status;      /* failure routes: winning status */
 	struct str on_failure, on_reply, on_branch, on_branch_failure; /* t_on_*: names */
