@@ -158,9 +158,19 @@ static int frame_push(struct ctx *ctx, struct vm *vm, uint32_t route, enum frame
 	return 0;
 }
 
-static struct value call_value(enum call_mode mode, int code)
+/* Field by field: a value made elsewhere and copied is read back wider than it was written, and waits for the store buffer. */
+static inline void put_int(struct value *to, int64_t i)
 {
-	return value_int(mode == CALL_RAW || self.conf.return_raw ? code : code > 0);
+	to->kind = VALUE_INT;
+	to->has_int = false;
+	to->i = i;
+	to->s.s = NULL;
+	to->s.n = 0;
+}
+
+static int call_code(enum call_mode mode, int code)
+{
+	return mode == CALL_RAW || self.conf.return_raw ? code : code > 0;
 }
 
 /* ---- arguments ---- */
@@ -472,13 +482,13 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			sp[-1] = v;
 			break;
 		case OP_DEFINED:
-			sp[-1] = value_int(sp[-1].kind != VALUE_NULL);
+			put_int(&sp[-1], sp[-1].kind != VALUE_NULL);
 			break;
 		case OP_BOOL:
 			err = value_to_int(&sp[-1], &i);
 			if (UNLIKELY(err < 0))
 				goto expr_failed;
-			sp[-1] = value_int(i != 0);
+			put_int(&sp[-1], i != 0);
 			break;
 		case OP_AND:
 		case OP_OR:
@@ -486,7 +496,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			if (UNLIKELY(err < 0))
 				goto expr_failed;
 			if ((i != 0) == (in->op == OP_OR)) {
-				sp[-1] = value_int(i != 0);
+				put_int(&sp[-1], i != 0);
 				ip = code->insns + in->c;
 			} else {
 				sp--;
@@ -494,7 +504,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			break;
 		case OP_CMATCH:
 			if (sp[-1].kind == VALUE_NULL) {
-				sp[-1] = value_int(-1);
+				put_int(&sp[-1], -1);
 				break;
 			}
 			__attribute__((fallthrough));
@@ -504,29 +514,29 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				err = regex_match(code->regexes[in->c], s, 0, NULL);
 			if (UNLIKELY(err < 0))
 				goto expr_failed;
-			sp[-1] = value_int(err);
+			put_int(&sp[-1], err);
 			break;
 		case OP_CCMP:
 			err = cond_compare(ctx, in->a, &sp[-2], &sp[-1], &i);
 			if (UNLIKELY(err < 0))
 				goto expr_failed;
 			sp--;
-			sp[-1] = value_int(i);
+			put_int(&sp[-1], i);
 			break;
 		case OP_CIP:
 			if (cond_addr(ctx, in->a, &addr) < 0)
 				i = in->b ? 1 : -1;
 			else
 				i = net_addr_in(&addr, &code->ips[in->c].net, code->ips[in->c].bits) != (in->b != 0);
-			*sp++ = value_int(i);
+			put_int(sp++, i);
 			break;
 		case OP_CIPV:
 			if (cond_addr(ctx, in->a, &addr) < 0) {
-				sp[-1] = value_int(in->b ? 1 : -1);
+				put_int(&sp[-1], in->b ? 1 : -1);
 				break;
 			}
 			if (sp[-1].kind == VALUE_NULL) {
-				sp[-1] = value_int(in->b != 0);
+				put_int(&sp[-1], in->b != 0);
 				break;
 			}
 			err = value_to_str(&sp[-1], ctx->pool, &s);
@@ -542,11 +552,11 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				return VM_PARKED;
 			}
 			vm->again = false;
-			sp[-1] = value_int((err == IP_YES) != (in->b != 0));
+			put_int(&sp[-1], (err == IP_YES) != (in->b != 0));
 			break;
 		case OP_MYSELF:
 			rc = cond_myself(ctx, in->a);
-			*sp++ = value_int(rc < 0 ? (in->b ? 1 : -1) : (rc > 0) != (in->b != 0));
+			put_int(sp++, rc < 0 ? (in->b ? 1 : -1) : (rc > 0) != (in->b != 0));
 			break;
 		case OP_JLE0:
 			err = value_to_int(--sp, &i);
@@ -577,7 +587,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				rc = 1;
 			}
 			if (in->op == OP_STOREX) {
-				sp[-1] = call_value(in->a, rc);
+				put_int(&sp[-1], call_code(in->a, rc));
 				break;
 			}
 			sp--;
@@ -656,7 +666,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				}
 				break;
 			}
-			*sp++ = call_value(in->a, rc);
+			put_int(sp++, call_code(in->a, rc));
 			if (UNLIKELY(rc == 0 && !c->is_core)) {
 				vm->exit_pending = true;
 				vm->exit_code = 0;
@@ -704,7 +714,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 		route_failed:
 			ctx->retcode = -1;
 			if (in->op == OP_ROUTEV || in->op == OP_ROUTEDV)
-				*sp++ = call_value(in->a, -1);
+				put_int(sp++, call_code(in->a, -1));
 			else
 				f->code = -1;
 			break;
@@ -799,12 +809,12 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 		f = &vm->frames[vm->n_frames - 1];
 		if (f->kind == FRAME_VALUE) {
 			bool is_block = code->routes[f->route].is_block;
-			struct value got = call_value(f->mode, rc);
+			int got = call_code(f->mode, rc);
 
 			vm->sp = f->base;
 			vm->n_frames--;
 			LOAD();
-			*sp++ = got;
+			put_int(sp++, got);
 			if (!is_block)
 				ctx->retcode = rc;
 			vm->exit_pending = true;
@@ -834,7 +844,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 		if (!code->routes[done.route].is_block)
 			ctx->retcode = rc;
 		if (done.kind == FRAME_VALUE)
-			*sp++ = call_value(done.mode, rc);
+			put_int(sp++, call_code(done.mode, rc));
 		else
 			f->code = rc;
 		continue;
