@@ -69,6 +69,7 @@ struct conn {
 	uint16_t listener;
 	uint8_t proto, state;
 	bool close_after, dead, outgoing, ping_due;
+	bool deaf; /* what comes is thrown away: the stream is broken, answers to what it brought before still go out */
 };
 
 struct remote_send { /* what goes over the ring, before the bytes */
@@ -252,6 +253,8 @@ static void conn_end(struct conn *c, int err)
 
 static void touch(struct conn *c)
 {
+	if (c->deaf)
+		return;
 	c->expires_ms = clock_ms() + (uint64_t)conns.conf.lifetime_s * 1000u;
 }
 
@@ -683,6 +686,18 @@ void conn_close(uint32_t id)
 
 /* ---- reading ---- */
 
+/*
+ * Nothing that this stream still brings can be understood, but requests that it brought before may be under way: their
+ * answers get a moment to leave.
+ */
+static void deafen(struct conn *c)
+{
+	c->deaf = true;
+	c->read_by_ms = NEVER_MS;
+	c->expires_ms = clock_ms() + LINGER_MS;
+	hurry(c);
+}
+
 /* What cannot be framed is answered when a request can be made out of it, then the stream ends: its
  * next message cannot be found. */
 static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const struct diag *why)
@@ -702,7 +717,7 @@ static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const
 	shm_counter_add(tcnt.bad_frames, 1);
 	ctx = end >= 0 ? ctx_new() : NULL;
 	if (!ctx) {
-		conn_end(c, 0);
+		deafen(c);
 		return;
 	}
 	if (frame_err == -EMSGSIZE) {
@@ -720,7 +735,7 @@ static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const
 		answered = conn_write(c, &dest, out.iov, out.n_iov) == 0;
 	ctx_free(ctx);
 	if (!answered)
-		conn_end(c, 0);
+		deafen(c);
 }
 
 static void pong(struct conn *c)
@@ -745,7 +760,7 @@ static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes,
 {
 	size_t at = 0;
 
-	while (at < bytes.n && !c->dead && !c->close_after && !rx_stopped()) {
+	while (at < bytes.n && !c->dead && !c->close_after && !c->deaf && !rx_stopped()) {
 		struct str rest = str_sub(bytes, at, bytes.n);
 		enum sip_frame_kind kind;
 		struct diag why = { 0 };
@@ -767,7 +782,7 @@ static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes,
 		if (rx_deliver(buf, str_sub(rest, 0, (size_t)n), info) < 0)
 			shm_counter_add(tcnt.local_reject, 1);
 	}
-	return c->dead || c->close_after ? bytes.n : at;
+	return c->dead || c->close_after || c->deaf ? bytes.n : at;
 }
 
 /* Keeps the beginning of a message. */
@@ -878,7 +893,7 @@ static void conn_read(struct conn *c)
 		return; /* out of memory: readiness stays, the next turn tries again */
 	info.wall_s = wall.tv_sec;
 	info.wall_us = (uint32_t)(wall.tv_nsec / 1000);
-	if (c->state == CONN_CLOSING) /* thrown away */
+	if (c->state == CONN_CLOSING || c->deaf) /* thrown away */
 		n = recv(c->fd, buf->data, buf->cap, MSG_DONTWAIT);
 	else
 		n = c->part ? read_part(c, buf, &info) : read_whole(c, buf, &info);
