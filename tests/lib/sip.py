@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the scenario tests share: starting a server on loopback, small SIP messages over UDP and TCP, its RPC socket,
 and the count of results. Every wait has a deadline; nothing but loopback is ever a target."""
+import atexit
 import ctypes
 import hashlib
 import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +27,13 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 def die_with_parent():
     """In a child before exec: even a test that is killed outright leaves no server behind."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def temp_dir(prefix="ringfort-test-"):
+    """A folder that is removed when the test ends."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def free_port(host="127.0.0.1"):
@@ -76,7 +85,7 @@ class Server:
     def __init__(self, program, cfg, host="127.0.0.1", defines=(), args=(), port=None, env=None, wait=True):
         self.host = host
         self.port = port or free_port(host)
-        self.dir = tempfile.mkdtemp(prefix="ringfort-test-")
+        self.dir = temp_dir()
         self.log_path = f"{self.dir}/log"
         self.rpc_path = f"{self.dir}/rpc.sock"
         text = f"[{host}]" if ":" in host else host
