@@ -14,13 +14,17 @@
 
 void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason)
 {
+	struct strbuf extra;
 	struct sip_out out;
 	uint64_t now = clock_ms();
 	bool again = b->cancel_end_at != 0;
 
 	if (b->flags & TM_B_CANCEL_SENT)
 		return;
-	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_CANCEL, STR_NULL, reason, &out) < 0 ||
+	strbuf_init_pool(&extra, tm_self.pool, 16384);
+	strbuf_add(&extra, reason);
+	tm_branch_extra(b, &extra);
+	if (strbuf_err(&extra) < 0 || sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_CANCEL, STR_NULL, strbuf_str(&extra), &out) < 0 ||
 	    tx_send(&b->dest, out.iov, out.n_iov) < 0)
 		log_debug("a CANCEL was not sent: it is repeated until it is answered");
 	pool_reset(tm_self.pool);

@@ -8,6 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/num.h"
 #include "core/base/strbuf.h"
 #include "core/event/loop.h"
 #include "core/tm/tm_priv.h"
@@ -86,11 +87,32 @@ int tm_branch_send(struct tm_txn *t, struct tm_branch *b)
 	return err;
 }
 
+void tm_branch_extra(const struct tm_branch *b, struct strbuf *out)
+{
+	struct str rest = tm_branch_sent(b);
+	bool taking = false;
+	ptrdiff_t eol;
+
+	if (LIKELY(tm_conf.ac_extra_hdrs.n == 0))
+		return;
+	for (; (eol = str_find(rest, STR_LIT("\r\n"))) > 0; rest = str_sub(rest, (size_t)eol + 2, rest.n)) {
+		struct str line = str_sub(rest, 0, (size_t)eol + 2);
+
+		if (line.s[0] != ' ' && line.s[0] != '\t') /* a folded line goes with the field before it */
+			taking = str_istarts(line, tm_conf.ac_extra_hdrs);
+		if (taking)
+			strbuf_add(out, line);
+	}
+}
+
 void tm_branch_ack(struct tm_branch *b, struct str reply_to)
 {
+	struct strbuf extra;
 	struct sip_out out;
 
-	if (sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_ACK, reply_to, STR_NULL, &out) < 0 ||
+	strbuf_init_pool(&extra, tm_self.pool, 8192);
+	tm_branch_extra(b, &extra);
+	if (strbuf_err(&extra) < 0 || sip_build_local(tm_self.pool, tm_branch_sent(b), SIP_M_ACK, reply_to, strbuf_str(&extra), &out) < 0 ||
 	    tx_send(&b->dest, out.iov, out.n_iov) < 0)
 		log_debug("an ACK was not sent: the final reply comes again");
 	pool_reset(tm_self.pool);
@@ -588,6 +610,21 @@ static int relay_start(struct ctx *ctx, const struct tm_relay_opts *opts)
 	return relay_branches(ctx, r);
 }
 
+/* A timer in seconds from an attribute; 0: there is none that makes sense. */
+static uint32_t avp_ms(struct ctx *ctx, struct str name)
+{
+	const struct avp *a = avp_find(ctx->avps.head[AVP_PLAIN], name, 0, false);
+	uint32_t s = 0;
+
+	if (!a)
+		return 0;
+	if (a->value.kind == VALUE_INT)
+		return a->value.i > 0 && a->value.i <= 86400 ? (uint32_t)a->value.i * 1000 : 0;
+	if (a->value.kind != VALUE_STR || num_u32(a->value.s, &s) < 0 || s > 86400)
+		return 0;
+	return s * 1000;
+}
+
 int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 {
 	struct tm_txn *t;
@@ -621,6 +658,10 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 		(void)relay_failed(ctx, -487); /* the answer is 487, the script sees a plain failure */
 		return -1;
 	}
+	if (UNLIKELY(tm_conf.fr_timer_avp.n) && !ctx->fr_ms)
+		ctx->fr_ms = avp_ms(ctx, tm_conf.fr_timer_avp);
+	if (UNLIKELY(tm_conf.fr_inv_timer_avp.n) && !ctx->fr_inv_ms)
+		ctx->fr_inv_ms = avp_ms(ctx, tm_conf.fr_inv_timer_avp);
 	if (ctx->fr_ms)
 		t->fr_ms = ctx->fr_ms;
 	if (ctx->fr_inv_ms)

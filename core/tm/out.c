@@ -15,9 +15,9 @@
 
 struct out_conf out_conf;
 
-/* ---- Record-Route templates: MARK, double_rr digit, full_lr digit, user, NUL, params ---- */
+/* ---- Record-Route templates: MARK, double_rr digit, full_lr digit, user, NUL, host[:port] to show, NUL, params ---- */
 
-int out_rr_template(struct pool *pool, struct str user, struct str params, bool full_lr, int double_rr, struct str *ret)
+int out_rr_template(struct pool *pool, struct str user, struct str show, struct str params, bool full_lr, int double_rr, struct str *ret)
 {
 	struct strbuf sb;
 
@@ -27,12 +27,14 @@ int out_rr_template(struct pool *pool, struct str user, struct str params, bool 
 	strbuf_add_char(&sb, full_lr ? '1' : '0');
 	strbuf_add(&sb, user);
 	strbuf_add_char(&sb, '\0');
+	strbuf_add(&sb, show);
+	strbuf_add_char(&sb, '\0');
 	strbuf_add(&sb, params);
 	*ret = strbuf_str(&sb);
 	return strbuf_err(&sb);
 }
 
-static void rr_one(struct strbuf *sb, const struct net_listener *l, struct str user, struct str params, bool full_lr, bool r2,
+static void rr_one(struct strbuf *sb, const struct net_listener *l, struct str user, struct str show, struct str params, bool full_lr, bool r2,
 		   bool show_udp, struct str adv_host, uint16_t adv_port)
 {
 	strbuf_add_lit(sb, "Record-Route: <sip:");
@@ -40,7 +42,9 @@ static void rr_one(struct strbuf *sb, const struct net_listener *l, struct str u
 		strbuf_add(sb, user);
 		strbuf_add_char(sb, '@');
 	}
-	if (adv_host.n) {
+	if (show.n) {
+		strbuf_add(sb, show);
+	} else if (adv_host.n) {
 		strbuf_add(sb, adv_host);
 		if (adv_port || l->addr.port != 5060) {
 			strbuf_add_char(sb, ':');
@@ -65,8 +69,8 @@ int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener 
 		  struct str adv_host, uint16_t adv_port, struct str *ret)
 {
 	struct strbuf sb;
-	const char *nul;
-	struct str user, params;
+	const char *nul, *nul2;
+	struct str user, show, params;
 	int double_rr;
 	bool full, two;
 
@@ -75,16 +79,20 @@ int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener 
 	nul = memchr(tmpl.s + 3, '\0', tmpl.n - 3);
 	if (!nul)
 		return -EINVAL;
+	nul2 = memchr(nul + 1, '\0', tmpl.n - (size_t)(nul + 1 - tmpl.s));
+	if (!nul2)
+		return -EINVAL;
 	user = str_of(tmpl.s + 3, (size_t)(nul - tmpl.s) - 3);
-	params = str_of(nul + 1, tmpl.n - (size_t)(nul + 1 - tmpl.s));
+	show = str_of(nul + 1, (size_t)(nul2 - nul) - 1);
+	params = str_of(nul2 + 1, tmpl.n - (size_t)(nul2 + 1 - tmpl.s));
 	double_rr = tmpl.s[1] - '0';
 	full = tmpl.s[2] == '1';
 	two = in && (double_rr == 2 || (double_rr == 1 && in != out));
 	strbuf_init_pool(&sb, pool, 4096);
 	/* The outgoing side is on top: its peer meets it first on the way back. */
-	rr_one(&sb, out, user, params, full, two, two && double_rr == 2, adv_host, adv_port);
+	rr_one(&sb, out, user, show, params, full, two, two && double_rr == 2, adv_host, adv_port);
 	if (two)
-		rr_one(&sb, in, user, params, full, true, double_rr == 2, adv_host, adv_port);
+		rr_one(&sb, in, user, show, params, full, true, double_rr == 2, adv_host, adv_port);
 	*ret = strbuf_str(&sb);
 	return strbuf_err(&sb);
 }
@@ -93,6 +101,7 @@ int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener 
 
 int out_query(struct str uri, enum sip_proto force, struct resolve_query *ret_query)
 {
+	struct sip_param maddr;
 	struct sip_uri u;
 
 	if (sip_uri_parse(uri, &u, NULL) < 0)
@@ -102,6 +111,12 @@ int out_query(struct str uri, enum sip_proto force, struct resolve_query *ret_qu
 	if (u.host.n == 0)
 		return -EBADMSG;
 	ret_query->host = u.host;
+	/* RFC 3263, 4: maddr is where the request goes, whatever the host says. */
+	if (sip_param_find(u.params, STR_LIT("maddr"), &maddr) && maddr.value.n > 0) {
+		ret_query->host = maddr.value;
+		if (maddr.value.n > 2 && maddr.value.s[0] == '[' && maddr.value.s[maddr.value.n - 1] == ']')
+			ret_query->host = str_sub(maddr.value, 1, maddr.value.n - 2);
+	}
 	ret_query->port = u.port;
 	ret_query->proto = force != SIP_PROTO_NONE ? force : u.proto;
 	ret_query->secure = u.scheme == SIP_URI_SIPS;

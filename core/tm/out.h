@@ -22,9 +22,9 @@ extern struct out_conf out_conf;
 
 /*
  * Text for an edit that becomes one or two Record-Route fields once it is known which socket the request leaves by.
- * user: "" or the user part; params: with leading ';'. double_rr: 0 never two, 1 when sockets differ, 2 always.
+ * user: "" or the user part; show: n 0, or host[:port] instead of the sockets' own; params: with leading ';'. double_rr: 0 never two, 1 when sockets differ, 2 always.
  */
-MUST_CHECK int out_rr_template(struct pool *pool, struct str user, struct str params, bool full_lr, int double_rr, struct str *ret);
+MUST_CHECK int out_rr_template(struct pool *pool, struct str user, struct str show, struct str params, bool full_lr, int double_rr, struct str *ret);
 /* Text of it for a request received on `in` and sent by `out`; adv_host n 0: the sockets' own names. */
 MUST_CHECK int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener *in, const struct net_listener *out,
 			     struct str adv_host, uint16_t adv_port, struct str *ret);

@@ -23,7 +23,8 @@ struct tm_conf { /* module parameters of tm, same names and defaults; times in m
 	    failure_reply_mode, faked_reply_prio, remap_503_500, disable_6xx_block, failure_exec_mode, delayed_reply,
 	    reply_408_code, default_code, local_cancel_reason, e2e_cancel_reason, e2e_cancel_hop_by_hop, headers_mode,
 	    reparse_on_dns_failover, pass_provisional_replies, max_branches, reply_to_via;
-	struct str auto_inv_100_reason, reply_408_reason, default_reason, ac_extra_hdrs, on_sl_reply, failover_reply_codes;
+	struct str auto_inv_100_reason, reply_408_reason, default_reason, ac_extra_hdrs, on_sl_reply, failover_reply_codes,
+		fr_timer_avp, fr_inv_timer_avp /* names of attributes that hold seconds; n 0: none */;
 };
 extern struct tm_conf tm_conf; /* filled before forking, then read only */
 

@@ -220,6 +220,8 @@ void tm_let_go(struct ctx *ctx); /* ctx->txn = NULL and tm_run_events() */
 /* Sends or resends what a branch holds. */
 int tm_branch_send(struct tm_txn *t, struct tm_branch *b);
 void tm_branch_ack(struct tm_branch *b, struct str reply_to);
+/* Adds the fields of the INVITE sent there whose names begin with ac_extra_hdrs, for its CANCEL and ACK. */
+void tm_branch_extra(const struct tm_branch *b, struct strbuf *out);
 /* Next address of the same next hop as a new branch; false: there is none. */
 bool tm_branch_failover(struct tm_txn *t, unsigned branch);
 bool tm_wants_failover(const struct tm_txn *t, unsigned status);

@@ -18,7 +18,7 @@
 #define ROUTES_MAX 64u
 
 static struct rr_conf {
-	int enable_full_lr, append_fromtag, enable_double_rr, enable_socket_mismatch_warning, loose_route_mode;
+	int enable_full_lr, append_fromtag, enable_double_rr, enable_socket_mismatch_warning, loose_route_mode, add_username, force_send_socket;
 } conf;
 
 enum { DIR_UNKNOWN, DIR_DOWN, DIR_UP };
@@ -77,7 +77,17 @@ static int add_edit(struct ctx *ctx, struct str text)
 	return 1;
 }
 
-static int record_route(struct ctx *ctx, const union script_arg *a, unsigned n)
+/* add_username: the user of the request line, or n 0. */
+static struct str shown_user(struct ctx *ctx)
+{
+	struct sip_uri u;
+
+	if (!conf.add_username || sip_uri_parse(ctx_ruri(ctx), &u, NULL) < 0 || (u.scheme != SIP_URI_SIP && u.scheme != SIP_URI_SIPS))
+		return STR_NULL;
+	return u.user;
+}
+
+static int record_route_as(struct ctx *ctx, struct str show, struct str more)
 {
 	struct str params, text;
 
@@ -85,15 +95,26 @@ static int record_route(struct ctx *ctx, const union script_arg *a, unsigned n)
 		log_error("Double attempt to record-route");
 		return -1;
 	}
-	if (params_text(ctx, n ? a[0].s : STR_NULL, &params) < 0 ||
-	    out_rr_template(ctx->pool, STR_NULL, params, conf.enable_full_lr != 0, conf.enable_double_rr, &text) < 0)
+	if (params_text(ctx, more, &params) < 0 ||
+	    out_rr_template(ctx->pool, shown_user(ctx), show, params, conf.enable_full_lr != 0, conf.enable_double_rr, &text) < 0)
 		return -1;
 	return add_edit(ctx, text);
 }
 
+static int record_route(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return record_route_as(ctx, STR_NULL, n ? a[0].s : STR_NULL);
+}
+
+/* As record_route(), under another name: what the sockets add (transport, a second field) stays. */
+static int record_route_advertised(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return n == 1 && a[0].s.n ? record_route_as(ctx, a[0].s, STR_NULL) : -1;
+}
+
 static int record_route_preset(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	struct str params;
+	struct str params, user = shown_user(ctx);
 	struct strbuf sb;
 
 	if (own_edit(ctx)) {
@@ -105,7 +126,7 @@ static int record_route_preset(struct ctx *ctx, const union script_arg *a, unsig
 	strbuf_init_pool(&sb, ctx->pool, 4096);
 	/* Two: the second text is the inner side, as in loose_route()'s order of removal. */
 	for (unsigned i = n; i-- > 0;)
-		strbuf_printf(&sb, "Record-Route: <sip:%.*s%s%s%.*s>\r\n", STR_FMT(a[i].s), n > 1 ? ";r2=on" : "",
+		strbuf_printf(&sb, "Record-Route: <sip:%.*s%s%.*s%s%s%.*s>\r\n", STR_FMT(user), user.n ? "@" : "", STR_FMT(a[i].s), n > 1 ? ";r2=on" : "",
 			      conf.enable_full_lr ? ";lr=on" : ";lr", STR_FMT(params));
 	return strbuf_err(&sb) < 0 ? -1 : add_edit(ctx, strbuf_str(&sb));
 }
@@ -281,8 +302,12 @@ static int take_own(struct ctx *ctx, struct routes *r)
 		return -ENOMEM;
 	r->gone[0] = true;
 	if (!conf.enable_double_rr || r->n < 2 || !sip_param_find(u.params, STR_LIT("r2"), &p) || sip_uri_parse(r->a[1].uri, &u2, NULL) < 0 ||
-	    !sip_param_find(u2.params, STR_LIT("r2"), &p) || !is_me(&u2))
+	    !sip_param_find(u2.params, STR_LIT("r2"), &p) || !is_me(&u2)) {
+		/* One socket for both sides: the request goes on by the one it was recorded with. */
+		if (conf.force_send_socket)
+			force_socket(ctx, &u);
 		return 1;
+	}
 	r->gone[1] = true;
 	force_socket(ctx, &u2);
 	return 2;
@@ -466,7 +491,7 @@ static const struct script_func funcs[] = {
 	{ .name = "record_route", .fn = record_route, .n_params = 1, .param = { SP_DSTR }, .kinds = RBF },
 	{ .name = "record_route_preset", .fn = record_route_preset, .n_params = 1, .param = { SP_DSTR }, .kinds = RBF },
 	{ .name = "record_route_preset", .fn = record_route_preset, .n_params = 2, .param = { SP_DSTR, SP_DSTR }, .kinds = RBF },
-	{ .name = "record_route_advertised_address", .fn = record_route_preset, .n_params = 1, .param = { SP_DSTR }, .kinds = RBF },
+	{ .name = "record_route_advertised_address", .fn = record_route_advertised, .n_params = 1, .param = { SP_DSTR }, .kinds = RBF },
 	{ .name = "add_rr_param", .fn = add_rr_param, .n_params = 1, .param = { SP_DSTR }, .kinds = RBF },
 	{ .name = "remove_record_route", .fn = remove_record_route, .kinds = RBF },
 	{ .name = "check_route_param", .fn = check_route_param, .n_params = 1, .param = { SP_REGEX }, .kinds = CTX_REQUEST },
@@ -479,6 +504,8 @@ static const struct setting settings[] = {
 	SETTING_INT("append_fromtag", struct rr_conf, append_fromtag, 1, 0, 1),
 	SETTING_INT("enable_double_rr", struct rr_conf, enable_double_rr, 1, 0, 2),
 	SETTING_INT("enable_socket_mismatch_warning", struct rr_conf, enable_socket_mismatch_warning, 1, 0, 1),
+	SETTING_INT("add_username", struct rr_conf, add_username, 0, 0, 1),
+	SETTING_INT("force_send_socket", struct rr_conf, force_send_socket, 0, 0, 1),
 	SETTING_INT("loose_route_mode", struct rr_conf, loose_route_mode, 0, 0, 3),
 	SETTING_END
 };

@@ -388,6 +388,23 @@ static int only(void *c, const struct setting *set, int64_t i, struct str s, str
 }
 #define ONLY(name_, value_) { .name = name_, .type = SETTING_FN_INT_T, .def = value_, .min = INT64_MIN, .max = INT64_MAX, .fn = only }
 
+/* "$avp(name)", "$avp(s:name)": the name. */
+static int timer_avp(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	struct tm_conf *conf = c;
+	struct str name;
+
+	(void)i; /* a text */
+	if (!str_starts(s, STR_LIT("$avp(")) || !str_ends(s, STR_LIT(")")) || s.n <= 6)
+		return diag_set(reterr, 0, "%s: $avp(name) expected", set->name);
+	name = str_sub(s, 5, s.n - 6);
+	if (str_starts(name, STR_LIT("s:")))
+		name = str_sub(name, 2, name.n);
+	*(strcmp(set->name, "fr_timer_avp") == 0 ? &conf->fr_timer_avp : &conf->fr_inv_timer_avp) = name;
+	return 0;
+}
+#define AVP(name_) { .name = name_, .type = SETTING_FN_STR_T, .fn = timer_avp }
+
 static const struct setting settings[] = {
 	MS(fr_timer, 30000), MS(fr_inv_timer, 120000), MS(wt_timer, 5000), MS(max_inv_lifetime, 180000), MS(max_noninv_lifetime, 32000),
 	SETTING_INT("retr_timer1", struct tm_conf, retr_timer1, 500, 10, 60000),
@@ -399,7 +416,7 @@ static const struct setting settings[] = {
 	SETTING_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
 	SETTING_INT("default_code", struct tm_conf, default_code, 500, 400, 699),
 	TEXT(auto_inv_100_reason, "trying -- your call is important to us"), TEXT(reply_408_reason, "Request Timeout"),
-	TEXT(default_reason, "Server Internal Error"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
+	TEXT(default_reason, "Server Internal Error"), TEXT(ac_extra_hdrs, NULL), AVP("fr_timer_avp"), AVP("fr_inv_timer_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
 	ONLY("reparse_invite", 1), ONLY("ruri_matching", 1), ONLY("via1_matching", 1), ONLY("reply_matching", 1), ONLY("callid_matching", 0),
 	ONLY("callid_cseq_matching", 0), ONLY("e2e_cancel_hop_by_hop", 1), ONLY("headers_mode", 0), 
 	ONLY("reparse_on_dns_failover", 1), ONLY("failure_exec_mode", 0), ONLY("blst_503", 0), ONLY("relay_100", 0), ONLY("rich_redirect", 0),
