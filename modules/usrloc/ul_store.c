@@ -102,7 +102,7 @@ int ul_domain_get(struct str name, struct ul_domain **ret_domain, struct diag *r
 
 static int stat_register(struct ul_domain *d, unsigned i, const char *what)
 {
-	snprintf(d->stat_name[i], sizeof(d->stat_name[i]), "%s-%s", d->name_mem, what);
+	snprintf(d->stat_name[i], sizeof(d->stat_name[i]), "%.*s-%s", STR_FMT(d->name), what);
 	return shm_counter_register("usrloc", d->stat_name[i]);
 }
 

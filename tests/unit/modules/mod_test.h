@@ -122,7 +122,7 @@ static inline union script_arg arg_of(const struct script_func *f, unsigned i, c
 /* Texts end with NULL. */
 static inline int call(const struct module *m, const char *name, const char *const *texts)
 {
-	union script_arg args[SCRIPT_PARAMS_MAX];
+	union script_arg args[SCRIPT_PARAMS_MAX] = { 0 };
 	unsigned n = 0;
 	int rc;
 

@@ -495,6 +495,8 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(crash, setup, teardown);
 #ifdef RF_CRASH_POINTS
 	tcase_add_loop_test(crash, death_anywhere, 0, ARRAY_LEN(points));
+#else
+	(void)death_anywhere;
 #endif
 	tcase_add_test(crash, random_kills);
 	tcase_set_timeout(crash, 60);
