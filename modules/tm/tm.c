@@ -13,6 +13,7 @@
 #include "core/module/abi.h"
 #include "core/net/listener.h"
 #include "core/tm/tm.h"
+#include "modules/tm/tm_contacts.h"
 #include "modules/tm/tm_rpc.h"
 
 static int fixed_value; /* of parameters that know one value */
@@ -174,6 +175,12 @@ PLAIN(branch_replied, tm_branch_replied(ctx) ? 1 : -1)
 PLAIN(reset_fr, tm_set_fr(ctx, (unsigned)tm_conf.fr_inv_timer, (unsigned)tm_conf.fr_timer))
 PLAIN(reset_retr, tm_set_retr(ctx, (unsigned)tm_conf.retr_timer1, (unsigned)tm_conf.retr_timer2))
 PLAIN(reset_lifetime, tm_set_max_lifetime(ctx, (unsigned)tm_conf.max_inv_lifetime, (unsigned)tm_conf.max_noninv_lifetime))
+
+static int clean(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	(void)ctx, (void)a, (void)n; /* timers clean up: there is nothing to hurry */
+	return 1;
+}
 
 static int lookup_cancel(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
@@ -368,6 +375,8 @@ static const struct script_func funcs[] = {
 	NOARG("t_drop_replies", drop_replies, F),
 	{ .name = "t_drop_replies", .fn = drop_replies, .n_params = 1, .param = { SP_STR }, .kinds = F },
 	{ .name = "t_is_set", .fn = is_set, .n_params = 1, .param = { SP_STR }, .kinds = CTX_ANY },
+	NOARG("t_load_contacts", tm_load_contacts, R | F), INT_1("t_load_contacts", tm_load_contacts, R | F),
+	NOARG("t_next_contacts", tm_next_contacts, R | F), NOARG("t_clean", clean, CTX_ANY),
 	{ .name = "t_uac_send", .fn = uac_send, .n_params = 6, .param = { SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR }, .kinds = CTX_ANY },
 	{ .name = NULL },
 };
@@ -403,6 +412,16 @@ static int timer_avp(void *c, const struct setting *set, int64_t i, struct str s
 	*(strcmp(set->name, "fr_timer_avp") == 0 ? &conf->fr_timer_avp : &conf->fr_inv_timer_avp) = name;
 	return 0;
 }
+/* "name" of an XAVP. */
+static int contacts_name(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)c, (void)i; /* a text, kept where its functions are */
+	if (s.n == 0 || str_find_char(s, '$') >= 0)
+		return diag_set(reterr, 0, "%s: name of an XAVP expected, without $xavp()", set->name);
+	*(strcmp(set->name, "contacts_avp") == 0 ? &tm_contacts_conf.contacts_avp : &tm_contacts_conf.contact_flows_avp) = s;
+	return 0;
+}
+#define XAVP(name_) { .name = name_, .type = SETTING_FN_STR_T, .fn = contacts_name }
 #define AVP(name_) { .name = name_, .type = SETTING_FN_STR_T, .fn = timer_avp }
 
 static const struct setting settings[] = {
@@ -416,7 +435,8 @@ static const struct setting settings[] = {
 	SETTING_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
 	SETTING_INT("default_code", struct tm_conf, default_code, 500, 400, 699),
 	TEXT(auto_inv_100_reason, "trying -- your call is important to us"), TEXT(reply_408_reason, "Request Timeout"),
-	TEXT(default_reason, "Server Internal Error"), TEXT(ac_extra_hdrs, NULL), AVP("fr_timer_avp"), AVP("fr_inv_timer_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
+	TEXT(default_reason, "Server Internal Error"), TEXT(ac_extra_hdrs, NULL), AVP("fr_timer_avp"), AVP("fr_inv_timer_avp"),
+	XAVP("contacts_avp"), XAVP("contact_flows_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
 	ONLY("reparse_invite", 1), ONLY("ruri_matching", 1), ONLY("via1_matching", 1), ONLY("reply_matching", 1), ONLY("callid_matching", 0),
 	ONLY("callid_cseq_matching", 0), ONLY("e2e_cancel_hop_by_hop", 1), ONLY("headers_mode", 0), 
 	ONLY("reparse_on_dns_failover", 1), ONLY("failure_exec_mode", 0), ONLY("blst_503", 0), ONLY("relay_100", 0), ONLY("rich_redirect", 0),
@@ -429,6 +449,11 @@ static const char *const events[] = { "tm:local-request", "tm:local-response", "
 static int init(void)
 {
 	int err = tm_init(); /* done by boot already: then nothing happens */
+
+	if (tm_contacts_conf.contacts_avp.n && tm_contacts_conf.contact_flows_avp.n == 0) {
+		log_error("tm: contacts_avp needs contact_flows_avp too");
+		return -EINVAL;
+	}
 
 	return err < 0 ? log_fail(err, "tm") : 0;
 }

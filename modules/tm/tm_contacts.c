@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Serial forking by q: t_load_contacts() puts the destination set aside, sorted, as XAVPs; each t_next_contacts() takes the best
+ * ones left (all of one q) and makes them the destination set again. XAVPs travel with the transaction, so a failure route
+ * goes on where the request route stopped. Contacts of one instance are not told apart: flows are the registrar's business.
+ */
+#include "modules/tm/tm_contacts.h"
+
+#include "core/base/log.h"
+#include "core/base/rng.h"
+
+struct tm_contacts_conf tm_contacts_conf;
+
+/* Takes the best one left; in proportional mode one by chance, the higher its q the likelier. */
+static unsigned pick(const struct ctx_target *set, const bool *gone, unsigned n, bool proportional)
+{
+	unsigned best = n, sum = 0, at;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (gone[i])
+			continue;
+		sum += (unsigned)(set[i].q > 0 ? set[i].q : 0) + 1;
+		if (best == n || set[i].q > set[best].q)
+			best = i;
+	}
+	if (!proportional)
+		return best;
+	at = rng_below(sum);
+	for (unsigned i = 0; i < n; i++) {
+		unsigned weight = (unsigned)(set[i].q > 0 ? set[i].q : 0) + 1;
+
+		if (gone[i])
+			continue;
+		if (at < weight)
+			return i;
+		at -= weight;
+	}
+	return best;
+}
+
+static bool put_str(struct ctx *ctx, struct avp *root, const char *name, struct str s)
+{
+	struct value v = value_str(s);
+
+	return s.n == 0 || avp_push(&root->fields, ctx->pool, str_lit(name), &v);
+}
+
+static bool put_int(struct ctx *ctx, struct avp *root, const char *name, int64_t i)
+{
+	struct value v = value_int(i);
+
+	return avp_push(&root->fields, ctx->pool, str_lit(name), &v) != NULL;
+}
+
+/* last: of those that are tried together. */
+static bool put_aside(struct ctx *ctx, const struct ctx_target *t, bool last)
+{
+	struct value none = value_null();
+	struct avp *root = avp_push(&ctx->avps.head[AVP_XAVP], ctx->pool, tm_contacts_conf.contacts_avp, &none);
+
+	if (!root)
+		return false;
+	root->has_fields = true;
+	ctx->avps.dirty = true;
+	return put_str(ctx, root, "uri", t->uri.n ? t->uri : ctx->msg.ruri) && put_str(ctx, root, "dst_uri", t->dst_uri) &&
+	       put_str(ctx, root, "path", t->path) && put_str(ctx, root, "ruid", t->ruid) && put_str(ctx, root, "instance", t->instance) &&
+	       put_int(ctx, root, "sock", t->listener) && put_int(ctx, root, "conn", t->conn_id) && put_int(ctx, root, "flags", t->bflags) &&
+	       put_int(ctx, root, "q", t->q) && put_int(ctx, root, "q_flag", last);
+}
+
+int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	struct ctx_target set[CTX_BRANCHES_MAX + 1];
+	bool gone[CTX_BRANCHES_MAX + 1] = { false };
+	unsigned order[CTX_BRANCHES_MAX + 1], k = 0;
+	bool proportional = n > 0 && a[0].i == 1;
+
+	if (tm_contacts_conf.contacts_avp.n == 0) {
+		log_error("t_load_contacts: contacts_avp is not set");
+		return -1;
+	}
+	if (n > 0 && a[0].i != 0 && a[0].i != 1)
+		return -1;
+	if (ctx->n_branches == 0)
+		return 1;
+	if (!(ctx->mflags & CTX_F_RURI_CONSUMED))
+		set[k++] = ctx->main;
+	for (unsigned i = 0; i < ctx->n_branches; i++)
+		set[k++] = ctx->branch[i];
+	for (unsigned i = 0; i < k; i++) {
+		order[i] = pick(set, gone, k, proportional);
+		gone[order[i]] = true;
+	}
+	/* The newest XAVP comes first: the last one goes in first. */
+	for (unsigned i = k; i-- > 0;)
+		if (!put_aside(ctx, &set[order[i]], proportional || i + 1 == k || set[order[i]].q != set[order[i + 1]].q))
+			return -1;
+	ctx->n_branches = 0;
+	return 1;
+}
+
+static struct str field_str(const struct avp *root, const char *name)
+{
+	const struct avp *f = avp_find(root->fields, str_lit(name), 0, false);
+
+	return f && f->value.kind == VALUE_STR ? f->value.s : STR_NULL;
+}
+
+static int64_t field_int(const struct avp *root, const char *name)
+{
+	const struct avp *f = avp_find(root->fields, str_lit(name), 0, false);
+
+	return f && f->value.kind == VALUE_INT ? f->value.i : 0;
+}
+
+int tm_next_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	struct avp **list = &ctx->avps.head[AVP_XAVP], *root;
+	unsigned taken = 0;
+	bool last = false;
+
+	(void)a, (void)n; /* takes none */
+	if (tm_contacts_conf.contacts_avp.n == 0) {
+		log_error("t_next_contacts: contacts_avp is not set");
+		return -1;
+	}
+	while (!last && taken <= CTX_BRANCHES_MAX && (root = avp_find(*list, tm_contacts_conf.contacts_avp, 0, false))) {
+		struct ctx_target t = { .uri = field_str(root, "uri"), .dst_uri = field_str(root, "dst_uri"), .path = field_str(root, "path"),
+			.ruid = field_str(root, "ruid"), .instance = field_str(root, "instance"), .bflags = (uint32_t)field_int(root, "flags"),
+			.listener = (uint16_t)field_int(root, "sock"), .conn_id = (uint32_t)field_int(root, "conn"), .q = (int16_t)field_int(root, "q") };
+
+		last = field_int(root, "q_flag") != 0;
+		if (!avp_remove(list, root))
+			return -1;
+		ctx->avps.dirty = true;
+		if (taken++ == 0) {
+			ctx->main = t;
+			ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
+			ctx->n_branches = 0;
+		} else {
+			ctx->branch[ctx->n_branches++] = t;
+		}
+	}
+	return taken ? 1 : -2;
+}
