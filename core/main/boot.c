@@ -398,9 +398,13 @@ static int step_listeners(struct diag *reterr)
 
 static int step_arena(struct diag *reterr)
 {
-	struct shm_opts opts = { .ceiling_bytes = (uint64_t)boot.conf.shm_mb << 20 };
+	struct shm_opts opts;
 	int err;
 
+	/* Pages are committed as they are used, so nobody need guess: half of the machine unless told otherwise. */
+	if (boot.conf.shm_mb == 0)
+		boot.conf.shm_mb = (int)((uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) / 2 >> 20);
+	opts = (struct shm_opts){ .ceiling_bytes = (uint64_t)boot.conf.shm_mb << 20 };
 	if (opts.ceiling_bytes < ((uint64_t)16 << 20))
 		opts.ceiling_bytes = (uint64_t)16 << 20;
 	if (opts.ceiling_bytes > SHM_REACH_BYTES)

@@ -189,7 +189,7 @@ static const struct row rows[] = { /* sorted by name */
 	STR("server_header", server_header),
 	INT("server_id", server_id, 0, 0, 2147483647),
 	INT("server_signature", server_signature, 1, 0, 1),
-	INT("shm", shm_mb, 64, 1, 16777216),
+	INT("shm", shm_mb, 0, 1, 16777216),
 	INERT("shm_force_alloc", INT),
 	INT("shm_mem", shm_mb, 64, 1, 16777216),
 	INT("shm_mem_size", shm_mb, 64, 1, 16777216),
