@@ -55,6 +55,12 @@ START_TEST(whole_life)
 	ck_assert_int_eq(cfg_get(STR_LIT("g"), 0, STR_LIT("t"), pool, &v), 0);
 	ck_assert(str_eq(v.s, STR_LIT("other")));
 	ck_assert_uint_eq(cfg_generation(), gen + 2);
+	ck_assert_int_eq(cfg_select(STR_LIT("g"), 2), 0);
+	ck_assert_int_eq(cfg_get(STR_LIT("g"), 0, STR_LIT("n"), pool, &v), 0);
+	ck_assert_int_eq(v.i, 50);
+	ck_assert_int_eq(cfg_select(STR_LIT("g"), 9), -ENOENT);
+	ck_assert_int_eq(cfg_select(STR_LIT("none"), 0), -ENOENT);
+	ck_assert_int_eq(cfg_select(STR_LIT("g"), 0), 0);
 	ck_assert_int_eq(cfg_reset(STR_LIT("g"), 0, STR_LIT("n")), 0);
 	ck_assert_int_eq(cfg_get(STR_LIT("g"), 0, STR_LIT("n"), pool, &v), 0);
 	ck_assert_int_eq(v.i, 5);
