@@ -36,6 +36,16 @@ def temp_dir(prefix="ringfort-test-"):
     return path
 
 
+def has_ipv6():
+    """Does this machine have the IPv6 loopback address? Containers often do not."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.bind(("::1", 0))
+            return True
+    except OSError:
+        return False
+
+
 def free_port(host="127.0.0.1"):
     """A port that is free for UDP and TCP now, below the range the kernel hands out."""
     fam = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -63,7 +73,7 @@ def wait_until(cond, seconds=10.0, step=0.02):
 
 class Results:
     def __init__(self):
-        self.passed, self.failed = 0, 0
+        self.passed, self.failed, self.skipped = 0, 0, 0
 
     def check(self, name, ok, why=""):
         if ok:
@@ -74,8 +84,13 @@ class Results:
             print(f"not ok {name}  {why}", flush=True)
         return ok
 
+    def skip(self, name, why):
+        """Cannot be tried on this machine: said, and counted in the last line."""
+        self.skipped += 1
+        print(f"skipped {name}  {why}", flush=True)
+
     def end(self):
-        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        print(f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else ""), flush=True)
         sys.exit(1 if self.failed or not self.passed else 0)
 
 

@@ -3,6 +3,7 @@
 #include "tests/unit/transport/transport_fixture.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 
 #define PORT 21420
 #define PEER 21421
@@ -291,6 +292,18 @@ START_TEST(neighbour)
 }
 END_TEST
 
+/* Does this machine have the IPv6 loopback address? Containers often do not. */
+static bool has_ipv6(void)
+{
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return ok;
+}
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("udp");
@@ -298,7 +311,10 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, receives);
-	tcase_add_test(tc, version_6);
+	if (has_ipv6())
+		tcase_add_test(tc, version_6);
+	else
+		printf("no IPv6 loopback on this machine: version_6 is left out\n");
 	tcase_add_test(tc, batches);
 	tcase_add_test(tc, parked_bytes_stay);
 	tcase_add_test(tc, sends);
