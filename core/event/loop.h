@@ -37,7 +37,7 @@ void loop_stop(struct loop *loop);
 struct loop *loop_self(void);
 
 /* Watches a descriptor (made nonblocking; one watch per descriptor, else -EEXIST); the caller keeps it and removes
- * the watch before closing it. events may be 0: watch nothing for now. */
+ * the watch before closing it. events may be 0: nothing is watched until loop_io_set(). */
 MUST_CHECK int loop_io_add(struct loop *loop, int fd, int events, loop_io_fn *fn, void *arg, struct loop_io **ret_io);
 MUST_CHECK int loop_io_set(struct loop_io *io, int events);
 void loop_io_del(struct loop_io *io); /* NULL accepted; allowed inside its own callback */
