@@ -78,7 +78,10 @@ struct ul_name {
 	char text[];
 };
 
-/* --- ul_store.c: the shared memory --- */
+/*
+ * The store, in shared memory: ul_domain.c tables, ul_cell.c contacts, ul_chain.c addresses of record, ul_read.c and ul_save.c
+ * what is done with them.
+ */
 MUST_CHECK int ul_store_init(void);                       /* before forking: hashes, intents, checks */
 MUST_CHECK int ul_domain_get(struct str name, struct ul_domain **ret_domain, struct diag *reterr);
 struct ul_domain *ul_domain_find(struct str name);
@@ -125,7 +128,7 @@ MUST_CHECK int ul_timer_start(struct loop *loop);
 unsigned ul_timer_slice(unsigned buckets);
 void ul_on_expired(ul_expired_fn *fn);
 
-/* --- ul_db.c --- */
+/* --- the database: ul_row.c, ul_batch.c (writing), ul_direct.c (db_mode 3), ul_load.c (start, end) --- */
 MUST_CHECK int ul_db_init(void);
 MUST_CHECK int ul_db_load(struct ul_domain *d);
 void ul_sync(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg);

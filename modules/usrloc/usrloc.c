@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Module usrloc: its parameters, its life cycle and what it offers to other modules. The work is in ul_store.c (shared
- * memory), ul_timer.c (expiry), ul_db.c (database) and ul_rpc.c (commands).
+ * Module usrloc: its parameters, its life cycle and what it offers to other modules. README.md says which ul_*.c does what.
  */
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 
 check_PROGRAMS += tests/unit/modules/test_usrloc
 TESTS += tests/unit/modules/test_usrloc
-tests_unit_modules_test_usrloc_SOURCES = tests/unit/modules/test_usrloc.c modules/usrloc/ul_store.c modules/usrloc/ul_timer.c modules/usrloc/ul_db.c
+tests_unit_modules_test_usrloc_SOURCES = tests/unit/modules/test_usrloc.c $(RF_USRLOC_PARTS)
 tests_unit_modules_test_usrloc_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_usrloc_LDADD = $(RF_TEST_LIBS)
 check_PROGRAMS += tests/unit/modules/test_htable
@@ -32,7 +32,7 @@ tests_unit_modules_test_pike_LDADD = $(RF_TEST_LIBS)
 
 check_PROGRAMS += tests/unit/modules/test_usrloc_db
 TESTS += tests/unit/modules/test_usrloc_db
-tests_unit_modules_test_usrloc_db_SOURCES = tests/unit/modules/test_usrloc_db.c modules/usrloc/ul_store.c modules/usrloc/ul_timer.c modules/usrloc/ul_db.c
+tests_unit_modules_test_usrloc_db_SOURCES = tests/unit/modules/test_usrloc_db.c $(RF_USRLOC_PARTS)
 tests_unit_modules_test_usrloc_db_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_usrloc_db_LDADD = $(RF_TEST_LIBS)
 check_PROGRAMS += tests/unit/modules/test_auth
@@ -43,8 +43,8 @@ tests_unit_modules_test_auth_LDADD = $(RF_TEST_LIBS)
 
 check_PROGRAMS += tests/unit/modules/test_registrar
 TESTS += tests/unit/modules/test_registrar
-tests_unit_modules_test_registrar_SOURCES = tests/unit/modules/test_registrar.c modules/usrloc/usrloc.c modules/usrloc/ul_store.c \
-	modules/usrloc/ul_timer.c modules/usrloc/ul_db.c modules/usrloc/ul_rpc.c modules/registrar/registrar.c modules/registrar/reg_save.c \
+tests_unit_modules_test_registrar_SOURCES = tests/unit/modules/test_registrar.c modules/usrloc/usrloc.c $(RF_USRLOC_PARTS) \
+	modules/usrloc/ul_rpc.c modules/registrar/registrar.c modules/registrar/reg_save.c \
 	modules/registrar/reg_reply.c modules/registrar/reg_lookup.c modules/registrar/reg_ulc.c
 tests_unit_modules_test_registrar_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_registrar_LDADD = $(RF_TEST_LIBS)
