@@ -47,20 +47,25 @@ static int send_to(struct ctx *ctx, const struct resolve_answer *a)
 	int err = -EHOSTUNREACH;
 
 	for (unsigned i = 0; i < a->n; i++) {
-		const struct net_listener *l = net_listener_for(a->target[i].proto, &a->target[i].addr, ctx->main.listener);
-		struct tx_dest dest = { .to = a->target[i].addr, .proto = (uint8_t)a->target[i].proto };
-		struct out_request req = { .edits = &ctx->edits, .ruri = ctx->main.uri, .path = ctx->main.path, .from = l };
+		enum sip_proto proto = a->target[i].proto, fits = proto;
+		struct out_request req = { .edits = &ctx->edits, .ruri = ctx->main.uri, .path = ctx->main.path };
+		struct tx_dest dest = { .to = a->target[i].addr };
 		struct sip_out out;
 
-		if (!l) {
-			err = -EAFNOSUPPORT;
+		do { /* twice at most: too long for UDP */
+			proto = fits;
+			req.from = net_listener_for(proto, &dest.to, ctx->main.listener);
+			req.branch = stateless_branch(ctx);
+			err = !req.from ? -EAFNOSUPPORT : out_request_build(ctx, &req, &out);
+			if (err == 0)
+				fits = out_mtu_proto(ctx, proto, out.bytes, &dest.to);
+		} while (err == 0 && fits != proto);
+		if (err == -EAFNOSUPPORT)
 			continue;
-		}
-		req.branch = stateless_branch(ctx);
-		err = out_request_build(ctx, &req, &out);
 		if (err < 0)
 			return err;
-		dest.listener = l->index;
+		dest.proto = (uint8_t)proto;
+		dest.listener = req.from->index;
 		dest.conn_id = ctx->main.conn_id;
 		if (ctx->mflags & CTX_F_FWD_NO_CONNECT)
 			dest.flags |= TX_NO_CONNECT;

@@ -162,11 +162,12 @@ static int branch_build(struct ctx *ctx, struct tm_txn *t, const struct tm_new_b
 {
 	char id[40];
 	struct out_request req = { .edits = nb->edits, .ruri = nb->target->uri, .path = nb->target->path, .keep_via1 = nb->keep_via1 };
-	enum sip_proto proto = rt->proto, big = ctx->mtu_try ? (enum sip_proto)(ctx->mtu_try - 1) : out_conf.udp_mtu_try_proto;
+	enum sip_proto proto = rt->proto, fits = proto;
 
-	for (unsigned round = 0;; round++) {
+	do { /* twice at most: what is too long for UDP is not measured again */
 		int err;
 
+		proto = fits;
 		req.from = net_listener_for(proto, &rt->addr, nb->target->listener);
 		if (!req.from)
 			return -7;
@@ -175,17 +176,14 @@ static int branch_build(struct ctx *ctx, struct tm_txn *t, const struct tm_new_b
 		err = req.branch.s ? out_request_build(ctx, &req, out) : -ENOMEM;
 		if (err < 0)
 			return err == -EMSGSIZE ? -477 : -2;
-		*ret_dest = (struct tx_dest){ .to = rt->addr, .listener = req.from->index, .proto = (uint8_t)proto, .conn_id = nb->target->conn_id };
-		if (ctx->mflags & CTX_F_FWD_NO_CONNECT)
-			ret_dest->flags |= TX_NO_CONNECT;
-		if (ctx->mflags & CTX_F_FWD_CLOSE)
-			ret_dest->flags |= TX_CLOSE_AFTER;
-		/* Too long for a datagram: the same with another transport (udp_mtu). */
-		if (round || proto != SIP_PROTO_UDP || out_conf.udp_mtu <= 0 || out->bytes <= (size_t)out_conf.udp_mtu ||
-		    big == SIP_PROTO_NONE || big == SIP_PROTO_UDP || !net_listener_for(big, &rt->addr, NET_LISTENER_NONE))
-			return 0;
-		proto = big;
-	}
+		fits = out_mtu_proto(ctx, proto, out->bytes, &rt->addr);
+	} while (fits != proto);
+	*ret_dest = (struct tx_dest){ .to = rt->addr, .listener = req.from->index, .proto = (uint8_t)proto, .conn_id = nb->target->conn_id };
+	if (ctx->mflags & CTX_F_FWD_NO_CONNECT)
+		ret_dest->flags |= TX_NO_CONNECT;
+	if (ctx->mflags & CTX_F_FWD_CLOSE)
+		ret_dest->flags |= TX_CLOSE_AFTER;
+	return 0;
 }
 
 int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch *nb)

@@ -213,6 +213,15 @@ int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip
 	return sip_build_request(ctx->pool, &ctx->msg, &edits, &fwd, req->from->proto != SIP_PROTO_UDP, ret_out);
 }
 
+enum sip_proto out_mtu_proto(const struct ctx *ctx, enum sip_proto proto, size_t bytes, const struct net_addr *to)
+{
+	enum sip_proto big = ctx->mtu_try ? (enum sip_proto)(ctx->mtu_try - 1) : out_conf.udp_mtu_try_proto;
+
+	if (LIKELY(proto != SIP_PROTO_UDP || out_conf.udp_mtu <= 0 || bytes <= (size_t)out_conf.udp_mtu) || big == SIP_PROTO_NONE)
+		return proto;
+	return net_listener_for(big, to, NET_LISTENER_NONE) ? big : proto;
+}
+
 /* ---- replies ---- */
 
 static bool via_names_source(const struct sip_via *via, const struct net_addr *src)

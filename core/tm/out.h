@@ -42,6 +42,11 @@ struct out_request {
 	const struct net_listener *from;
 	bool keep_via1;                  /* no received/rport added to the former top Via (locally made requests: no Via there) */
 };
+/*
+ * How a request of that size leaves when proto was chosen for it: another transport for what is too long for a datagram (udp_mtu,
+ * udp_mtu_try_proto; RFC 3261, 18.1.1), proto itself when it fits or there is no socket for the other one.
+ */
+enum sip_proto out_mtu_proto(const struct ctx *ctx, enum sip_proto proto, size_t bytes, const struct net_addr *to);
 MUST_CHECK int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip_out *ret_out);
 
 /* ";received=1.2.3.4;rport=5060" for the top Via of ctx's request (RFC 3261 18.2.1, RFC 3581); may be empty. */

@@ -39,12 +39,12 @@ def run(r, ctx):
             v = got("a1")
             r.check(f"{name} flags of attributes", v == "cd", v)
             tcp = sip.Ua(server.host, server.port, "tcp", listen=True)
-            for size, proto in ((10, None), (700, "TCP")):
-                cid = f"mtu{size}"
+            for size, proto, how in ((10, None, "relay"), (700, "TCP", "relay"), (10, None, "forward"), (700, "TCP", "forward")):
+                cid = f"mtu{size}{how}"
                 ua.send(ua.request("MESSAGE", "sip:mtu@test.ringfort", "<sip:x@test.ringfort>", callid=cid, body="x" * size, ctype="text/plain",
-                                   headers=[f"X-Port: {tcp.port}"]))
+                                   headers=[f"X-Port: {tcp.port}", f"X-How: {how}"]))
                 m = tcp.expect("MESSAGE", 3 if proto else 0.5)
-                r.check(f"{name} {size} bytes of body go by {proto or 'UDP'}", bool(m) == bool(proto) and (not m or "/TCP" in m.get("Via")), m and m.raw)
+                r.check(f"{name} {how}: {size} bytes of body go by {proto or 'UDP'}", bool(m) == bool(proto) and (not m or "/TCP" in m.get("Via")), m and m.raw)
             ua.close()
             tcp.close()
         for bad, why in REFUSED:
