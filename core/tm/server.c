@@ -401,10 +401,17 @@ void tm_uas_act(struct tm_txn *t, uint16_t actions, uint64_t now)
 	}
 }
 
+/* The 100 is not worth a system call of its own: it goes with the INVITE, and nobody can answer that before. */
+static bool is_overtaken(const struct tm_txn *t, unsigned status)
+{
+	return status > 100 && status < 200 && t->dest.proto == SIP_PROTO_UDP;
+}
+
 static void resend(const struct tm_txn *t, const struct tm_buf *last)
 {
 	int err = tx_send_bytes(&t->dest, last->bytes, last->len);
 
+	tm_self.flush |= is_overtaken(t, last->status);
 	if (err < 0) /* it will be asked for once more */
 		log_debug("transaction %08x: reply not repeated: %s", tm_hash_of(t), strerror(-err));
 }
@@ -457,6 +464,7 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 			err = tx_send(&t->dest, out->iov, out->n_iov);
 		}
 	}
+	tm_self.flush |= is_overtaken(t, status);
 	/* The answer is kept by now; a status says that it was given, and mend.c makes the rest follow from it. */
 	t->status = status;
 	CRASH_POINT("tm.uas.status");

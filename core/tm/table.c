@@ -255,6 +255,10 @@ bool tm_next(struct tm_txn *t, uint16_t *ret_pending, struct tm_event **ret_ev)
 	struct tm_event *ev = NULL;
 	uint16_t pending;
 
+	if (UNLIKELY(tm_self.flush)) {
+		tm_self.flush = false;
+		tx_flush();
+	}
 	tm_rearm(t);
 	b = shm_hash_lock(tm_self.table, t->node.hash);
 	pending = t->pending;

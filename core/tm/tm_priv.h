@@ -132,6 +132,7 @@ struct tm_self { /* per process */
 	struct shm_hash *table;
 	int timer_kind, ms_relay;
 	struct pool *pool; /* scratch of one event */
+	bool flush; /* a provisional is queued: it leaves before the claim is given up, so that a final of another worker cannot overtake it */
 };
 extern struct tm_self tm_self;
 
