@@ -488,6 +488,36 @@ int shm_hash_walk(struct shm_hash *h, uint32_t bucket, shm_hash_walk_fn *fn, voi
 	return res;
 }
 
+unsigned shm_hash_purge(struct shm_hash *h, uint32_t bucket, shm_hash_pick_fn *pick, void *arg)
+{
+	enum { BATCH = 64 };
+	struct shm_hnode *gone[BATCH];
+	unsigned total = 0, n;
+
+	do {
+		struct shm_hbucket *b;
+		shm_ref ref, next;
+
+		if (bucket >= shm_hash_n_buckets(h))
+			break;
+		n = 0;
+		b = bucket_at(h, bucket);
+		shm_lock_acquire(&b->lock, SHM_RANK_BUCKET);
+		for (ref = next_of(&b->head); ref && n < BATCH; ref = next) {
+			struct shm_hnode *node = node_at(ref);
+
+			next = next_of(&node->next);
+			if (pick(node, arg) && shm_hash_remove_locked(h, b, node))
+				gone[n++] = node;
+		}
+		shm_lock_release(&b->lock);
+		for (unsigned i = 0; i < n; i++)
+			shm_free(gone[i]);
+		total += n;
+	} while (n == BATCH);
+	return total;
+}
+
 static uint64_t sum_ops(const struct shm_hash *h)
 {
 	uint32_t n = atomic_load(&SHM_ARENA->n_slots_seen);

@@ -27,6 +27,8 @@ struct shm_hbucket {
 typedef bool shm_hash_eq_fn(const struct shm_hnode *node, const void *key);
 /* Returns 0 to go on, else stops the walk with that value. The bucket is locked. */
 typedef int shm_hash_walk_fn(struct shm_hnode *node, void *arg);
+/* True for what is to go. The bucket is locked. */
+typedef bool shm_hash_pick_fn(const struct shm_hnode *node, void *arg);
 
 /* Nodes must be aligned to SHM_GRAIN inside the arena (put the node first in the object).
  * n_buckets: power of two, 16 to 1<<20, the first size. Returns 0 or -ENOSPC, -EINVAL. */
@@ -58,6 +60,11 @@ uint32_t shm_hash_n_buckets(const struct shm_hash *h);
 /* Walks bucket i (0 to n_buckets-1) under its lock. A table that grows meanwhile may show a node twice or,
  * between two calls, a node that moved to a later bucket: walk i upwards until shm_hash_n_buckets(). */
 int shm_hash_walk(struct shm_hash *h, uint32_t bucket, shm_hash_walk_fn *fn, void *arg);
+/*
+ * Removes from bucket i what pick() says true of, and frees it; for objects that nobody else refers to. The lock is let go every
+ * 64 removals, and freeing is done without it. Returns how many went. Buckets as in shm_hash_walk().
+ */
+unsigned shm_hash_purge(struct shm_hash *h, uint32_t bucket, shm_hash_pick_fn *pick, void *arg);
 MUST_CHECK int shm_hash_check(struct shm_hash *h);
 
 #endif

@@ -16,7 +16,6 @@
 #include "shm/slab.h"
 
 #define BUCKETS 1024u
-#define BATCH 64u
 #define KEY_MAX 1024u
 
 struct entry {
@@ -208,56 +207,16 @@ void cache_put(const struct cache_key *key, const struct cache_row *row, uint32_
 struct doomed {
 	struct str user;   /* s NULL: any */
 	uint64_t over_at_s; /* 0: no matter */
-	unsigned n;
-	struct {
-		uint32_t hash;
-		shm_ref ref;
-	} item[BATCH];
 };
 
-static bool is_doomed(const struct entry *e, const struct doomed *d)
+static bool is_doomed(const struct shm_hnode *node, void *arg)
 {
+	const struct entry *e = entry_of(node);
+	const struct doomed *d = arg;
+
 	if (d->over_at_s)
 		return e->until_s <= d->over_at_s;
 	return !d->user.s || str_eq(str_of(e->bytes, e->user_n), d->user);
-}
-
-static int note_doomed(struct shm_hnode *node, void *arg)
-{
-	struct doomed *d = arg;
-
-	if (!is_doomed(entry_of(node), d))
-		return 0;
-	d->item[d->n].hash = node->hash;
-	d->item[d->n].ref = shm_ref_of(node);
-	return ++d->n == BATCH;
-}
-
-static bool is_node(const struct shm_hnode *node, const void *ref)
-{
-	return shm_ref_of(node) == *(const shm_ref *)ref;
-}
-
-static unsigned remove_doomed(uint32_t bucket, struct doomed *d)
-{
-	unsigned total = 0;
-
-	do {
-		d->n = 0;
-		(void)shm_hash_walk(g.hash, bucket, note_doomed, d);
-		for (unsigned i = 0; i < d->n; i++) {
-			struct shm_hbucket *b = shm_hash_lock(g.hash, d->item[i].hash);
-			struct shm_hnode *node = shm_hash_find_locked(b, d->item[i].hash, is_node, &d->item[i].ref);
-
-			if (node && is_doomed(entry_of(node), d) && shm_hash_remove_locked(g.hash, b, node))
-				total++;
-			else
-				node = NULL;
-			shm_hash_unlock(b);
-			shm_free(node);
-		}
-	} while (d->n == BATCH);
-	return total;
 }
 
 unsigned cache_flush(struct str user)
@@ -267,7 +226,7 @@ unsigned cache_flush(struct str user)
 
 	atomic_fetch_add(&g.root->generation, 1);
 	for (uint32_t i = 0; i < shm_hash_n_buckets(g.hash); i++)
-		total += remove_doomed(i, &d);
+		total += shm_hash_purge(g.hash, i, is_doomed, &d);
 	return total;
 }
 
@@ -278,7 +237,7 @@ void cache_sweep(uint32_t *next, unsigned n, uint64_t now_s)
 	for (; n > 0; n--) {
 		if (*next >= shm_hash_n_buckets(g.hash))
 			*next = 0;
-		(void)remove_doomed((*next)++, &d);
+		(void)shm_hash_purge(g.hash, (*next)++, is_doomed, &d);
 	}
 }
 

@@ -19,7 +19,6 @@
 
 #define SNAP_FIRST 4096u
 #define SCRATCH_FIRST 1024u
-#define BATCH 64u
 
 enum item_type { ITEM_INT, ITEM_STR };
 
@@ -393,78 +392,30 @@ struct doomed {
 	bool all;
 	uint32_t older_than_gen; /* 0: no matter */
 	int64_t expired_at_s;    /* 0: no matter */
-	unsigned n;
-	struct {
-		uint32_t hash;
-		shm_ref ref;
-	} item[BATCH];
 };
 
-static bool is_doomed(const struct item *it, const struct doomed *d)
+static bool is_doomed(const struct shm_hnode *node, void *arg)
 {
+	const struct item *it = (const struct item *)(const void *)node;
+	const struct doomed *d = arg;
+
 	return d->all || (d->expired_at_s && is_expired(it, d->expired_at_s)) ||
 	       (d->older_than_gen && (int32_t)(atomic_load_explicit(&it->gen, memory_order_relaxed) - d->older_than_gen) < 0);
 }
 
-static int note_doomed(struct shm_hnode *node, void *arg)
-{
-	struct doomed *d = arg;
-
-	if (!is_doomed(item_of(node), d))
-		return 0;
-	d->item[d->n].hash = node->hash;
-	d->item[d->n].ref = shm_ref_of(node);
-	return ++d->n == BATCH;
-}
-
-static bool is_node(const struct shm_hnode *node, const void *ref)
-{
-	return shm_ref_of(node) == *(const shm_ref *)ref;
-}
-
-/* In batches, since a walk cannot remove what it stands on. An item that is found again by address under its lock is in the table, and
- * what it is now decides, even if the memory holds another one than noted. */
-static unsigned remove_doomed(struct ht_table *t, uint32_t bucket, struct doomed *d)
-{
-	unsigned total = 0;
-
-	do {
-		d->n = 0;
-		(void)shm_hash_walk(t->hash, bucket, note_doomed, d);
-		for (unsigned i = 0; i < d->n; i++) {
-			struct shm_hbucket *b = shm_hash_lock(t->hash, d->item[i].hash);
-			struct shm_hnode *node = shm_hash_find_locked(b, d->item[i].hash, is_node, &d->item[i].ref);
-
-			if (node && is_doomed(item_of(node), d) && shm_hash_remove_locked(t->hash, b, node))
-				total++;
-			else
-				node = NULL;
-			shm_hash_unlock(b);
-			shm_free(node);
-		}
-	} while (d->n == BATCH);
-	return total;
-}
-
 unsigned ht_expire_bucket(struct ht_table *t, uint32_t i, int64_t now_s)
 {
-	struct doomed d;
+	struct doomed d = { .expired_at_s = now_s };
 
-	d.all = false;
-	d.older_than_gen = 0;
-	d.expired_at_s = now_s;
-	return remove_doomed(t, i, &d);
+	return shm_hash_purge(t->hash, i, is_doomed, &d);
 }
 
 static void sweep(struct ht_table *t, bool all, uint32_t gen)
 {
-	struct doomed d;
+	struct doomed d = { .all = all, .older_than_gen = gen };
 
-	d.all = all;
-	d.older_than_gen = gen;
-	d.expired_at_s = 0;
 	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++)
-		(void)remove_doomed(t, i, &d);
+		(void)shm_hash_purge(t->hash, i, is_doomed, &d);
 }
 
 void ht_reset(struct ht_table *t)

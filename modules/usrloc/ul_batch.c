@@ -18,7 +18,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/strbuf.h"
 #include "modules/usrloc/ul_db.h"
 
 #define SQL_MAX 65536u

@@ -3,13 +3,13 @@
 #ifndef RF_MODULES_UL_DB_H
 #define RF_MODULES_UL_DB_H
 
+#include "core/base/strbuf.h"
 #include "modules/usrloc/ul_priv.h"
 
 #define UL_BATCH_ROWS 50u /* rows of one statement */
 #define UL_NEVER_S 172800 /* times before are "does not expire": 0, give or take zones and rounding */
 
 struct op;
-struct strbuf;
 
 /* --- ul_row.c --- */
 struct db_val ul_val_int(int64_t i);

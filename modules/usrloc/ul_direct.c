@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/base/strbuf.h"
 #include "modules/usrloc/ul_db.h"
 
 struct fetch {

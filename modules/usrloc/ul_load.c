@@ -4,7 +4,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/strbuf.h"
 #include "modules/usrloc/ul_db.h"
 
 #define BATCH_ROWS_SYNC 500u /* nobody waits for anything else; 11000 parameters, SQLite takes 32766 */

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
-#include "core/base/strbuf.h"
 #include "core/net/listener.h"
 #include "modules/usrloc/ul_db.h"
 

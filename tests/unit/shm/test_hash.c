@@ -156,6 +156,45 @@ START_TEST(behaves_like_a_set)
 }
 END_TEST
 
+static bool is_odd(const struct shm_hnode *node, void *arg)
+{
+	++*(unsigned *)arg;
+	return ((const struct item *)(const void *)node)->key % 2;
+}
+
+/* hash 7 has a chain of some hundred: more than one batch. */
+START_TEST(purges_what_is_picked)
+{
+	struct shm_hash *h;
+	unsigned n_seen = 0, n_gone = 0;
+
+	fx_arena(64);
+	ck_assert_int_eq(shm_hash_new(16, &h), 0);
+	for (uint32_t key = 0; key < 1000; key++) {
+		struct item *it = item_new(key);
+		struct shm_hbucket *b = shm_hash_lock(h, it->node.hash);
+
+		shm_hash_insert_locked(h, b, &it->node);
+		shm_hash_unlock(b);
+	}
+	for (uint32_t i = 0; i < shm_hash_n_buckets(h); i++)
+		n_gone += shm_hash_purge(h, i, is_odd, &n_seen);
+	ck_assert_uint_eq(n_gone, 500);
+	ck_assert_uint_ge(n_seen, 1000);
+	ck_assert_uint_eq(shm_hash_count(h), 500);
+	for (uint32_t key = 0; key < 1000; key++) {
+		uint32_t hash = hash_of(key);
+		struct shm_hbucket *b = shm_hash_lock(h, hash);
+
+		ck_assert_int_eq(shm_hash_find_locked(b, hash, same, &key) != NULL, key % 2 == 0);
+		shm_hash_unlock(b);
+	}
+	ck_assert_uint_eq(shm_hash_purge(h, shm_hash_n_buckets(h), is_odd, &n_seen), 0);
+	ck_assert_int_eq(shm_check_all(NULL), 0);
+	fx_done();
+}
+END_TEST
+
 static void run_workload(void *arg)
 {
 	wl_run(arg, (uint64_t)shm_slot_self() + 5, 150000);
@@ -191,6 +230,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, refuses_sizes);
 	tcase_add_test(tc, no_memory);
 	tcase_add_test(tc, behaves_like_a_set);
+	tcase_add_test(tc, purges_what_is_picked);
 	tcase_add_test(tc, several_processes);
 	suite_add_tcase(s, tc);
 	return s;
