@@ -45,6 +45,7 @@ static struct boot {
 	struct net_listen_spec listen[LISTENS_MAX]; /* added when all parameters are known */
 	unsigned n_listen;
 	struct script *script;
+	struct script_err *errs; /* kept for the JSON document */
 	unsigned n_workers;
 } boot;
 
@@ -117,18 +118,33 @@ static void script_opts(struct script_opts *so)
 	};
 }
 
-/* Prints errors and warnings; returns the number of errors. */
+/* Prints errors and warnings, or keeps them for report_json(); returns the number of errors. */
 static unsigned report(struct script_err *errs)
 {
 	const struct script_err *e;
 	unsigned n = 0;
 
 	for (e = errs; e; e = e->next) {
-		script_err_print(stderr, e);
+		if (!boot.opts->errors_json)
+			script_err_print(stderr, e);
 		n += e->level == SCRIPT_ERROR;
 	}
-	script_errs_free(errs);
+	if (boot.opts->errors_json)
+		boot.errs = errs;
+	else
+		script_errs_free(errs);
 	return n;
+}
+
+/* failure: what ended the start, or NULL. */
+static void report_json(const char *failure)
+{
+	if (!boot.opts->errors_json)
+		return;
+	script_errs_print_json(stdout, str_lit(boot.opts->script), boot.errs, failure);
+	fflush(stdout);
+	script_errs_free(boot.errs);
+	boot.errs = NULL;
 }
 
 int boot_print_config(const struct options *opts)
@@ -141,6 +157,7 @@ int boot_print_config(const struct options *opts)
 	script_opts(&so);
 	err = script_preprocess(&so, stdout, &errs);
 	report(errs);
+	report_json(NULL);
 	return err < 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
@@ -732,6 +749,7 @@ int boot_run(const struct options *opts)
 	struct log_opts log = { .to_stderr = true, .color = opts->color };
 	struct diag why = { 0 };
 	int status = EXIT_SUCCESS, err = 0;
+	char failure[320];
 	size_t i;
 
 	boot.opts = opts;
@@ -742,14 +760,19 @@ int boot_run(const struct options *opts)
 			break;
 		err = steps[i].run(&why);
 		if (err < 0) {
-			fprintf(stderr, "ringfort: cannot start: %s: %s\n", steps[i].name, why.text[0] ? why.text : strerror(-err));
+			snprintf(failure, sizeof(failure), "%s: %s", steps[i].name, why.text[0] ? why.text : strerror(-err));
+			fprintf(stderr, "ringfort: cannot start: %s\n", failure);
+			report_json(failure);
 			status = EXIT_FAILED;
 			i++; /* its own undo too */
 			break;
 		}
 	}
+	if (status == EXIT_SUCCESS)
+		report_json(NULL);
 	if (status == EXIT_SUCCESS && opts->check) {
-		print_lists();
+		if (!opts->errors_json)
+			print_lists();
 		fputs("config file ok, exiting...\n", stderr);
 	} else if (status == EXIT_SUCCESS) {
 		status = run_processes();

@@ -14,7 +14,7 @@
 #include "core/base/num.h"
 
 enum { LONG_DEBUG = 1000, LONG_ALIAS, LONG_SUBST, LONG_SUBSTDEF, LONG_SUBSTDEFS, LONG_SERVER_ID, LONG_IUID, LONG_LOADMODULE,
-       LONG_MODPARAM, LONG_LOG_ENGINE, LONG_CFG_PRINT, LONG_ATEXIT, LONG_ALL_ERRORS, LONG_DEBUG_SUSPEND };
+       LONG_MODPARAM, LONG_LOG_ENGINE, LONG_CFG_PRINT, LONG_ATEXIT, LONG_ALL_ERRORS, LONG_ERRORS, LONG_DEBUG_SUSPEND };
 
 /* clang-format off */
 static const struct option longs[] = {
@@ -26,6 +26,7 @@ static const struct option longs[] = {
 	{ "loadmodule", required_argument, NULL, LONG_LOADMODULE }, { "modparam", required_argument, NULL, LONG_MODPARAM },
 	{ "log-engine", required_argument, NULL, LONG_LOG_ENGINE }, { "cfg-print", no_argument, NULL, LONG_CFG_PRINT },
 	{ "atexit", required_argument, NULL, LONG_ATEXIT }, { "all-errors", no_argument, NULL, LONG_ALL_ERRORS },
+	{ "errors", required_argument, NULL, LONG_ERRORS },
 	{ "debug-suspend", no_argument, NULL, LONG_DEBUG_SUSPEND },
 	{ NULL, 0, NULL, 0 },
 };
@@ -33,8 +34,9 @@ static const struct option longs[] = {
 static const char usage[] =
 "Usage: ringfort [options]\n"
 "    -f file        the script; \"-\" reads standard input\n"
-"    -c             check the script and everything that it loads, print sockets and names, exit\n"
-"    --all-errors   report all errors of the script, not only the first\n"
+"    -c             check the script and everything that it loads, report all errors, print sockets and names, exit\n"
+"    --all-errors   report all errors of the script, not only the first, at a start too\n"
+"    --errors=json  report errors and warnings as one JSON document on standard output (=text: the default)\n"
 "    --cfg-print    print the script after includes and conditionals, exit\n"
 "    -A NAME[=V]    define NAME for the script; --subst, --substdef, --substdefs as its directives\n"
 "    -L path        search path of modules; wins over the script's\n"
@@ -95,7 +97,7 @@ static enum options_result one(struct options *o, int c)
 
 	switch (c) {
 	case 'f': o->script = optarg; break;
-	case 'c': o->check = true; break;
+	case 'c': o->check = o->all_errors = true; break;
 	case 'L': o->module_path = optarg; break;
 	case 'A':
 		if (o->n_defines == OPTIONS_LIST_MAX)
@@ -190,6 +192,11 @@ static enum options_result one(struct options *o, int c)
 		o->suspend_always = true;
 		break;
 	case LONG_ALL_ERRORS: o->all_errors = true; break;
+	case LONG_ERRORS:
+		o->errors_json = strcmp(optarg, "json") == 0;
+		if (!o->errors_json && strcmp(optarg, "text") != 0)
+			return refuse("--errors", "json or text expected");
+		break;
 	case 'v':
 	case 'V':
 		printf("version: ringfort %s (script language 6.2)\n", PACKAGE_VERSION);

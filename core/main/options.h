@@ -11,7 +11,7 @@ enum options_result { OPTIONS_RUN, OPTIONS_EXIT_OK, OPTIONS_EXIT_FAILED };
 
 struct options {
 	const char *script;           /* -f */
-	bool check, cfg_print, all_errors;
+	bool check, cfg_print, all_errors, errors_json /* --errors=json */;
 	struct script_define defines[OPTIONS_LIST_MAX];
 	unsigned n_defines;
 	const char *substs[OPTIONS_LIST_MAX]; /* "subst /a/b/" */

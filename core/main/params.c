@@ -362,9 +362,7 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		nearest_begin(&near, name);
 		for (k = 0; k < ARRAY_LEN(rows); k++)
 			nearest_try(&near, str_lit(rows[k].name));
-		if (nearest_result(&near))
-			return diag_err(reterr, -ENOENT, 0, "unknown parameter '%.*s' (did you mean '%s'?)", STR_FMT(name), nearest_result(&near));
-		return diag_err(reterr, -ENOENT, 0, "unknown parameter '%.*s'", STR_FMT(name));
+		return diag_unknown(reterr, DIAG_PARAMETER, 0, name, nearest_result(&near), "unknown parameter '%.*s'", STR_FMT(name));
 	}
 	if (r->kind == KIND_INT && !is_int)
 		return diag_set(reterr, 0, "%s: a number is needed", r->name);

@@ -226,8 +226,10 @@ int module_load(struct str name, struct str opts, struct diag *reterr)
 		try_file(&s, path);
 	if (!s.found)
 		search_dirs(&s);
+	if (!s.found && s.wrong_abi)
+		return diag_err(reterr, -EPROTO, 0, "module %s not found: tried %.*s", base, STR_FMT(strbuf_str(&s.tried)));
 	if (!s.found)
-		return diag_err(reterr, s.wrong_abi ? -EPROTO : -ENOENT, 0, "module %s not found: tried %.*s", base, STR_FMT(strbuf_str(&s.tried)));
+		return diag_unknown(reterr, DIAG_MODULE, 0, b, NULL, "module %s not found: tried %.*s", base, STR_FMT(strbuf_str(&s.tried)));
 	self.mod[self.n].m = s.found;
 	self.mod[self.n++].handle = s.handle;
 	err = register_all(s.found, reterr);
@@ -249,10 +251,8 @@ static int param_one(const struct module *m, struct str name, bool is_int, int64
 		nearest_begin(&near, name);
 		for (t = m->settings; t && t->type != SETTING_END_T; t++)
 			nearest_try(&near, str_lit(t->name));
-		if (nearest_result(&near))
-			return diag_err(reterr, -ENOENT, 0, "module %s has no parameter '%.*s' (did you mean '%s'?)", m->name,
-					STR_FMT(name), nearest_result(&near));
-		return diag_err(reterr, -ENOENT, 0, "module %s has no parameter '%.*s'", m->name, STR_FMT(name));
+		return diag_unknown(reterr, DIAG_MODPARAM, 0, name, nearest_result(&near), "module %s has no parameter '%.*s'", m->name,
+				    STR_FMT(name));
 	}
 	err = settings_set(set, m->conf, is_int, i, s, &why);
 	if (err < 0)
@@ -286,10 +286,8 @@ int module_param_set(struct str module_regex, struct str name, bool is_int, int6
 		nearest_begin(&near, module_regex);
 		for (k = 0; k < self.n; k++)
 			nearest_try(&near, str_lit(self.mod[k].m->name));
-		if (nearest_result(&near))
-			return diag_err(reterr, -ENOENT, 0, "no module '%.*s' is loaded (did you mean '%s'?)", STR_FMT(module_regex),
-					nearest_result(&near));
-		return diag_err(reterr, -ENOENT, 0, "no module '%.*s' is loaded", STR_FMT(module_regex));
+		return diag_unknown(reterr, DIAG_MODULE, 0, module_regex, nearest_result(&near), "no module '%.*s' is loaded",
+				    STR_FMT(module_regex));
 	}
 	return err;
 }

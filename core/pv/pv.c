@@ -9,6 +9,7 @@
 #include "core/pv/pv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/hashfn.h"
@@ -127,13 +128,14 @@ static int unknown_name(struct str name, struct diag *reterr)
 {
 	const struct pv_def *best = NULL;
 	unsigned best_cost = name.n > 3 ? 3 : 2;
+	char full[PV_NAME_MAX + 2], near[PV_NAME_MAX + 2];
 
 	while (name.n > 1 && (name.s[name.n - 1] == '.' || name.s[name.n - 1] == '?')) {
 		struct str cut = str_sub(name, 0, name.n - 1);
 
 		if (pv_find(cut))
-			return diag_err(reterr, -ENOENT, 1, "unknown variable $%.*s: '%c' counts as part of the name; write $(%.*s)%c",
-					STR_FMT(name), name.s[name.n - 1], STR_FMT(cut), name.s[name.n - 1]);
+			return diag_set(reterr, 1, "unknown variable $%.*s: '%c' counts as part of the name; write $(%.*s)%c", STR_FMT(name),
+					name.s[name.n - 1], STR_FMT(cut), name.s[name.n - 1]);
 		name = cut;
 	}
 	for (uint32_t i = 0; i < reg.cap; i++) {
@@ -144,9 +146,9 @@ static int unknown_name(struct str name, struct diag *reterr)
 			best = reg.slot[i];
 		}
 	}
-	if (best)
-		return diag_err(reterr, -ENOENT, 1, "unknown variable $%.*s: did you mean $%s?", STR_FMT(name), best->name);
-	return diag_err(reterr, -ENOENT, 1, "unknown variable $%.*s: is its module loaded?", STR_FMT(name));
+	snprintf(full, sizeof(full), "$%.*s", STR_FMT(name));
+	snprintf(near, sizeof(near), "$%s", best ? best->name : "");
+	return diag_unknown(reterr, DIAG_VARIABLE, 1, str_lit(full), best ? near : NULL, "unknown variable %s", full);
 }
 
 /* ---- parsing ---- */

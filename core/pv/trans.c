@@ -8,6 +8,7 @@
 #include "core/pv/trans.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/num.h"
@@ -65,6 +66,7 @@ static int unknown_function(struct str cls, struct str name, size_t pos, struct 
 {
 	const struct trans_def *best = NULL;
 	unsigned best_cost = 4;
+	char full[64], near[64] = "";
 	bool have_cls = false;
 
 	for (unsigned t = 0; t < registry.n; t++) {
@@ -80,13 +82,11 @@ static int unknown_function(struct str cls, struct str name, size_t pos, struct 
 			}
 		}
 	}
-	if (!have_cls)
-		return diag_err(reterr, -ENOENT, pos, "unknown transformation class {%.*s.…}: is its module loaded?",
-				STR_FMT(cls));
+	snprintf(full, sizeof(full), "{%.*s.%.*s}", STR_FMT(cls), STR_FMT(name));
 	if (best)
-		return diag_err(reterr, -ENOENT, pos, "unknown transformation {%.*s.%.*s}: did you mean {%s.%s}?",
-				STR_FMT(cls), STR_FMT(name), best->cls, best->name);
-	return diag_err(reterr, -ENOENT, pos, "unknown transformation {%.*s.%.*s}", STR_FMT(cls), STR_FMT(name));
+		snprintf(near, sizeof(near), "{%s.%s}", best->cls, best->name);
+	return diag_unknown(reterr, DIAG_TRANSFORMATION, pos, str_lit(full), near,
+			    have_cls ? "unknown transformation %s" : "unknown class of transformations in %s", full);
 }
 
 /* Finds the '}' that closes, other braces balanced. */

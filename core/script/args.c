@@ -23,6 +23,18 @@ static int bad(const struct arg_at *a, const char *what)
 	return -EBADMSG;
 }
 
+/* The same, for a reason that was handed up; otherwise: when it says nothing. */
+static int bad_why(const struct arg_at *a, const struct diag *why, const char *otherwise)
+{
+	char before[96];
+
+	if (why->kind == DIAG_OTHER)
+		return bad(a, why->text[0] ? why->text : otherwise);
+	snprintf(before, sizeof(before), "%s(): argument %u: ", a->func->name, a->i + 1);
+	load_unknown(a->ld, a->node->pos, why, before);
+	return -EBADMSG;
+}
+
 /* Text of a constant argument. */
 static bool const_text(const struct arg_at *a, struct str *ret)
 {
@@ -58,7 +70,7 @@ static int prepare_int(const struct arg_at *a, struct call *c, bool constant)
 	if (constant || str_find_char(a->node->text, '$') < 0)
 		return bad(a, "a number is needed");
 	if (fmt_compile(a->ld->keep, a->node->text, &f, &why) < 0)
-		return bad(a, why.text);
+		return bad_why(a, &why, "is not understood");
 	pv = fmt_single_pv(f);
 	c->mode[a->i] = pv ? ARG_PV_INT : ARG_FMT_INT;
 	c->pv[a->i] = pv;
@@ -82,7 +94,7 @@ static int prepare_dstr(const struct arg_at *a, struct call *c)
 		return 0;
 	}
 	if (fmt_compile(a->ld->keep, text, &f, &why) < 0)
-		return bad(a, why.text);
+		return bad_why(a, &why, "is not understood");
 	if (fmt_is_const(f)) {
 		/* "$$" is a '$' */
 		if (fmt_eval(load_dummy_ctx(a->ld), f, &text) < 0)
@@ -104,7 +116,7 @@ static int prepare_pv(const struct arg_at *a, struct call *c, bool writable)
 	if (a->node->kind != N_STR)
 		return bad(a, "a variable in quotes is needed, like \"$var(x)\"");
 	if (pv_parse(a->ld->keep, a->node->text, &pv, &len, &why) < 0)
-		return bad(a, why.text);
+		return bad_why(a, &why, "is not understood");
 	if (len != a->node->text.n)
 		return bad(a, "one variable is needed, and nothing behind it");
 	if (writable && !pv_writable(pv))
@@ -143,7 +155,7 @@ static int prepare_regex(const struct arg_at *a, struct call *c, bool subst)
 		struct regex_subst *s;
 
 		if (script_subst_parse(a->ld->keep, text, &s, &why) < 0)
-			return bad(a, why.text);
+			return bad_why(a, &why, "is not understood");
 		if (script_own(a->ld, NULL, s) < 0) {
 			regex_subst_free(s);
 			return bad(a, "out of memory");
@@ -152,7 +164,7 @@ static int prepare_regex(const struct arg_at *a, struct call *c, bool subst)
 		return 0;
 	}
 	if (script_regex(a->ld, text, true, &c->args[a->i].re, &why) < 0)
-		return bad(a, why.text);
+		return bad_why(a, &why, "is not understood");
 	return 0;
 }
 
@@ -160,7 +172,7 @@ static int prepare_route(const struct arg_at *a, struct call *c)
 {
 	const struct route_src *r;
 	struct nearest near;
-	char what[160];
+	struct diag why;
 	int err = prepare_dstr(a, c);
 
 	if (err < 0 || c->mode[a->i] != ARG_READY || a->func->route_kind == 0)
@@ -172,13 +184,9 @@ static int prepare_route(const struct arg_at *a, struct call *c)
 	for (r = a->parsed->routes; r; r = r->next)
 		if (r->kind & a->func->route_kind)
 			nearest_try(&near, r->name);
-	if (nearest_result(&near))
-		snprintf(what, sizeof(what), "no route '%.*s' of that kind (did you mean '%s'?)",
-			 (int)(c->args[a->i].s.n < 40 ? c->args[a->i].s.n : 40), c->args[a->i].s.s, nearest_result(&near));
-	else
-		snprintf(what, sizeof(what), "no route '%.*s' of that kind",
-			 (int)(c->args[a->i].s.n < 40 ? c->args[a->i].s.n : 40), c->args[a->i].s.s);
-	return bad(a, what);
+	(void)diag_unknown(&why, DIAG_ROUTE, 0, c->args[a->i].s, nearest_result(&near), "no route '%.*s' of that kind",
+			   (int)(c->args[a->i].s.n < 40 ? c->args[a->i].s.n : 40), c->args[a->i].s.s);
+	return bad_why(a, &why, "");
 }
 
 static int prepare_fixup(const struct arg_at *a, struct call *c, bool constant)
@@ -194,7 +202,7 @@ static int prepare_fixup(const struct arg_at *a, struct call *c, bool constant)
 		return 0;
 	}
 	if (a->func->fixup(a->ld->keep, a->i, text, &c->args[a->i].p, &why) < 0)
-		return bad(a, why.text[0] ? why.text : "is not understood");
+		return bad_why(a, &why, "is not understood");
 	return 0;
 }
 

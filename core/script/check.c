@@ -58,7 +58,10 @@ static void check_pv(struct checker *c, struct node *n)
 		return;
 	}
 	if (pv_parse(c->ld->keep, n->text, &n->pv, &len, &why) < 0) {
-		load_error(c->ld, n->pos, "%.*s: %s", STR_FMT(n->text), why.text);
+		if (why.kind != DIAG_OTHER)
+			load_unknown(c->ld, n->pos, &why, "");
+		else
+			load_error(c->ld, n->pos, "%.*s: %s", STR_FMT(n->text), why.text);
 		n->pv = NULL;
 	} else if (len != n->text.n) {
 		load_error(c->ld, n->pos, "'%.*s' behind the variable is not understood",
@@ -197,6 +200,30 @@ static const char *kind_name(enum ctx_kind kind)
 	}
 }
 
+/* Sets n->func and n->module; false after an error. */
+static bool find_function(struct checker *c, struct node *n)
+{
+	const struct renamed *r;
+	struct diag why;
+
+	n->func = script_func_find(n->text, n->n, &n->module);
+	r = n->func || script_func_known(n->text) ? NULL : renamed_find(DIAG_FUNCTION, STR_NULL, n->text);
+	if (r) {
+		load_old_name(c->ld, n->pos, r);
+		n->text = str_lit(r->now);
+		n->func = script_func_find(n->text, n->n, &n->module);
+	}
+	if (n->func)
+		return true;
+	if (script_func_known(n->text)) {
+		load_error(c->ld, n->pos, "%.*s() does not take %u argument%s", STR_FMT(n->text), n->n, n->n == 1 ? "" : "s");
+		return false;
+	}
+	(void)diag_unknown(&why, DIAG_FUNCTION, 0, n->text, script_func_nearest(n->text), "unknown function '%.*s'", STR_FMT(n->text));
+	load_unknown(c->ld, n->pos, &why, "");
+	return false;
+}
+
 static void check_call(struct checker *c, struct node *n)
 {
 	bool inside = c->in_func_arg;
@@ -213,20 +240,8 @@ static void check_call(struct checker *c, struct node *n)
 		load_error(c->ld, n->pos, "%.*s(): at most %u arguments", STR_FMT(n->text), SCRIPT_PARAMS_MAX);
 		return;
 	}
-	n->func = script_func_find(n->text, n->n, &n->module);
-	if (!n->func) {
-		const char *near = script_func_nearest(n->text);
-
-		if (script_func_known(n->text))
-			load_error(c->ld, n->pos, "%.*s() does not take %u argument%s", STR_FMT(n->text), n->n,
-				   n->n == 1 ? "" : "s");
-		else if (near)
-			load_error(c->ld, n->pos, "unknown function '%.*s' (did you mean '%s'? is its module loaded?)",
-				   STR_FMT(n->text), near);
-		else
-			load_error(c->ld, n->pos, "unknown function '%.*s' (is its module loaded?)", STR_FMT(n->text));
+	if (!find_function(c, n))
 		return;
-	}
 	if (c->kind == CTX_ONSEND && n->command && !n->command->onsend)
 		load_error(c->ld, n->pos, "%s is not allowed in onsend_route", n->command->word);
 	else if (!(n->func->kinds & c->mask))
@@ -253,6 +268,7 @@ static void check_route_call(struct checker *c, struct node *n)
 {
 	const struct route_src *r;
 	struct nearest near;
+	struct diag why;
 
 	n->type = TY_INT;
 	check_expr(c, n->a);
@@ -270,10 +286,8 @@ static void check_route_call(struct checker *c, struct node *n)
 	for (r = c->parsed->routes; r; r = r->next)
 		if (r->kind == CTX_REQUEST)
 			nearest_try(&near, r->name);
-	if (nearest_result(&near))
-		load_error(c->ld, n->a->pos, "no route '%.*s' (did you mean '%s'?)", STR_FMT(n->a->text), nearest_result(&near));
-	else
-		load_error(c->ld, n->a->pos, "no route '%.*s'", STR_FMT(n->a->text));
+	(void)diag_unknown(&why, DIAG_ROUTE, 0, n->a->text, nearest_result(&near), "no route '%.*s'", STR_FMT(n->a->text));
+	load_unknown(c->ld, n->a->pos, &why, "");
 }
 
 static void check_cond(struct checker *c, struct node *n)

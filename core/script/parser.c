@@ -164,14 +164,45 @@ static struct str expand_now(struct parser *p, struct pos pos, struct str text)
 	return load_dup(p->ld, s);
 }
 
+/* Without directory and ending. */
+static struct str module_base(struct str name)
+{
+	if (str_rfind_char(name, '/') >= 0)
+		name = str_sub(name, (size_t)str_rfind_char(name, '/') + 1, name.n);
+	if (str_ends(name, STR_LIT(".so")))
+		name.n -= 3;
+	return name;
+}
+
+/* What it brings is compiled as if it were there, so that one run tells all that is wrong. */
+static void load_module(struct parser *p, struct pos pos, struct str name, struct str opts)
+{
+	struct str base = module_base(name), define;
+	const struct renamed *r = renamed_find(DIAG_MODULE, STR_NULL, base);
+	struct diag why = { 0 };
+	int err;
+
+	if (r)
+		load_old_name(p->ld, pos, r);
+	if (r && !r->now[0]) {
+		load_gone_module(p->ld, base);
+	} else {
+		err = p->ld->opts->host->load_module(r ? str_lit(r->now) : name, opts, &why);
+		if (err < 0 && why.kind == DIAG_MODULE)
+			load_missing_module(p->ld, pos, base, &why);
+		else
+			parser_host_says(p, pos, err, &why);
+	}
+	if (pool_printf(p->ld->pool, &define, "MOD_%.*s", STR_FMT(base)) == 0 && lexer_define(p->lx, define, STR_NULL, false, true) < 0)
+		load_error(p->ld, pos, "out of memory");
+}
+
 /* Loads while its last token is the current one: what follows may be a directive that asks for MOD_name. */
 static bool parse_loadmodule(struct parser *p, bool x)
 {
 	struct token name;
-	struct str opts = STR_NULL, base, define;
-	struct diag why = { 0 };
+	struct str opts = STR_NULL;
 	bool paren;
-	int err;
 
 	tok_advance(p);
 	paren = tok_is(p, (enum tok)'(');
@@ -194,18 +225,41 @@ static bool parse_loadmodule(struct parser *p, bool x)
 	}
 	if (x)
 		name.text = expand_now(p, name.pos, name.text);
-	err = p->ld->opts->host->load_module(name.text, opts, &why);
-	parser_host_says(p, name.pos, err, &why);
-	base = name.text;
-	if (str_rfind_char(base, '/') >= 0)
-		base = str_sub(base, (size_t)str_rfind_char(base, '/') + 1, base.n);
-	if (str_ends(base, STR_LIT(".so")))
-		base.n -= 3;
-	if (err == 0 && pool_printf(p->ld->pool, &define, "MOD_%.*s", STR_FMT(base)) == 0 &&
-	    lexer_define(p->lx, define, STR_NULL, false, true) < 0)
-		load_error(p->ld, name.pos, "out of memory");
+	load_module(p, name.pos, name.text, opts);
 	tok_advance(p);
 	return true;
+}
+
+/* Everything is known: tells the host, under the new name when it is an old one. */
+static void set_modparam(struct parser *p, const struct token *mod, struct str name, bool is_int, int64_t i, struct str s)
+{
+	bool missing = load_missing_modparam(p->ld, mod->pos, mod->text, name);
+	const struct renamed *r;
+	struct diag why = { 0 };
+	int err = p->ld->opts->host->modparam(mod->text, name, is_int, i, s, &why);
+
+	if (err < 0 && missing && why.kind == DIAG_MODULE)
+		return; /* told under the module */
+	r = err < 0 && why.kind == DIAG_MODPARAM ? renamed_find(DIAG_MODPARAM, mod->text, name) : NULL;
+	if (r) {
+		load_old_name(p->ld, mod->pos, r);
+		err = p->ld->opts->host->modparam(mod->text, str_lit(r->now), is_int, i, s, &why);
+	}
+	parser_host_says(p, mod->pos, err, &why);
+}
+
+static void set_param(struct parser *p, const struct token *name, bool is_int, int64_t i, struct str s)
+{
+	const struct renamed *r;
+	struct diag why = { 0 };
+	int err = p->ld->opts->host->param(name->text, is_int, i, s, &why);
+
+	r = err < 0 && why.kind == DIAG_PARAMETER ? renamed_find(DIAG_PARAMETER, STR_NULL, name->text) : NULL;
+	if (r) {
+		load_old_name(p->ld, name->pos, r);
+		err = p->ld->opts->host->param(str_lit(r->now), is_int, i, s, &why);
+	}
+	parser_host_says(p, name->pos, err, &why);
 }
 
 static bool parse_modparam(struct parser *p, bool x)
@@ -261,7 +315,8 @@ static bool parse_modparam(struct parser *p, bool x)
 		if (!is_int)
 			s = expand_now(p, value.pos, s);
 	}
-	return parser_host_says(p, mod.pos, p->ld->opts->host->modparam(mod.text, name.text, is_int, i, s, &why), &why);
+	set_modparam(p, &mod, name.text, is_int, i, s);
+	return true;
 }
 
 static bool parse_flags(struct parser *p)
@@ -423,7 +478,8 @@ static bool parse_item(struct parser *p)
 	tok_advance(p);
 	if (!parse_value(p, &is_int, &i, &s))
 		return false;
-	return parser_host_says(p, word.pos, p->ld->opts->host->param(word.text, is_int, i, s, &why), &why);
+	set_param(p, &word, is_int, i, s);
+	return true;
 }
 
 /* To where the next item may begin. */

@@ -86,7 +86,9 @@ void parser_arg_add(struct node *call, struct node *arg)
 
 bool parser_host_says(struct parser *p, struct pos pos, int err, const struct diag *why)
 {
-	if (err < 0)
+	if (err < 0 && why->kind != DIAG_OTHER)
+		load_unknown(p->ld, pos, why, "");
+	else if (err < 0)
 		load_error(p->ld, pos, "%s", why->text[0] ? why->text : strerror(-err));
 	return true; /* the text itself was in order */
 }

@@ -7,11 +7,19 @@
 
 #include <stdio.h>
 
+#include "core/base/diag.h"
 #include "core/transport/ctx.h"
 
 struct script;
 
 enum script_err_level { SCRIPT_WARNING, SCRIPT_ERROR };
+/* A place that needs a module which is not there. */
+struct script_use {
+	struct script_use *next;
+	struct str file;
+	unsigned line, column;
+	struct str what;       /* "ds_select_dst()", "$dsv", "modparam ds_ping_interval" */
+};
 struct script_err {
 	struct script_err *next;
 	enum script_err_level level;
@@ -19,6 +27,10 @@ struct script_err {
 	unsigned line, column;
 	struct str text;       /* the reason */
 	struct str source;     /* the source line, for the caret */
+	enum diag_kind kind;   /* a name is not known, or an old one */
+	struct str name, near; /* n 0: none. near of a warning: what an old name is called now */
+	struct str module;     /* that would bring the name */
+	struct script_use *uses, **uses_tail; /* DIAG_MODULE, with all_errors: in the order they were found */
 };
 
 /* What the script tells the program while it is read, in order. Each returns 0 or diag_set(): an error at that place. */
@@ -55,8 +67,11 @@ struct script_opts {
  * The list is always given (warnings); script_errs_free(). Context: start-up, or a reload's own process. */
 MUST_CHECK int script_load(const struct script_opts *opts, struct script **ret_script, struct script_err **ret_errs);
 void script_free(struct script *s);
-/* "file:line:column: error: text", the source line and a caret. */
+/* "file:line:column: error: text", the source line and a caret, the places of script_err.uses. */
 void script_err_print(FILE *out, const struct script_err *err);
+/* All of them as one JSON document (README, "Checking a script"), on one line. failure: why the start ended after the script
+ * was read, or NULL. */
+void script_errs_print_json(FILE *out, struct str script, const struct script_err *errs, const char *failure);
 void script_errs_free(struct script_err *errs);
 /* Only the preprocessor: --cfg-print. */
 MUST_CHECK int script_preprocess(const struct script_opts *opts, FILE *out, struct script_err **ret_errs);

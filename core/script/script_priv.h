@@ -9,6 +9,7 @@
 #include "core/base/pool.h"
 #include "core/base/strbuf.h"
 #include "core/script/func.h"
+#include "core/script/known.h"
 #include "core/script/nearest.h"
 #include "core/script/script.h"
 
@@ -42,12 +43,25 @@ struct loader {
 	unsigned n_files, files_cap;
 	struct script_err *errs, **errs_tail;
 	unsigned n_errors;
+	struct missing *missing; /* modules asked for that are not there: see errors.c */
 	bool stop; /* the first error was found, and only that is wanted */
 	bool parse_failed; /* routes may be missing: nothing is said about those that are */
 };
 
 void load_error(struct loader *ld, struct pos pos, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void load_warning(struct loader *ld, struct pos pos, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A name that is not known (why->kind): told under the missing module that would bring it, else as an error of its own, with
+ * `before` in front of why->text. */
+void load_unknown(struct loader *ld, struct pos pos, const struct diag *why, const char *before);
+/* Warns that the name is an old one. */
+void load_old_name(struct loader *ld, struct pos pos, const struct renamed *r);
+/* The script loads a module that is not there; what it would bring is gathered under this error from now on. name: lives as
+ * long as the load. */
+void load_missing_module(struct loader *ld, struct pos pos, struct str name, const struct diag *why);
+/* The same for one that is gone for good: nothing is said about its parameters. */
+void load_gone_module(struct loader *ld, struct str name);
+/* Is a missing module among those that the expression names? Then its use is noted. */
+bool load_missing_modparam(struct loader *ld, struct pos pos, struct str modules, struct str param);
 /* Keeps it, in memory that the script owns. Never fails short of memory: then it records an error and returns "". */
 struct str load_dup(struct loader *ld, struct str s);
 /* A context with a well-formed OPTIONS in it, for texts that are evaluated while the script is read. NULL without memory. */

@@ -192,7 +192,7 @@ static const struct { const char *in, *reason; } refused[] = {
 	{ "$nosuch", "unknown" }, { "$via0(zzz)", "there are:" }, { "$sel(zzz)", "is unknown" }, { "$sel(contact.zzz)", "is unknown" },
 	{ "$sel(ruri.zzz)", "is unknown" }, { "$Mf(40)", "neither" }, { "$Mf(zzz)", "neither" }, { "$(rU{s.substr,a,b})", "no number" },
 	{ "$(rU{s.sha3,123})", "bits" }, { "$cnt($var(x))", "takes $avp" }, { "$xavu(a[0])", "no index" }, { "$xavp(a=>)", "name is missing" },
-	{ "$(rU{s.lne})", "did you mean {s.len}" },
+	{ "$(rU{s.lne})", "did you mean '{s.len}'" },
 };
 /* clang-format on */
 

@@ -213,6 +213,8 @@ static int h_load_module(struct str name, struct str opts, struct diag *reterr)
 {
 	if (str_eq(name, STR_LIT("nope.so")))
 		return diag_err(reterr, -ENOENT, 0, "no module nope.so");
+	if (str_starts(name, STR_LIT("missing/")))
+		return diag_unknown(reterr, DIAG_MODULE, 0, STR_LIT("dispatcher"), NULL, "module dispatcher not found");
 	st_say("load %.*s %.*s;", STR_FMT(name), STR_FMT(opts));
 	return 0;
 }
@@ -224,6 +226,8 @@ static int h_load_path(struct str path, struct diag *reterr)
 }
 static int h_modparam(struct str mods, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
 {
+	if (str_eq(mods, STR_LIT("dispatcher")) || str_eq(mods, STR_LIT("mi_fifo")))
+		return diag_unknown(reterr, DIAG_MODULE, 0, mods, NULL, "no such module is loaded");
 	if (str_eq(name, STR_LIT("wrong")))
 		return diag_set(reterr, 0, "no parameter 'wrong'");
 	if (is_int)
@@ -235,7 +239,9 @@ static int h_modparam(struct str mods, struct str name, bool is_int, int64_t i, 
 static int h_param(struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
 {
 	if (str_eq(name, STR_LIT("debgu")))
-		return diag_err(reterr, -ENOENT, 0, "unknown parameter 'debgu' (did you mean 'debug'?)");
+		return diag_unknown(reterr, DIAG_PARAMETER, 0, name, "debug", "unknown parameter 'debgu'");
+	if (str_starts(name, STR_LIT("use_dst_black")))
+		return diag_unknown(reterr, DIAG_PARAMETER, 0, name, NULL, "unknown parameter");
 	if (is_int)
 		st_say("%.*s=%lld;", STR_FMT(name), (long long)i);
 	else
