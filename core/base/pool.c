@@ -50,7 +50,14 @@ struct chunk {
 
 _Static_assert(offsetof(struct chunk, data) % 16 == 0, "chunk data must be aligned");
 
+struct ending {
+	struct ending *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 struct pool {
+	struct ending *endings;    /* in the chunks; last registered first */
 	struct chunk *first, *cur; /* chunks after cur are empty */
 	size_t limit, held;        /* bytes of data in all chunks */
 	size_t used;
@@ -81,10 +88,20 @@ static void drop_chunks(struct pool *pool, struct chunk **link)
 	}
 }
 
+static void end_all(struct pool *pool)
+{
+	struct ending *e = pool->endings;
+
+	pool->endings = NULL;
+	for (; e; e = e->next)
+		e->fn(e->arg);
+}
+
 void pool_free(struct pool *pool)
 {
 	if (!pool)
 		return;
+	end_all(pool);
 	drop_chunks(pool, &pool->first);
 	free(pool);
 }
@@ -94,6 +111,8 @@ void pool_reset(struct pool *pool)
 	struct chunk **link = &pool->first;
 	size_t kept = 0;
 
+	if (UNLIKELY(pool->endings != NULL))
+		end_all(pool);
 	while (*link && kept + (*link)->size <= KEEP_BYTES) {
 		kept += (*link)->size;
 		(*link)->used = 0;
@@ -242,6 +261,17 @@ int pool_printf(struct pool *pool, struct str *ret, const char *fmt, ...)
 		assert(len >= 0 && (size_t)len == n);
 	}
 	*ret = str_of(p, n);
+	return 0;
+}
+
+int pool_on_end(struct pool *pool, void (*fn)(void *arg), void *arg)
+{
+	struct ending *e = pool_alloc(pool, sizeof(*e));
+
+	if (!e)
+		return -ENOMEM;
+	*e = (struct ending){ .next = pool->endings, .fn = fn, .arg = arg };
+	pool->endings = e;
 	return 0;
 }
 

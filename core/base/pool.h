@@ -24,5 +24,10 @@ MUST_CHECK void *pool_grow(struct pool *pool, void *p, size_t old_size, size_t n
 MUST_CHECK struct str str_dup(struct pool *pool, struct str s);
 MUST_CHECK int pool_printf(struct pool *pool, struct str *ret, const char *fmt, ...) PRINTF_LIKE(3, 4);
 size_t pool_used(const struct pool *pool);
+/*
+ * Calls fn(arg) when the pool is reset or freed, the last registered first: for what lies in the pool and holds something that
+ * does not (a compiled expression). Memory of the pool is still there then. 0, or -ENOMEM: nothing registered.
+ */
+MUST_CHECK int pool_on_end(struct pool *pool, void (*fn)(void *arg), void *arg);
 
 #endif

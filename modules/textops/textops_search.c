@@ -3,7 +3,6 @@
  * Searching and replacing with regular expressions or plain text. All of it looks at the received bytes; what changes becomes edits,
  * so that two functions do not see each other's work.
  */
-#include <stdlib.h>
 
 #include "core/base/log.h"
 #include "modules/textops/textops_priv.h"
@@ -344,21 +343,14 @@ struct re_data {
 	struct pv_spec *pv;
 };
 
-/*
- * The expression belongs to the script's generation, which has no destructor for it: it stays until the process ends, in this
- * list, so that a search for leaks finds it held.
- */
-struct re_kept {
-	struct re_kept *next;
-	struct regex_subst *subst;
-};
-
-static struct re_kept *re_all;
+static void re_end(void *subst)
+{
+	regex_subst_free(subst);
+}
 
 static int re_prepare(struct pool *pool, struct pv_trans *t, struct diag *reterr)
 {
 	struct re_data *d = pool_zalloc(pool, sizeof(*d));
-	struct re_kept *k;
 	size_t len;
 	int err;
 
@@ -371,16 +363,13 @@ static int re_prepare(struct pool *pool, struct pv_trans *t, struct diag *reterr
 			err = diag_set(reterr, len, "{re.subst}: one variable expected");
 		return err;
 	}
-	k = calloc(1, sizeof(*k));
-	if (!k)
-		return diag_err(reterr, -ENOMEM, 0, "no memory");
 	err = regex_subst_parse(t->raw_params, var_parse, pool, &d->subst, reterr);
-	if (err < 0) {
-		free(k);
+	if (err < 0)
 		return err;
+	if (pool_on_end(pool, re_end, d->subst) < 0) {
+		regex_subst_free(d->subst);
+		return diag_err(reterr, -ENOMEM, 0, "no memory");
 	}
-	*k = (struct re_kept){ .next = re_all, .subst = d->subst };
-	re_all = k;
 	return 0;
 }
 

@@ -164,6 +164,31 @@ START_TEST(steady_state_makes_no_malloc)
 }
 END_TEST
 
+static char ended[8];
+
+static void note_end(void *arg)
+{
+	strncat(ended, arg, 1);
+}
+
+START_TEST(ends_what_lies_in_it)
+{
+	static char a[] = "a", b[] = "b", c[] = "c";
+
+	ended[0] = '\0';
+	ck_assert_int_eq(pool_on_end(pool, note_end, a), 0);
+	ck_assert_int_eq(pool_on_end(pool, note_end, b), 0);
+	pool_reset(pool);
+	ck_assert_str_eq(ended, "ba");
+	pool_reset(pool);
+	ck_assert_str_eq(ended, "ba"); /* once */
+	ck_assert_int_eq(pool_on_end(pool, note_end, c), 0);
+	pool_free(pool);
+	pool = NULL;
+	ck_assert_str_eq(ended, "bac");
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("pool");
@@ -179,6 +204,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, no_room_is_told);
 	tcase_add_test(tc, failing_malloc);
 	tcase_add_test(tc, steady_state_makes_no_malloc);
+	tcase_add_test(tc, ends_what_lies_in_it);
 	suite_add_tcase(s, tc);
 	return s;
 }
