@@ -136,9 +136,24 @@ static int parse_var(void *arg, struct str text, size_t *ret_len, void **ret_var
 	return err;
 }
 
-int script_subst_parse(struct pool *pool, struct str text, struct regex_subst **ret, struct diag *reterr)
+static void end_subst(void *subst)
 {
-	return regex_subst_parse(text, parse_var, pool, ret, reterr);
+	regex_subst_free(subst);
+}
+
+int script_subst_parse(struct pool *pool, struct str text, const struct regex_subst **ret, struct diag *reterr)
+{
+	struct regex_subst *s;
+	int err = regex_subst_parse(text, parse_var, pool, &s, reterr);
+
+	if (err < 0)
+		return err;
+	if (pool_on_end(pool, end_subst, s) < 0) {
+		regex_subst_free(s);
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	}
+	*ret = s;
+	return 0;
 }
 
 static int prepare_regex(const struct arg_at *a, struct call *c, bool subst)
@@ -152,15 +167,8 @@ static int prepare_regex(const struct arg_at *a, struct call *c, bool subst)
 		return 0;
 	}
 	if (subst) {
-		struct regex_subst *s;
-
-		if (script_subst_parse(a->ld->keep, text, &s, &why) < 0)
+		if (script_subst_parse(a->ld->keep, text, &c->args[a->i].subst, &why) < 0)
 			return bad_why(a, &why, "is not understood");
-		if (script_own(a->ld, NULL, s) < 0) {
-			regex_subst_free(s);
-			return bad(a, "out of memory");
-		}
-		c->args[a->i].subst = s;
 		return 0;
 	}
 	if (script_regex(a->ld, text, true, &c->args[a->i].re, &why) < 0)

@@ -47,6 +47,10 @@ struct compiler {
 	struct str route_name;
 	struct pos at;
 	bool failed;
+	/* where compiler_step() goes on */
+	enum { STAGE_CHECK, STAGE_ROUTES, STAGE_BLOCKS } stage;
+	struct route_src *next_route;
+	uint32_t next_block;
 };
 
 /* ---- growing tables ---- */
@@ -610,30 +614,74 @@ static void store(struct compiler *c)
 	KEEP(routes, routes, n_routes);
 }
 
-void compile_script(struct loader *ld, struct parsed *parsed)
+struct compiler *compiler_new(struct loader *ld, struct parsed *parsed)
 {
-	struct compiler comp = { .ld = ld, .parsed = parsed }, *c = &comp;
-	struct vec *all[] = { &c->insns, &c->pos, &c->consts, &c->pvs, &c->calls, &c->regexes, &c->switches, &c->ips, &c->fails,
-			      &c->routes, &c->stubs, &c->blocks };
-	struct diag why;
-	struct route_src *r;
-	uint32_t i;
+	struct compiler *c = pool_zalloc(ld->pool, sizeof(*c));
 
-	for (r = parsed->routes; r && !ld->stop; r = r->next)
-		check_route(ld, parsed, r);
-	if (ld->n_errors == 0) {
-		for (r = parsed->routes; r && !ld->stop; r = r->next)
+	if (!c)
+		return NULL;
+	c->ld = ld;
+	c->parsed = parsed;
+	c->stage = STAGE_CHECK;
+	c->next_route = parsed->routes;
+	return c;
+}
+
+/* The code is whole. */
+static void finish(struct compiler *c)
+{
+	struct diag why = { 0 };
+
+	if (c->ld->n_errors > 0 || c->failed)
+		return;
+	store(c);
+	if (c->ld->n_errors == 0 && script_verify(&c->ld->script->code, &why) < 0)
+		load_error(c->ld, c->at, "the compiled script does not verify: %s", why.text);
+}
+
+bool compiler_step(struct compiler *c)
+{
+	struct route_src *r = c->next_route;
+
+	if (c->ld->stop || c->failed)
+		return false;
+	switch (c->stage) {
+	case STAGE_CHECK:
+		if (r) {
+			check_route(c->ld, c->parsed, r);
+			break;
+		}
+		if (c->ld->n_errors > 0)
+			return false;
+		c->stage = STAGE_ROUTES;
+		c->next_route = c->parsed->routes;
+		return true;
+	case STAGE_ROUTES:
+		if (r) {
 			gen_routine(c, r->body, r->kind, r->name, false);
-		for (i = 0; i < c->blocks.n && !ld->stop && !c->failed; i++) {
-			struct block_todo todo = ((struct block_todo *)c->blocks.p)[i];
+			break;
+		}
+		c->stage = STAGE_BLOCKS;
+		return true;
+	default:
+		if (c->next_block < c->blocks.n) {
+			struct block_todo todo = ((struct block_todo *)c->blocks.p)[c->next_block++];
 
 			gen_routine(c, todo.block, todo.kind, todo.name, true);
+			return true;
 		}
+		finish(c);
+		return false;
 	}
-	if (ld->n_errors == 0 && !c->failed)
-		store(c);
-	if (ld->n_errors == 0 && script_verify(&ld->script->code, &why) < 0)
-		load_error(ld, c->at, "the compiled script does not verify: %s", why.text);
-	for (i = 0; i < ARRAY_LEN(all); i++)
+	c->next_route = r->next;
+	return true;
+}
+
+void compiler_done(struct compiler *c)
+{
+	struct vec *all[] = { &c->insns, &c->pos, &c->consts, &c->pvs, &c->calls, &c->regexes, &c->switches, &c->ips, &c->fails,
+			      &c->routes, &c->stubs, &c->blocks };
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		free(all[i]->p);
 }

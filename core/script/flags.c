@@ -6,40 +6,35 @@
 #define FLAG_NAMES_MAX 64u
 #define FLAG_NAME_MAX 64u
 
-static struct {
-	char name[FLAG_NAME_MAX];
-	size_t n;
-	int number;
-} flags[FLAG_NAMES_MAX];
-static unsigned n_flags;
-
-void flags_clear(void)
+static int find(const struct script *s, struct str name)
 {
-	n_flags = 0;
+	const struct flag_name *f;
+
+	for (f = s ? s->flags : NULL; f; f = f->next)
+		if (str_eq(f->name, name))
+			return f->number;
+	return -1;
 }
 
 int script_flag_find(struct str name)
 {
-	unsigned i;
-
-	for (i = 0; i < n_flags; i++)
-		if (str_eq(str_of(flags[i].name, flags[i].n), name))
-			return flags[i].number;
-	return -1;
+	return find(script_names(), name);
 }
 
 /* number -1: the first free one. Returns 0; 1 when the number has another name; -EEXIST, -ENOSPC. */
-int flag_declare(struct str name, int number, int *ret_number)
+int flag_declare(struct script *s, struct str name, int number, int *ret_number)
 {
 	bool used[FLAGS_N] = { false };
+	struct flag_name *f;
+	unsigned n = 0;
 	int i, shared = 0;
 
-	if (script_flag_find(name) >= 0)
+	if (find(s, name) >= 0)
 		return -EEXIST;
-	if (n_flags == FLAG_NAMES_MAX || name.n == 0 || name.n >= FLAG_NAME_MAX || number >= FLAGS_N)
+	for (f = s->flags; f; f = f->next, n++)
+		used[f->number] = true;
+	if (n == FLAG_NAMES_MAX || name.n == 0 || name.n >= FLAG_NAME_MAX || number >= FLAGS_N)
 		return -ENOSPC;
-	for (i = 0; i < (int)n_flags; i++)
-		used[flags[i].number] = true;
 	if (number < 0) {
 		for (i = 0; i < FLAGS_N && used[i]; i++)
 			;
@@ -49,9 +44,13 @@ int flag_declare(struct str name, int number, int *ret_number)
 	} else {
 		shared = used[number];
 	}
-	memcpy(flags[n_flags].name, name.s, name.n);
-	flags[n_flags].n = name.n;
-	flags[n_flags++].number = number;
+	f = pool_alloc(s->pool, sizeof(*f));
+	if (!f)
+		return -ENOSPC;
+	*f = (struct flag_name){ .next = s->flags, .name = str_dup(s->pool, name), .number = number };
+	if (!f->name.s)
+		return -ENOSPC;
+	s->flags = f;
 	*ret_number = number;
 	return shared;
 }

@@ -361,9 +361,8 @@ void lexer_include(struct lexer *lx, bool import)
 	struct loader *ld = lx->ld;
 	struct pos pos;
 	struct strbuf sb;
-	struct str name;
+	struct str name, text;
 	char path[PATH_MAX];
-	FILE *f;
 	int err;
 
 	while (lx_is_blank(lx_at(lx, 0)))
@@ -406,25 +405,24 @@ void lexer_include(struct lexer *lx, bool import)
 		return;
 	}
 	snprintf(path, sizeof(path), "%.*s", STR_FMT(name));
-	f = fopen(path, "re");
-	if (!f && name.s[0] != '/') {
+	err = script_files_read(ld->disk, path, &text);
+	if (err < 0 && name.s[0] != '/') {
 		struct str from = ld->files[lx->src->file].name;
 		ptrdiff_t slash = str_rfind_char(from, '/');
 
 		if (slash >= 0) {
 			snprintf(path, sizeof(path), "%.*s/%.*s", (int)slash, from.s, STR_FMT(name));
-			f = fopen(path, "re");
+			err = script_files_read(ld->disk, path, &text);
 		}
 	}
-	if (!f) {
-		if (import && errno == ENOENT)
+	if (err < 0) {
+		if (import && err == -ENOENT)
 			return;
-		load_error(ld, pos, "cannot include '%.*s': %s", STR_FMT(name), strerror(errno));
+		load_error(ld, pos, "cannot include '%.*s': %s", STR_FMT(name), strerror(-err));
 		lx->failed = true;
 		return;
 	}
-	err = lexer_source_push(lx, str_lit(path), f);
-	fclose(f);
+	err = lexer_source_push(lx, str_lit(path), text);
 	if (err < 0) {
 		load_error(ld, pos, "cannot read '%s': %s", path, strerror(-err));
 		lx->failed = true;

@@ -142,8 +142,8 @@ static inline bool lx_skipping(const struct lexer *lx)
 
 /* Text to be read before what is unread. -ENOMEM, or -EINVAL without a source. */
 MUST_CHECK int lexer_push_back(struct lexer *lx, struct str text);
-/* Reads all of f, which goes on top. */
-MUST_CHECK int lexer_source_push(struct lexer *lx, struct str name, FILE *f);
+/* Goes on top; text is copied. */
+MUST_CHECK int lexer_source_push(struct lexer *lx, struct str name, struct str text);
 void lexer_source_pop(struct lexer *lx);
 
 /* ---- lexer_string.c ---- */

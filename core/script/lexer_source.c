@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-#define SCRIPT_BYTES_MAX ((size_t)64 << 20)
-
 int lexer_push_back(struct lexer *lx, struct str text)
 {
 	struct source *s = lx->src;
@@ -43,49 +41,16 @@ void lexer_unread(struct lexer *lx, struct str text)
 
 /* ---- sources ---- */
 
-static int read_all(FILE *f, char **ret_mem, size_t *ret_n)
-{
-	size_t cap = 65536, n = 0;
-	char *mem = malloc(cap), *bigger;
-
-	while (mem) {
-		n += fread(mem + n, 1, cap - n, f);
-		if (n < cap)
-			break;
-		if (cap >= SCRIPT_BYTES_MAX) {
-			free(mem);
-			return -EFBIG;
-		}
-		bigger = realloc(mem, cap * 2);
-		if (!bigger) {
-			free(mem);
-			return -ENOMEM;
-		}
-		mem = bigger;
-		cap *= 2;
-	}
-	if (!mem)
-		return -ENOMEM;
-	if (ferror(f)) {
-		free(mem);
-		return -EIO;
-	}
-	*ret_mem = mem;
-	*ret_n = n;
-	return 0;
-}
-
-int lexer_source_push(struct lexer *lx, struct str name, FILE *f)
+int lexer_source_push(struct lexer *lx, struct str name, struct str text)
 {
 	struct loader *ld = lx->ld;
 	struct source *s = NULL;
-	char *mem = NULL;
-	size_t n = 0;
-	int err = read_all(f, &mem, &n);
+	char *mem = malloc(text.n + 1);
 
-	if (err < 0)
-		return err;
-	err = -ENOMEM;
+	if (!mem)
+		return -ENOMEM;
+	if (text.n > 0)
+		memcpy(mem, text.s, text.n);
 	if (ld->n_files == ld->files_cap) {
 		unsigned cap = ld->files_cap ? ld->files_cap * 2 : 8;
 		struct script_file *files = realloc(ld->files, cap * sizeof(*files));
@@ -101,9 +66,9 @@ int lexer_source_push(struct lexer *lx, struct str name, FILE *f)
 	if (!s)
 		goto fail;
 	ld->files[ld->n_files].name = load_dup(ld, name);
-	ld->files[ld->n_files].text = str_dup(ld->pool, str_of(mem, n));
+	ld->files[ld->n_files].text = str_dup(ld->pool, text);
 	s->mem = mem;
-	s->cap = n;
+	s->cap = text.n;
 	s->line = s->column = 1;
 	s->file = (uint16_t)ld->n_files++;
 	s->up = lx->src;
@@ -113,7 +78,7 @@ int lexer_source_push(struct lexer *lx, struct str name, FILE *f)
 fail:
 	free(mem);
 	free(s);
-	return err;
+	return -ENOMEM;
 }
 
 void lexer_source_pop(struct lexer *lx)
@@ -130,19 +95,16 @@ int lexer_new(struct loader *ld, struct lexer **ret_lx)
 {
 	struct lexer *lx = calloc(1, sizeof(*lx));
 	const char *path = ld->opts->path;
-	FILE *f = NULL;
-	int err = -ENOMEM;
+	struct str text = ld->opts->text;
+	int err = 0;
 
 	if (!lx)
-		return err;
+		return -ENOMEM;
 	lx->ld = ld;
-	if (ld->opts->text.n > 0)
-		f = fmemopen((void *)(uintptr_t)ld->opts->text.s, ld->opts->text.n, "r");
-	else
-		f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	err = f ? lexer_source_push(lx, strcmp(path, "-") == 0 ? STR_LIT("stdin") : str_lit(path), f) : -errno;
-	if (f && f != stdin)
-		fclose(f);
+	if (text.n == 0)
+		err = script_files_read(ld->disk, path, &text);
+	if (err == 0)
+		err = lexer_source_push(lx, strcmp(path, "-") == 0 ? STR_LIT("stdin") : str_lit(path), text);
 	if (err < 0) {
 		lexer_free(lx);
 		return err;

@@ -337,7 +337,7 @@ static bool parse_flags(struct parser *p)
 			number = (int)p->tok.num;
 			tok_advance(p);
 		}
-		switch (flag_declare(name.text, number, &got)) {
+		switch (flag_declare(p->ld->script, name.text, number, &got)) {
 		case 0:
 			break;
 		case 1:
@@ -502,15 +502,24 @@ static void skip_item(struct parser *p)
 	}
 }
 
-int parse_script(struct loader *ld, struct lexer *lx, struct parsed *ret)
+struct parser *parser_new(struct loader *ld, struct lexer *lx, struct parsed *out)
 {
-	struct parser p = { .ld = ld, .lx = lx, .out = ret };
+	struct parser *p = pool_zalloc(ld->pool, sizeof(*p));
 
-	ret->tail = &ret->routes;
-	tok_advance(&p);
-	while (!tok_is(&p, T_EOF) && !ld->stop) {
-		if (!parse_item(&p) && !ld->stop)
-			skip_item(&p);
-	}
-	return ld->n_errors > 0 ? -EBADMSG : 0;
+	if (!p)
+		return NULL;
+	*p = (struct parser){ .ld = ld, .lx = lx, .out = out };
+	out->tail = &out->routes;
+	tok_advance(p);
+	return p;
+}
+
+bool parser_step(struct parser *p)
+{
+	if (tok_is(p, T_EOF) || p->ld->stop)
+		return false;
+	p->ld->item = p->tok.pos;
+	if (!parse_item(p) && !p->ld->stop)
+		skip_item(p);
+	return true;
 }

@@ -8,10 +8,14 @@
 #include <stdlib.h>
 
 #include "core/base/regex.h"
+#include "core/script/vm.h"
 
 #define KEEP_MAX ((size_t)1 << 30)
 
-static const struct script *current; /* whose defines $def() sees: the one that is read, or was read last */
+static struct {
+	struct loader *ld;           /* while a step of its load runs */
+	const struct script *latest; /* read last: until one is set to run */
+} reading;
 
 /* ---- memory of a load ---- */
 
@@ -44,17 +48,9 @@ struct ctx *load_dummy_ctx(struct loader *ld)
 	return ctx;
 }
 
-int script_own(struct loader *ld, struct regex *re, struct regex_subst *subst)
+static void end_regex(void *re)
 {
-	struct owned *o = pool_zalloc(ld->keep, sizeof(*o));
-
-	if (!o)
-		return -ENOMEM;
-	o->re = re;
-	o->subst = subst;
-	o->next = ld->script->owned;
-	ld->script->owned = o;
-	return 0;
+	regex_free(re);
 }
 
 int script_regex(struct loader *ld, struct str text, bool icase, const struct regex **ret, struct diag *reterr)
@@ -64,7 +60,7 @@ int script_regex(struct loader *ld, struct str text, bool icase, const struct re
 
 	if (err < 0)
 		return err;
-	if (script_own(ld, re, NULL) < 0) {
+	if (pool_on_end(ld->keep, end_regex, re) < 0) {
 		regex_free(re);
 		return diag_err(reterr, -ENOMEM, 0, "out of memory");
 	}
@@ -87,9 +83,16 @@ bool script_define_find(const struct script *s, struct str name, struct str *ret
 	return false;
 }
 
-static bool define_of_current(struct str name, struct str *ret_value)
+const struct script *script_names(void)
 {
-	return script_define_find(current, name, ret_value);
+	if (reading.ld)
+		return reading.ld->script;
+	return vm_script() ? vm_script() : reading.latest;
+}
+
+static bool define_of_names(struct str name, struct str *ret_value)
+{
+	return script_define_find(script_names(), name, ret_value);
 }
 
 static int predefine(struct loader *ld, struct lexer *lx)
@@ -134,38 +137,50 @@ static int predefine(struct loader *ld, struct lexer *lx)
 
 void script_free(struct script *s)
 {
-	struct owned *o;
-
 	if (!s)
 		return;
-	if (current == s)
-		current = NULL;
-	for (o = s->owned; o; o = o->next) {
-		regex_free(o->re);
-		regex_subst_free(o->subst);
-	}
+	if (reading.latest == s)
+		reading.latest = NULL;
 	pool_free(s->pool);
 	free(s);
 }
 
-static int loader_begin(struct loader *ld, const struct script_opts *opts)
+struct script_load {
+	struct loader ld;
+	struct parsed parsed;
+	struct lexer *lx;
+	struct parser *parser;     /* NULL: nothing to parse */
+	struct compiler *compiler; /* NULL: not yet, or not at all */
+	bool parsing, over, own_disk;
+	int err;
+};
+
+static int load_init(struct script_load *l, const struct script_opts *opts)
 {
-	*ld = (struct loader){ .opts = opts };
+	struct loader *ld = &l->ld;
+
+	ld->opts = opts;
 	ld->errs_tail = &ld->errs;
 	ld->script = calloc(1, sizeof(*ld->script));
 	if (!ld->script)
 		return -ENOMEM;
 	ld->pool = pool_new(KEEP_MAX);
 	ld->keep = ld->script->pool = pool_new(KEEP_MAX);
-	if (!ld->pool || !ld->keep)
-		return -ENOMEM;
-	return 0;
+	l->own_disk = !opts->files;
+	ld->disk = opts->files ? opts->files : script_files_new();
+	return ld->pool && ld->keep && ld->disk ? 0 : -ENOMEM;
 }
 
-static void loader_done(struct loader *ld)
+static void load_done(struct script_load *l)
 {
-	pool_free(ld->pool);
-	free(ld->files);
+	if (l->compiler)
+		compiler_done(l->compiler);
+	lexer_free(l->lx);
+	pool_free(l->ld.pool);
+	free(l->ld.files);
+	if (l->own_disk)
+		script_files_free(l->ld.disk);
+	free(l);
 }
 
 static int keep_files(struct loader *ld)
@@ -181,75 +196,154 @@ static int keep_files(struct loader *ld)
 	return 0;
 }
 
-int script_load(const struct script_opts *opts, struct script **ret_script, struct script_err **ret_errs)
+/* Opens the text and defines what is defined beforehand. */
+static int open_text(struct script_load *l)
 {
-	struct parsed parsed = { 0 };
-	struct lexer *lx = NULL;
-	struct loader ld;
-	int err = loader_begin(&ld, opts);
+	struct pos nowhere = { 0, 0, UINT16_MAX };
+	int err;
 
-	if (err == 0) {
-		flags_clear();
-		current = ld.script;
-		pv_set_defines(define_of_current);
-		err = lexer_new(&ld, &lx);
-		if (err < 0)
-			load_error(&ld, (struct pos){ 0, 0, UINT16_MAX }, "cannot read the script: %s", strerror(-err));
-	}
-	if (err == 0) {
-		err = predefine(&ld, lx);
-		if (err < 0)
-			load_error(&ld, (struct pos){ 0, 0, UINT16_MAX }, "a define or substitution of the command line is not accepted");
-	}
-	if (err == 0) {
-		err = parse_script(&ld, lx, &parsed);
-		ld.parse_failed = err < 0;
-		if (!ld.stop && (err == 0 || opts->all_errors))
-			compile_script(&ld, &parsed);
-		if (ld.n_errors > 0)
-			err = -EBADMSG;
-	}
-	if (err == 0)
-		err = keep_files(&ld);
-	lexer_free(lx);
-	loader_done(&ld);
-	*ret_errs = ld.errs;
+	pv_set_defines(define_of_names);
+	err = lexer_new(&l->ld, &l->lx);
 	if (err < 0) {
-		script_free(ld.script);
+		load_error(&l->ld, nowhere, "cannot read the script: %s", strerror(-err));
 		return err;
 	}
-	*ret_script = ld.script;
+	err = predefine(&l->ld, l->lx);
+	if (err < 0)
+		load_error(&l->ld, nowhere, "a define or substitution of the command line is not accepted");
+	return err;
+}
+
+int script_load_begin(const struct script_opts *opts, struct script_load **ret_load)
+{
+	struct script_load *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	err = load_init(l, opts);
+	if (err < 0) {
+		script_free(l->ld.script);
+		load_done(l);
+		return err;
+	}
+	reading.ld = &l->ld;
+	l->err = open_text(l);
+	if (l->err == 0) {
+		l->parser = parser_new(&l->ld, l->lx, &l->parsed);
+		l->parsing = l->parser != NULL;
+		l->err = l->parser ? 0 : -ENOMEM;
+	}
+	reading.ld = NULL;
+	*ret_load = l;
 	return 0;
+}
+
+static bool step(struct script_load *l)
+{
+	struct loader *ld = &l->ld;
+
+	if (l->parsing) {
+		if (parser_step(l->parser))
+			return true;
+		l->parsing = false;
+		ld->parse_failed = ld->n_errors > 0;
+		if (ld->stop || (ld->parse_failed && !ld->opts->all_errors))
+			return false;
+		l->compiler = compiler_new(ld, &l->parsed);
+		if (!l->compiler)
+			l->err = -ENOMEM;
+		return l->compiler != NULL;
+	}
+	return l->compiler && compiler_step(l->compiler);
+}
+
+bool script_load_step(struct script_load *l)
+{
+	bool more;
+
+	reading.ld = &l->ld;
+	more = l->err == 0 && step(l);
+	reading.ld = NULL;
+	l->over = !more;
+	return more;
+}
+
+int script_load_end(struct script_load *l, struct script **ret_script, struct script_err **ret_errs)
+{
+	struct script *s = l->ld.script;
+	int err = l->over ? l->err : -ECANCELED;
+
+	if (err == 0 && l->ld.n_errors > 0)
+		err = -EBADMSG;
+	if (err == 0)
+		err = keep_files(&l->ld);
+	*ret_errs = l->ld.errs;
+	load_done(l);
+	if (err < 0) {
+		script_free(s);
+		return err;
+	}
+	reading.latest = s;
+	*ret_script = s;
+	return 0;
+}
+
+bool script_load_place(struct str *ret_file, unsigned *ret_line, unsigned *ret_column)
+{
+	const struct loader *ld = reading.ld;
+
+	if (!ld || ld->item.file >= ld->n_files)
+		return false;
+	*ret_file = ld->files[ld->item.file].name;
+	*ret_line = ld->item.line;
+	*ret_column = ld->item.column;
+	return true;
+}
+
+int script_load(const struct script_opts *opts, struct script **ret_script, struct script_err **ret_errs)
+{
+	struct script_load *l;
+	int err = script_load_begin(opts, &l);
+
+	if (err < 0) {
+		*ret_errs = NULL;
+		return err;
+	}
+	while (script_load_step(l))
+		;
+	return script_load_end(l, ret_script, ret_errs);
 }
 
 int script_preprocess(const struct script_opts *opts, FILE *out, struct script_err **ret_errs)
 {
-	struct lexer *lx = NULL;
+	struct script_load *l;
 	struct token tok = { 0 };
-	struct loader ld;
-	int err = loader_begin(&ld, opts);
+	struct script *s = NULL;
+	int err;
 
+	*ret_errs = NULL;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	err = load_init(l, opts);
 	if (err == 0) {
-		current = ld.script;
-		pv_set_defines(define_of_current);
-		err = lexer_new(&ld, &lx);
+		reading.ld = &l->ld;
+		err = open_text(l);
 	}
-	if (err < 0)
-		load_error(&ld, (struct pos){ 0, 0, UINT16_MAX }, "cannot read the script: %s", strerror(-err));
-	else
-		err = predefine(&ld, lx);
 	if (err == 0) {
-		lexer_echo(lx, out);
+		lexer_echo(l->lx, out);
 		do {
-			lexer_next(lx, &tok);
-		} while (tok.kind != T_EOF && !ld.stop);
-		if (ld.n_errors > 0)
+			lexer_next(l->lx, &tok);
+		} while (tok.kind != T_EOF && !l->ld.stop);
+		if (l->ld.n_errors > 0)
 			err = -EBADMSG;
 	}
-	lexer_free(lx);
-	loader_done(&ld);
-	script_free(ld.script);
-	*ret_errs = ld.errs;
+	reading.ld = NULL;
+	s = l->ld.script;
+	*ret_errs = l->ld.errs;
+	load_done(l);
+	script_free(s);
 	return err;
 }
 

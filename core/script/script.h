@@ -11,6 +11,7 @@
 #include "core/transport/ctx.h"
 
 struct script;
+struct script_files; /* files.h */
 
 enum script_err_level { SCRIPT_WARNING, SCRIPT_ERROR };
 /* A place that needs a module which is not there. */
@@ -54,6 +55,7 @@ struct script_define {
 struct script_opts {
 	const char *path;                 /* "-": standard input */
 	struct str text;                  /* n > 0: the script itself; path is only its name */
+	struct script_files *files;       /* where texts come from, and where those read are kept; NULL: from disk, and forgotten */
 	const struct script_define *defines; /* -A */
 	unsigned n_defines;
 	const char *const *substs;        /* --subst, --substdef, --substdefs: "subst /a/b/" */
@@ -66,6 +68,16 @@ struct script_opts {
 /* Returns 0; -EBADMSG with at least one SCRIPT_ERROR in *ret_errs; -ENOENT when the file cannot be read (said in *ret_errs too).
  * The list is always given (warnings); script_errs_free(). Context: start-up, or a reload's own process. */
 MUST_CHECK int script_load(const struct script_opts *opts, struct script **ret_script, struct script_err **ret_errs);
+/*
+ * The same in steps of one item or route each, for processes that must not be held up: begin, step until it returns false, end. opts
+ * lives until the end. Other work may be done between steps, but no other load. An end before the last step gives up: -ECANCELED.
+ */
+struct script_load;
+MUST_CHECK int script_load_begin(const struct script_opts *opts, struct script_load **ret_load);
+bool script_load_step(struct script_load *load);
+MUST_CHECK int script_load_end(struct script_load *load, struct script **ret_script, struct script_err **ret_errs);
+/* Where the item stands that is being read; for the host's functions. The file's name lives as long as the script. False: nowhere. */
+bool script_load_place(struct str *ret_file, unsigned *ret_line, unsigned *ret_column);
 void script_free(struct script *s);
 /* "file:line:column: error: text", the source line and a caret, the places of script_err.uses. */
 void script_err_print(FILE *out, const struct script_err *err);

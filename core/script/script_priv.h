@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/base/pool.h"
 #include "core/base/strbuf.h"
+#include "core/script/files.h"
 #include "core/script/func.h"
 #include "core/script/known.h"
 #include "core/script/nearest.h"
@@ -39,11 +40,13 @@ struct loader {
 	struct script *script;
 	struct pool *pool;  /* tree, texts of files: freed when the load ends */
 	struct pool *keep;  /* the generation's */
+	struct script_files *disk; /* what is read comes from there */
 	struct script_file *files;
 	unsigned n_files, files_cap;
 	struct script_err *errs, **errs_tail;
 	unsigned n_errors;
 	struct missing *missing; /* modules asked for that are not there: see errors.c */
+	struct pos item;   /* of the script that is being read, for script_load_place() */
 	bool stop; /* the first error was found, and only that is wanted */
 	bool parse_failed; /* routes may be missing: nothing is said about those that are */
 };
@@ -197,7 +200,10 @@ struct parsed {
 	unsigned n_routes;
 };
 
-MUST_CHECK int parse_script(struct loader *ld, struct lexer *lx, struct parsed *ret);
+/* Both go on item by item, and lie in the loader's pool; NULL without memory. A step returns false when there is no more to do. */
+struct parser;
+struct parser *parser_new(struct loader *ld, struct lexer *lx, struct parsed *out);
+bool parser_step(struct parser *p);
 
 /* ---- core commands that are words of the grammar ---- */
 
@@ -333,15 +339,18 @@ struct script {
 	struct str *files; /* names */
 	unsigned n_files;
 	struct define *defines;
-	struct owned {
-		struct owned *next;
-		struct regex *re;
-		struct regex_subst *subst;
-	} *owned; /* freed with the script */
+	struct flag_name {
+		struct flag_name *next;
+		struct str name;
+		int number;
+	} *flags;
 };
 
-/* Checks names and types, folds constants, writes code. Errors go to the loader. */
-void compile_script(struct loader *ld, struct parsed *parsed);
+/* Checks names and types, folds constants, writes code: one route per step. Errors go to the loader. */
+struct compiler;
+struct compiler *compiler_new(struct loader *ld, struct parsed *parsed);
+bool compiler_step(struct compiler *c);
+void compiler_done(struct compiler *c);
 /* Names, argument kinds and types of one route's body; marks what it resolved in the tree. */
 void check_route(struct loader *ld, struct parsed *parsed, struct route_src *route);
 /* Prepares the arguments of a call whose function is known. Returns -EBADMSG after load_error(). */
@@ -355,10 +364,8 @@ const char *opcode_name(unsigned op);
 /* Compiles an expression of the language and keeps it with the script. */
 MUST_CHECK int script_regex(struct loader *ld, struct str text, bool icase, const struct regex **ret, struct diag *reterr);
 
-/* A substitution whose variables are struct pv_spec in pool. */
-MUST_CHECK int script_subst_parse(struct pool *pool, struct str text, struct regex_subst **ret, struct diag *reterr);
-/* Frees it with the script. */
-MUST_CHECK int script_own(struct loader *ld, struct regex *re, struct regex_subst *subst);
+/* A substitution whose variables are struct pv_spec in pool, and which goes with it. */
+MUST_CHECK int script_subst_parse(struct pool *pool, struct str text, const struct regex_subst **ret, struct diag *reterr);
 
 /* ---- operators on values, shared by folding and the machine ---- */
 MUST_CHECK int value_unary(enum oper op, const struct value *a, struct pool *pool, struct value *ret);
@@ -373,7 +380,8 @@ bool cond_addr_known_text(struct str text, struct ip_const *ret);
 int cond_myself(struct ctx *ctx, enum cond_operand op);
 
 /* ---- flags ---- */
-MUST_CHECK int flag_declare(struct str name, int number, int *ret_number);
-void flags_clear(void);
+MUST_CHECK int flag_declare(struct script *s, struct str name, int number, int *ret_number);
+/* Whose flags and defines are meant: those of the text that is being read, else of the generation that runs. */
+const struct script *script_names(void);
 
 #endif

@@ -176,11 +176,9 @@ static int call_code(enum call_mode mode, int code)
 /* ---- arguments ---- */
 
 /* Makes the arguments that are not ready. values: those on the operand stack. Returns 0 or < 0: not called. */
-static int make_args(struct ctx *ctx, const struct call *c, const struct value *values, union script_arg *out,
-		     struct regex_subst **ret_tmp)
+static int make_args(struct ctx *ctx, const struct call *c, const struct value *values, union script_arg *out)
 {
 	const struct value *v = values;
-	struct regex_subst *tmp;
 	struct diag why;
 	struct value got;
 	struct str s;
@@ -219,12 +217,8 @@ static int make_args(struct ctx *ctx, const struct call *c, const struct value *
 			break;
 		case ARG_SUBST:
 			err = value_to_str(v++, ctx->pool, &s);
-			if (err == 0 && *ret_tmp)
-				err = -EINVAL; /* one such argument is all that functions have */
 			if (err == 0)
-				err = script_subst_parse(ctx->pool, s, &tmp, &why);
-			if (err == 0)
-				out[i].subst = *ret_tmp = tmp;
+				err = script_subst_parse(ctx->pool, s, &out[i].subst, &why);
 			break;
 		default: /* ARG_FIXUP */
 			err = value_to_str(v++, ctx->pool, &s);
@@ -431,7 +425,6 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 	const struct insn *ip = f->ip, *in;
 	struct value *sp = vm->stack + vm->sp; /* first free */
 	union script_arg args[SCRIPT_PARAMS_MAX];
-	struct regex_subst *tmp;
 	const struct call *c = NULL;
 	struct net_addr addr;
 	struct value v;
@@ -622,17 +615,12 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			}
 			vm->again = false;
 			SAVE();
-			tmp = NULL;
-			err = make_args(ctx, c, sp - c->n_stack, args, &tmp);
-			if (UNLIKELY(err < 0)) {
-				regex_subst_free(tmp);
+			err = make_args(ctx, c, sp - c->n_stack, args);
+			if (UNLIKELY(err < 0))
 				goto expr_failed;
-			}
 			sp -= c->n_stack;
 			vm->sp -= c->n_stack;
 			rc = c->fn(ctx, args, c->n);
-			if (UNLIKELY(tmp != NULL))
-				regex_subst_free(tmp);
 		call_done:
 			if (UNLIKELY(rc == SCRIPT_SUSPEND)) {
 				vm->wait = WAIT_CALL;

@@ -307,6 +307,11 @@ void st_done(void)
 	loop_free(loop);
 }
 
+const struct script_host *st_host(void)
+{
+	return &host;
+}
+
 int st_load_opts(const char *text, const struct script_opts *more)
 {
 	char path[] = "/tmp/rf-script-XXXXXX";

@@ -31,6 +31,8 @@ int st_run_route(enum ctx_kind kind, const char *name);
 /* Loads "request_route { body }", runs it, gives the trace back (valid until the next call). */
 const char *st_body(const char *body);
 void st_say(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The host of these tests. */
+const struct script_host *st_host(void);
 /* First error as "line:column: text", or "". */
 const char *st_error(void);
 

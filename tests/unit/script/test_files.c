@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* core/script/files.c, and loads that take their text from it, step by step: what was read once is what is compiled everywhere. */
+#include "tests/unit/script/script_test.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/rf-files-XXXXXX";
+static char main_path[64], inc_path[64];
+
+static void put(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	fclose(f);
+}
+
+static void setup(void)
+{
+	st_init();
+	strcpy(strrchr(dir, '-') + 1, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(main_path, sizeof(main_path), "%s/main.cfg", dir);
+	snprintf(inc_path, sizeof(inc_path), "%s/inc.cfg", dir);
+}
+
+static void teardown(void)
+{
+	unlink(main_path);
+	unlink(inc_path);
+	rmdir(dir);
+	st_done();
+}
+
+START_TEST(reads_once_and_travels)
+{
+	struct script_files *f = script_files_new(), *g;
+	struct str text;
+
+	put(main_path, "one");
+	ck_assert_int_eq(script_files_read(f, main_path, &text), 0);
+	ck_assert(str_eq(text, STR_LIT("one")));
+	ck_assert_int_eq(script_files_read(f, inc_path, &text), -ENOENT);
+	put(main_path, "two");
+	put(inc_path, "new");
+	ck_assert_int_eq(script_files_read(f, main_path, &text), 0);
+	ck_assert(str_eq(text, STR_LIT("one")));
+	ck_assert_int_eq(script_files_read(f, inc_path, &text), -ENOENT); /* it was not there when the others were read */
+	ck_assert_uint_eq(script_files_count(f), 1);
+
+	g = script_files_from(script_files_bytes(f));
+	ck_assert_ptr_nonnull(g);
+	ck_assert_int_eq(script_files_read(g, main_path, &text), 0);
+	ck_assert(str_eq(text, STR_LIT("one")));
+	ck_assert_int_eq(script_files_read(g, inc_path, &text), -ENOENT);
+	ck_assert_int_eq(script_files_read(g, "/dev/null", &text), -ENOENT); /* never asked for: the disk is not */
+	script_files_free(f);
+	script_files_free(g);
+}
+END_TEST
+
+START_TEST(damaged_blocks_are_refused)
+{
+	struct script_files *f = script_files_new(), *g;
+	struct str text, all;
+	size_t n, i;
+	char *copy;
+
+	put(main_path, "some text of the script");
+	put(inc_path, "and of another file");
+	ck_assert_int_eq(script_files_read(f, main_path, &text), 0);
+	ck_assert_int_eq(script_files_read(f, inc_path, &text), 0);
+	all = script_files_bytes(f);
+	for (n = 1; n < all.n; n++) { /* cut anywhere: refused, or only the whole first file is there */
+		g = script_files_from(str_sub(all, 0, n));
+		if (g)
+			ck_assert_uint_eq(script_files_count(g), 1);
+		script_files_free(g);
+	}
+	copy = malloc(all.n);
+	for (i = 0; i < all.n; i++) {
+		memcpy(copy, all.s, all.n);
+		copy[i] = (char)(copy[i] ^ 0xff);
+		g = script_files_from(str_of(copy, all.n));
+		if (g)
+			ck_assert_int_le(script_files_read(g, inc_path, &text), 0x7fffffff); /* whatever: no crash */
+		script_files_free(g);
+	}
+	free(copy);
+	script_files_free(f);
+}
+END_TEST
+
+START_TEST(compiles_what_was_read)
+{
+	struct script_files *f = script_files_new(), *g;
+	struct script_opts opts = { .path = main_path };
+	struct script_load *l;
+	unsigned steps = 0;
+
+	put(inc_path, "route[A] { return 7; }\n");
+	put(main_path, "include_file \"inc.cfg\"\nrequest_route { return 5; }\n");
+	opts.host = st_host();
+	opts.files = f;
+	ck_assert_int_eq(script_load(&opts, &st.script, &st.errs), 0);
+	g = script_files_from(script_files_bytes(f));
+	put(main_path, "request_route { this is no script\n");
+	unlink(inc_path);
+	st_unload();
+
+	opts.files = g;
+	ck_assert_int_eq(script_load_begin(&opts, &l), 0);
+	while (script_load_step(l))
+		steps++;
+	ck_assert_uint_ge(steps, 4); /* two items, two routes checked, two compiled */
+	ck_assert_int_eq(script_load_end(l, &st.script, &st.errs), 0);
+	ck_assert_int_eq(st_run_route(CTX_REQUEST, "A"), 7);
+	ck_assert_int_eq(st_run_route(CTX_REQUEST, ""), 5);
+	st_unload();
+	script_files_free(f);
+	script_files_free(g);
+}
+END_TEST
+
+START_TEST(given_up_half_way)
+{
+	struct script_opts opts = { .path = main_path };
+	struct script_load *l;
+	unsigned n, k;
+	int err = -ECANCELED;
+
+	put(main_path, "flags F:3;\nroute[A] { return 7; }\nrequest_route { if (method =~ \"^a\") { return 5; } route(A); }\n");
+	opts.host = st_host();
+	for (n = 0; err == -ECANCELED; n++) { /* after each step; the leak check finds what is left */
+		ck_assert_uint_lt(n, 100);
+		ck_assert_int_eq(script_load_begin(&opts, &l), 0);
+		for (k = 0; k < n && script_load_step(l); k++)
+			;
+		ck_assert_int_eq(script_flag_find(STR_LIT("F")), -1); /* what is half read is nobody's yet */
+		err = script_load_end(l, &st.script, &st.errs);
+		ck_assert_int_eq(script_flag_find(STR_LIT("F")), err == 0 ? 3 : -1);
+	}
+	ck_assert_int_eq(err, 0);
+	ck_assert_uint_gt(n, 5);
+	st_unload();
+}
+END_TEST
+
+Suite *test_suite(void)
+{
+	Suite *s = suite_create("files");
+	TCase *t = tcase_create("files");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, reads_once_and_travels);
+	tcase_add_test(t, damaged_blocks_are_refused);
+	tcase_add_test(t, compiles_what_was_read);
+	tcase_add_test(t, given_up_half_way);
+	suite_add_tcase(s, t);
+	return s;
+}
