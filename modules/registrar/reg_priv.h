@@ -10,18 +10,19 @@
 struct reg_conf {
 	int default_expires, min_expires, min_expires_mode, max_expires, default_expires_range, expires_range, default_q, append_branches,
 		case_sensitive, max_contacts, retry_after, sock_flag, sock_mode, method_filtering, use_path, path_mode, path_use_received,
-		path_check_local, xavp_rcd_mask, gruu_enabled, regid_mode, contact_max_size, lookup_filter_mode, use_expired_contacts,
+		path_check_local, xavp_rcd_mask, gruu_enabled, outbound_mode, flow_timer, regid_mode, contact_max_size, lookup_filter_mode, use_expired_contacts,
 		db_deadline_ms;
 	struct str realm_prefix, received_avp, received_param, sock_hdr_name, xavp_cfg, xavp_rcd;
 };
 extern struct reg_conf reg_conf;
 
+enum reg_outbound_mode { REG_OB_OFF, REG_OB_SUPPORTED, REG_OB_REQUIRED };
 enum reg_save_flag { REG_MEM_ONLY = 1, REG_NO_REPLY = 2, REG_ONE = 4, REG_NO_RANDOM = 8, REG_PREPARE = 16, REG_FLAGS_ALL = 31 };
 
 enum reg_error {
-	REG_OK, REG_E_CSEQ, REG_E_AOR, REG_E_EXPIRES_PARAM, REG_E_Q, REG_E_PARSE, REG_E_TO, REG_E_CALLID, REG_E_NO_CSEQ, REG_E_EXPIRES,
+	REG_OK, REG_E_CSEQ, REG_E_AOR, REG_E_Q, REG_E_PARSE, REG_E_TO, REG_E_CALLID, REG_E_NO_CSEQ, REG_E_EXPIRES,
 	REG_E_CONTACT, REG_E_STAR_EXPIRES, REG_E_STAR_COUNT, REG_E_UNESCAPE, REG_E_TOO_LONG, REG_E_CALLID_LONG, REG_E_PATH, REG_E_PATH_UNSUP,
-	REG_E_REG_ID, REG_E_INTERVAL, REG_E_USRLOC, REG_E_AOR_LONG, REG_E_TOO_MANY, REG_E_DB, REG_N_ERRORS
+	REG_E_REG_ID, REG_E_OB_SERVER, REG_E_OB_CLIENT, REG_E_OB_EDGE, REG_E_INTERVAL, REG_E_USRLOC, REG_E_AOR_LONG, REG_E_TOO_MANY, REG_E_DB, REG_N_ERRORS
 };
 
 /* Contacts kept by name for $ulc(). */
@@ -59,6 +60,7 @@ bool reg_list_has(const struct sip_msg *msg, enum sip_header id, struct str toke
 struct reg_reply {
 	enum reg_error error;
 	unsigned min_expires;
+	bool outbound;                /* the client can do RFC 5626 */
 	struct str aor_uri;           /* its domain is for GRUUs when the AoR has none */
 	struct str path;              /* to be returned */
 	struct str aor;

@@ -13,7 +13,6 @@ static const struct { uint16_t code; const char *reason; const char *text; } err
 	[REG_OK]             = { 200, "OK", NULL },
 	[REG_E_CSEQ]         = { 400, "Bad Request", "Invalid CSeq number" },
 	[REG_E_AOR]          = { 400, "Bad Request", "Error while parsing AOR" },
-	[REG_E_EXPIRES_PARAM] = { 400, "Bad Request", "Invalid expires param in contact" },
 	[REG_E_Q]            = { 400, "Bad Request", "Invalid q param in contact" },
 	[REG_E_PARSE]        = { 400, "Bad Request", "Message parse error" },
 	[REG_E_TO]           = { 400, "Bad Request", "To header not found" },
@@ -29,9 +28,12 @@ static const struct { uint16_t code; const char *reason; const char *text; } err
 	[REG_E_PATH]         = { 400, "Bad Request", "Path parse error" },
 	[REG_E_PATH_UNSUP]   = { 420, "Bad Extension", "No support for found Path indicated" },
 	[REG_E_REG_ID]       = { 400, "Bad Request", "Invalid Reg-Id number" },
-	[REG_E_INTERVAL]     = { 423, "Interval Too Brief", "Invalid expires param in contact" },
+	[REG_E_OB_SERVER]    = { 420, "Bad Extension", "No support for Outbound on server" },
+	[REG_E_OB_CLIENT]    = { 421, "Extension Required", "No support for Outbound indicated" },
+	[REG_E_OB_EDGE]      = { 439, "First Hop Lacks Outbound Support", "No support for Outbound on edge proxy" },
+	[REG_E_INTERVAL]     = { 423, "Interval Too Brief", "Interval too brief" },
 	[REG_E_USRLOC]       = { 500, "Server Internal Error", "usrloc failure" },
-	[REG_E_AOR_LONG]     = { 500, "Server Internal Error", "Address of record too long" },
+	[REG_E_AOR_LONG]     = { 500, "Server Internal Error", "Address Of Record too long" },
 	[REG_E_TOO_MANY]     = { 503, "Service Unavailable", "Too many registered contacts" },
 	[REG_E_DB]           = { 503, "Service Unavailable", "Location database not available" },
 };
@@ -117,17 +119,41 @@ static void add_error(struct strbuf *sb, const struct reg_reply *r)
 	uint16_t code = errors[r->error].code;
 	int retry = reg_conf.retry_after;
 
-	strbuf_add_lit(sb, "P-Registrar-Error: ");
-	strbuf_add_lit(sb, errors[r->error].text);
-	strbuf_add_lit(sb, "\r\n");
+	switch (r->error) {
+	case REG_E_INTERVAL:
+		strbuf_printf(sb, "Min-Expires: %u\r\n", r->min_expires);
+		break;
+	case REG_E_PATH_UNSUP:
+		strbuf_add_lit(sb, "Unsupported: path\r\n");
+		break;
+	case REG_E_OB_SERVER:
+		strbuf_add_lit(sb, "Unsupported: outbound\r\n");
+		break;
+	case REG_E_OB_CLIENT:
+		strbuf_add_lit(sb, "Require: outbound\r\n");
+		break;
+	default:
+		break;
+	}
+	strbuf_printf(sb, "P-Registrar-Error: %s\r\n", errors[r->error].text);
 	if (r->error == REG_E_DB && retry <= 0)
 		retry = 10;
 	if (code >= 500 && retry > 0)
 		strbuf_printf(sb, "Retry-After: %d\r\n", retry);
-	if (r->error == REG_E_INTERVAL)
-		strbuf_printf(sb, "Min-Expires: %u\r\n", r->min_expires);
-	if (r->error == REG_E_PATH_UNSUP)
-		strbuf_add_lit(sb, "Unsupported: path\r\n");
+}
+
+/* What a 200 says about RFC 5626 (section 6). */
+static void add_outbound(struct strbuf *sb, const struct reg_reply *r)
+{
+	bool both = r->outbound || reg_conf.outbound_mode == REG_OB_REQUIRED;
+
+	if (reg_conf.outbound_mode == REG_OB_OFF)
+		return;
+	strbuf_add_lit(sb, "Supported: outbound\r\n");
+	if (both)
+		strbuf_add_lit(sb, "Require: outbound\r\n");
+	if (both && reg_conf.flow_timer)
+		strbuf_printf(sb, "Flow-Timer: %d\r\n", reg_conf.flow_timer);
 }
 
 int reg_reply_fields(struct ctx *ctx, const struct reg_reply *r, const struct ul_list *list, struct str *ret_fields)
@@ -150,6 +176,7 @@ int reg_reply_fields(struct ctx *ctx, const struct reg_reply *r, const struct ul
 			strbuf_add(&sb, r->path);
 			strbuf_add_lit(&sb, "\r\n");
 		}
+		add_outbound(&sb, r);
 	}
 	if (strbuf_err(&sb) < 0)
 		return -EMSGSIZE;

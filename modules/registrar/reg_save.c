@@ -37,12 +37,14 @@ static int parse_q(struct str s, int16_t *ret_q)
 {
 	unsigned v = 0, scale = 1000;
 
-	if (s.n == 0 || s.s[0] < '0' || s.s[0] > '1')
+	size_t point = s.n && s.s[0] == '.' ? 0 : 1; /* ".5" is common */
+
+	if (s.n <= 1 - point || (point && (s.s[0] < '0' || s.s[0] > '1')))
 		return -EBADMSG;
-	v = (unsigned)(s.s[0] - '0') * 1000;
-	if (s.n > 1 && s.s[1] != '.')
+	v = point ? (unsigned)(s.s[0] - '0') * 1000 : 0;
+	if (s.n > point && s.s[point] != '.')
 		return -EBADMSG;
-	for (size_t i = 2; i < s.n; i++) {
+	for (size_t i = point + 1; i < s.n; i++) {
 		if (s.s[i] < '0' || s.s[i] > '9')
 			return -EBADMSG;
 		scale /= 10;
@@ -136,31 +138,21 @@ static void read_params(struct str list, struct contact_params *ret)
 	}
 }
 
-/* Seconds that the contact asked for, with our limits; 0: remove. */
+/* Seconds that the contact asked for, with our limits; 0: remove. What is no number counts as not given (RFC 3261, 10.2.1.1). */
 static enum reg_error contact_expires(struct ctx *ctx, struct save_run *run, const struct sip_param *param, uint32_t *ret_s)
 {
-	const struct sip_hdr *h;
+	const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_EXPIRES);
+	struct str text = param->name.n ? param->value : h ? h->value : STR_NULL;
 	bool random = !(run->flags & REG_NO_RANDOM);
 	int range = reg_conf.expires_range;
 	uint32_t v = 0;
 	int64_t cfg;
-	int err;
 
+	if (h && h->value.n == 0)
+		return REG_E_EXPIRES;
 	if (reg_cfg_int(ctx, "expires", &cfg) && cfg >= 0) {
 		v = cfg > (int64_t)EXPIRES_LIMIT ? EXPIRES_LIMIT : (uint32_t)cfg;
-	} else if (param->name.n) {
-		err = num_u32(param->value, &v);
-		if (err == -ERANGE)
-			v = EXPIRES_LIMIT;
-		else if (err < 0)
-			return REG_E_EXPIRES_PARAM;
-	} else if ((h = sip_msg_hdr(&ctx->msg, SIP_H_EXPIRES))) {
-		err = num_u32(h->value, &v);
-		if (err == -ERANGE)
-			v = EXPIRES_LIMIT;
-		else if (err < 0)
-			return REG_E_EXPIRES;
-	} else {
+	} else if (num_u32(text, &v) < 0) {
 		v = (uint32_t)reg_conf.default_expires;
 		range = reg_conf.default_expires_range;
 	}
@@ -211,8 +203,8 @@ static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct
 	if (reg_conf.path_mode == 2 || (reg_conf.path_mode == 1 && supported))
 		reply->path = base->path;
 	struct str rest = base->path;
-	if (sip_addr_next(&rest, &first, NULL) != 1 || sip_uri_parse(first.uri, &uri, NULL) < 0)
-		return REG_E_PATH;
+	if (sip_addr_next(&rest, &first, NULL) != 1 || sip_uri_parse(first.uri, &uri, NULL) < 0 || !uri.has_lr)
+		return REG_E_PATH; /* RFC 3327, 5.1: a loose router */
 	if (!reg_conf.path_use_received || !sip_param_find(uri.params, STR_LIT("received"), &param))
 		return REG_OK;
 	mem = pool_alloc(ctx->pool, param.value.n + 1);
@@ -223,6 +215,34 @@ static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct
 	if (reg.ul->nat_bflag() >= 0)
 		base->cflags |= (uint32_t)1 << reg.ul->nat_bflag();
 	return REG_OK;
+}
+
+/* RFC 5626: does each side want what the other has? */
+static enum reg_error check_outbound(struct ctx *ctx, struct save_run *run)
+{
+	struct str token = STR_LIT("outbound");
+	bool required = reg_list_has(&ctx->msg, SIP_H_REQUIRE, token);
+
+	run->reply.outbound = required || reg_list_has(&ctx->msg, SIP_H_SUPPORTED, token);
+	if (required && reg_conf.outbound_mode == REG_OB_OFF)
+		return REG_E_OB_SERVER;
+	if (!run->reply.outbound && reg_conf.outbound_mode == REG_OB_REQUIRED)
+		return REG_E_OB_CLIENT;
+	return REG_OK;
+}
+
+/* A flow through a proxy is only one when that proxy keeps it: it says so by `ob` in the first Path (RFC 5626, 6). */
+static bool edge_keeps_flow(struct ctx *ctx)
+{
+	struct sip_addr_iter it = { 0 };
+	struct sip_addr path;
+	struct sip_param ob;
+	struct sip_uri uri;
+
+	if (!sip_msg_via2(&ctx->msg))
+		return true; /* no proxy between */
+	return sip_msg_addr_next(&ctx->msg, SIP_H_PATH, &it, &path) == 1 && sip_uri_parse(path.uri, &uri, NULL) == 0 &&
+	       sip_param_find(uri.params, STR_LIT("ob"), &ob);
 }
 
 /* XAVPs named xavp_contact go with the contact. */
@@ -335,8 +355,10 @@ static enum reg_error read_contact(struct ctx *ctx, struct save_run *run, const 
 		if (p.reg_id.name.n) {
 			if (num_u32(p.reg_id.value, &reg_id) < 0 || reg_id == 0 || reg_id > INT32_MAX)
 				return REG_E_REG_ID;
-			if (reg_conf.regid_mode)
+			if (reg_conf.regid_mode || run->reply.outbound)
 				ch->c.reg_id = reg_id;
+			if (reg_conf.outbound_mode != REG_OB_OFF && run->reply.outbound && !edge_keeps_flow(ctx))
+				return REG_E_OB_EDGE;
 		}
 	}
 	run->save.n_changes++;
@@ -369,7 +391,9 @@ static enum reg_error read_message(struct ctx *ctx, struct save_run *run, struct
 		return err;
 	run->reply.aor = run->aor;
 	run->reply.aor_uri = uri;
-	err = read_common(ctx, run, &base);
+	err = check_outbound(ctx, run);
+	if (err == REG_OK)
+		err = read_common(ctx, run, &base);
 	if (err)
 		return err;
 	while ((more = sip_msg_addr_next(&ctx->msg, SIP_H_CONTACT, &it, &addr)) == 1) {
@@ -391,7 +415,7 @@ static enum reg_error read_message(struct ctx *ctx, struct save_run *run, struct
 	if (run->star)
 		return n > 1 ? REG_E_STAR_COUNT : star_check(ctx);
 	run->query = n == 0;
-	return REG_OK;
+	return run->query && sip_msg_hdr(&ctx->msg, SIP_H_CONTACT) ? REG_E_CONTACT : REG_OK;
 }
 
 /* ---- changing and answering ---- */

@@ -17,16 +17,11 @@ struct reg_shared reg = { .modstate = -1 };
 
 /* ---- parameters ---- */
 
-static int refuse_int(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)conf, (void)s;
-	return i == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "registrar parameter %s is not supported", set->name);
-}
-
-static int refuse_str(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+static int refuse_callback(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
 {
 	(void)conf, (void)i;
-	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "registrar parameter %s is not supported", set->name);
+	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "%s names a function of an embedded language (KEMI), and no such language is here: write "
+				       "event_route[usrloc:contact-expired] instead", set->name);
 }
 
 #define INT(name, def, min, max) SETTING_INT(#name, struct reg_conf, name, def, min, max)
@@ -49,7 +44,7 @@ static const struct setting settings[] = {
 	INT(retry_after,           0,    0, INT_MAX),
 	INT(sock_flag,             -1,   -1, 31),
 	STR(sock_hdr_name,         NULL),
-	SETTING_FN_INT("sock_mode", refuse_int),
+	INT(sock_mode,             0,    0, 1),
 	INT(method_filtering,      0,    0, 1),
 	INT(use_path,              0,    0, 1),
 	INT(path_mode,             2,    0, 2),
@@ -59,14 +54,14 @@ static const struct setting settings[] = {
 	STR(xavp_rcd,              NULL),
 	INT(xavp_rcd_mask,         0,    0, INT_MAX),
 	INT(gruu_enabled,          1,    0, 1),
-	SETTING_FN_INT("outbound_mode", refuse_int),
-	SETTING_FN_INT("flow_timer", refuse_int),
+	INT(outbound_mode,         REG_OB_OFF, REG_OB_OFF, REG_OB_REQUIRED),
+	INT(flow_timer,            0,    0, 999),
 	INT(regid_mode,            0,    0, 1),
 	INT(contact_max_size,      512,  1, 2048),
 	INT(lookup_filter_mode,    0,    0, 3),
 	INT(use_expired_contacts,  0,    0, 0), /* expired contacts are never used */
 	INT(db_deadline_ms,        4000, 1, 600000),
-	SETTING_FN_STR("event_callback", refuse_str),
+	SETTING_FN_STR("event_callback", refuse_callback),
 	SETTING_END
 };
 /* clang-format on */
@@ -100,7 +95,7 @@ int reg_aor(struct ctx *ctx, struct str text, struct str *ret_aor, enum reg_erro
 	char *mem;
 	int n;
 
-	if (sip_uri_parse(text, &uri, NULL) < 0) {
+	if (sip_uri_parse(text, &uri, NULL) < 0 || uri.scheme == SIP_URI_OTHER) {
 		*reterr = REG_E_AOR;
 		return -EBADMSG;
 	}
@@ -333,6 +328,10 @@ static int init(void)
 	if (!reg.ul) {
 		log_error("registrar: module usrloc is not loaded");
 		return -ENOENT;
+	}
+	if (reg_conf.flow_timer && reg_conf.outbound_mode == REG_OB_OFF) {
+		log_error("registrar: flow_timer %d needs outbound_mode 1 or 2", reg_conf.flow_timer);
+		return -EINVAL;
 	}
 	err = prepare_received_avp();
 	if (err < 0)
