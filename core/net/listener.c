@@ -300,7 +300,15 @@ static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
 	n = snprintf(text, sizeof(text), "%s:", sip_proto_name(proto));
 	n += (int)net_addr_text(&l->addr, text + n);
 	l->sock_text = keep(str_of(text, (size_t)n));
-	if (!l->host.s || !l->via_sent_by.s || !l->sock_text.s ||
+	l->adv_text = l->sock_text;
+	if (l->adv_host.n) {
+		char adv[NAME_TEXT_MAX + 32];
+
+		n = snprintf(adv, sizeof(adv), "%s:%.*s:%u", sip_proto_name(proto), STR_FMT(l->adv_host),
+		             l->adv_port ? l->adv_port : l->addr.port);
+		l->adv_text = keep(str_of(adv, (size_t)n));
+	}
+	if (!l->host.s || !l->via_sent_by.s || !l->sock_text.s || !l->adv_text.s ||
 	    (spec->adv_host.n && !l->adv_host.s))
 		return diag_err(reterr, -ENOMEM, 0, "no memory for a listening socket");
 	/* The transport is not compared for sockets: a URI leads here whatever it says about that.
@@ -448,6 +456,19 @@ const struct net_listener *net_listener_named(struct str name)
 	return NULL;
 }
 
+static const struct net_listener *find_advertised(enum sip_proto proto, struct str host, uint16_t port)
+{
+	for (unsigned i = 0; i < net.n; i++) {
+		const struct net_listener *l = &net.at[i];
+		uint16_t want = port ? port : default_port(proto ? proto : l->proto);
+
+		if (l->adv_host.n && (proto == SIP_PROTO_NONE || l->proto == proto) && str_ieq(l->adv_host, host) &&
+		    (l->adv_port ? l->adv_port : l->addr.port) == want && usable(l))
+			return l;
+	}
+	return NULL;
+}
+
 const struct net_listener *net_listener_find(struct str text)
 {
 	enum sip_proto proto = SIP_PROTO_NONE;
@@ -468,7 +489,7 @@ const struct net_listener *net_listener_find(struct str text)
 		text = str_sub(text, 0, (size_t)colon);
 	}
 	if (net_addr_parse(text, (uint16_t)port, &a) < 0)
-		return NULL;
+		return find_advertised(proto, text, (uint16_t)port);
 	for (unsigned i = 0; i < net.n; i++) {
 		const struct net_listener *l = &net.at[i];
 		uint16_t want = port ? (uint16_t)port : default_port(proto ? proto : l->proto);
@@ -477,7 +498,7 @@ const struct net_listener *net_listener_find(struct str text)
 		    net_addr_ip_equal(&l->addr, &a) && usable(l))
 			return l;
 	}
-	return NULL;
+	return find_advertised(proto, text, (uint16_t)port);
 }
 
 /*

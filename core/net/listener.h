@@ -24,6 +24,7 @@ struct net_listener {
 	struct str via_sent_by;    /* "host[:port]" as printed in Via: advertised when set; port left out when default */
 	struct str uri_hostport;   /* "host[:port]" for Record-Route, likewise */
 	struct str sock_text;      /* "udp:1.2.3.4:5060" */
+	struct str adv_text;       /* the same with the advertised address; sock_text when there is none */
 	bool is_virtual;
 	int *udp_fds;              /* one per worker (SO_REUSEPORT); NULL for streams */
 	int listen_fd;             /* streams: one per worker too, in udp_fds; -1 */
@@ -49,7 +50,7 @@ void net_mhomed_enable(void);
 bool net_mhomed(void);
 unsigned net_listener_count(void);
 const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */
-/* "[proto:]ip[:port]"; NULL when nothing listens there. */
+/* "[proto:]ip[:port]", or the same with an advertised address; NULL when nothing listens there. */
 const struct net_listener *net_listener_find(struct str text);
 const struct net_listener *net_listener_named(struct str name);
 /* The one to send from to this destination: same protocol and family; `prefer` (index or NET_LISTENER_NONE) when it fits. */

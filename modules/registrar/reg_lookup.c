@@ -166,6 +166,8 @@ static bool branch_add(struct ctx *ctx, const struct ul_contact *c)
 static int targets_apply(struct ctx *ctx, const struct lookup_run *run, const struct ul_list *list)
 {
 	bool method_bad = false, found = run->to_dset, any = false;
+	const struct ul_contact *used[CTX_BRANCHES_MAX + 1];
+	unsigned n_used = 0;
 
 	for (unsigned i = 0; i < list->n; i++) {
 		const struct ul_contact *c = &list->c[i];
@@ -180,7 +182,7 @@ static int targets_apply(struct ctx *ctx, const struct lookup_run *run, const st
 				return -3;
 			target_set(ctx, c, &ctx->main);
 			xavps_restore(ctx, c);
-			xavp_rcd(ctx, c);
+			used[n_used++] = c;
 			found = true;
 			if (!reg_conf.append_branches)
 				break;
@@ -188,10 +190,12 @@ static int targets_apply(struct ctx *ctx, const struct lookup_run *run, const st
 		}
 		if (!branch_add(ctx, c))
 			break; /* no room: the best ones are in */
-		xavp_rcd(ctx, c);
+		used[n_used++] = c;
 		if (run->ruid.n || run->instance.n)
 			break;
 	}
+	while (n_used > 0) /* the last that is pushed is index 0 */
+		xavp_rcd(ctx, used[--n_used]);
 	return any ? 1 : method_bad ? -2 : -1;
 }
 
@@ -215,7 +219,7 @@ static int lookup_temp_gruu(struct ctx *ctx, struct lookup_run *run)
 	run->ruid = str_sub(run->ruid, 0, (size_t)at);
 	if (reg.ul->db_mode() == 3)
 		return -3; /* there is no index by ruid without memory */
-	err = reg.ul->get_ruid(run->domain, (uint32_t)hash, run->ruid, ctx->pool, &run->aor, &list);
+	err = reg.ul->get_ruid(run->domain, (uint32_t)hash, run->ruid, reg_which(), ctx->pool, &run->aor, &list);
 	for (unsigned i = 0; err == 0 && i < list.n; i++) {
 		struct ul_list one = { .c = &list.c[i], .n = 1 };
 
@@ -354,10 +358,9 @@ int reg_fn_registered(struct ctx *ctx, const union script_arg *args, unsigned n)
 		uri = ctx->msg.kind == SIP_REQUEST ? ctx_ruri(ctx) : to ? to->uri : STR_NULL;
 	run->match = n > 2 ? args[2].i : 0;
 	run->action = n > 3 ? args[3].i : 0;
-	if ((run->match & 1 && !reg_cfg_str(ctx, "match_callid", &run->callid)) ||
-	    (run->match & 2 && !reg_cfg_str(ctx, "match_received", &run->received)) ||
-	    (run->match & 4 && !reg_cfg_str(ctx, "match_contact", &run->contact)))
-		return -1;
+	/* what the script left unset is not compared */
+	run->match &= (reg_cfg_str(ctx, "match_callid", &run->callid) ? 1 : 0) | (reg_cfg_str(ctx, "match_received", &run->received) ? 2 : 0) |
+		      (reg_cfg_str(ctx, "match_contact", &run->contact) ? 4 : 0);
 	if (reg_aor(ctx, uri, &aor, &err) < 0)
 		return -1;
 	return reg_contacts(ctx, args[0].p, aor, registered_listed, run);

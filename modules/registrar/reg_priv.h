@@ -36,6 +36,9 @@ struct reg_profile {
 struct reg_state {
 	struct reg_profile *profiles;
 	void *run; /* the function that waits for the database */
+	bool held; /* an answer that save() flag 0x02 kept back, for reg_send_reply() */
+	enum reg_error held_error;
+	struct str held_fields;
 };
 
 struct reg_shared { /* this process image */
@@ -53,6 +56,8 @@ MUST_CHECK int reg_aor(struct ctx *ctx, struct str uri, struct str *ret_aor, enu
 /* $xavp(xavp_cfg=>field); false: not set. */
 bool reg_cfg_int(struct ctx *ctx, const char *field, int64_t *ret);
 bool reg_cfg_str(struct ctx *ctx, const char *field, struct str *ret);
+/* use_expired_contacts */
+enum ul_which reg_which(void);
 /* A Supported (or other list) field names the token. */
 bool reg_list_has(const struct sip_msg *msg, enum sip_header id, struct str token);
 

@@ -437,6 +437,17 @@ static int outcome_code(const struct save_run *run)
 	}
 }
 
+static void hold_reply(struct ctx *ctx, enum reg_error error, struct str fields)
+{
+	struct reg_state *st = reg_state(ctx);
+
+	if (!st)
+		return;
+	st->held = true;
+	st->held_error = error;
+	st->held_fields = fields;
+}
+
 static int save_fail(struct ctx *ctx, struct save_run *run, enum reg_error error)
 {
 	struct str fields;
@@ -444,8 +455,12 @@ static int save_fail(struct ctx *ctx, struct save_run *run, enum reg_error error
 	shm_counter_add(reg.c_rejected, 1);
 	run->reply.error = error;
 	run->reply.min_expires = (unsigned)reg_conf.min_expires;
-	if (!(run->flags & REG_NO_REPLY) && ctx->kind == CTX_REQUEST && reg_reply_fields(ctx, &run->reply, NULL, &fields) == 0)
-		reg_reply_send(ctx, error, fields);
+	if (reg_reply_fields(ctx, &run->reply, NULL, &fields) == 0) {
+		if (run->flags & REG_NO_REPLY)
+			hold_reply(ctx, error, fields);
+		else if (ctx->kind == CTX_REQUEST)
+			reg_reply_send(ctx, error, fields);
+	}
 	return error == REG_E_TOO_MANY ? -2 : -1;
 }
 
@@ -455,14 +470,16 @@ static int save_done(struct ctx *ctx, struct save_run *run)
 	int rc = outcome_code(run);
 
 	shm_counter_add(reg.c_accepted, 1);
-	if (run->flags & REG_NO_REPLY && !(run->flags & REG_PREPARE))
-		return rc;
 	if (!(ctx->kind & (CTX_REQUEST | CTX_FAILURE)))
 		return rc;
 	if (reg_reply_fields(ctx, &run->reply, &run->save.ret_list, &fields) < 0)
 		return save_fail(ctx, run, REG_E_USRLOC);
-	if (run->flags & REG_NO_REPLY)
-		return route_reply_add(ctx, fields) < 0 ? -1 : rc;
+	if (run->flags & REG_NO_REPLY) {
+		bool prepared = run->flags & REG_PREPARE;
+
+		hold_reply(ctx, REG_OK, prepared ? STR_NULL : fields);
+		return prepared && route_reply_add(ctx, fields) < 0 ? -1 : rc;
+	}
 	return reg_reply_send(ctx, REG_OK, fields) < 0 ? -1 : rc;
 }
 
@@ -534,7 +551,7 @@ static int save_fetched(struct ctx *ctx, void *arg, int err, const struct ul_lis
 
 static int save_query(struct ctx *ctx, struct save_run *run)
 {
-	int err = reg.ul->get(run->domain, run->aor, ctx->pool, &run->save.ret_list);
+	int err = reg.ul->get(run->domain, run->aor, reg_which(), ctx->pool, &run->save.ret_list);
 
 	if (err < 0 && err != -ENOENT)
 		return save_fail(ctx, run, REG_E_USRLOC);
@@ -580,9 +597,13 @@ int reg_fn_save(struct ctx *ctx, const union script_arg *args, unsigned n)
 	return save_done(ctx, run);
 }
 
-/* The answer that flag 0x02 held back; fields prepared with 0x10 are in it. */
 int reg_fn_send_reply(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
-	(void)args, (void)n;
-	return route_reply(ctx, 200, STR_LIT("OK")) < 0 ? -1 : 1;
+	struct reg_state *st = reg_state(ctx);
+
+	(void)args, (void)n; /* takes none */
+	if (!st || !st->held)
+		return -1;
+	st->held = false;
+	return reg_reply_send(ctx, st->held_error, st->held_fields) < 0 ? -1 : 1;
 }

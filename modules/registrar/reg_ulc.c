@@ -158,7 +158,7 @@ static struct value socket_value(const struct ul_contact *c)
 {
 	const struct net_listener *l = net_listener_at(c->listener);
 
-	return text_or_null(l ? l->sock_text : c->socket);
+	return text_or_null(!l ? c->socket : reg_conf.sock_mode ? l->adv_text : l->sock_text);
 }
 
 static struct value contact_value(const struct ul_contact *c, enum ulc_attr attr)

@@ -59,7 +59,7 @@ static const struct setting settings[] = {
 	INT(regid_mode,            0,    0, 1),
 	INT(contact_max_size,      512,  1, 2048),
 	INT(lookup_filter_mode,    0,    0, 3),
-	INT(use_expired_contacts,  0,    0, 0), /* expired contacts are never used */
+	INT(use_expired_contacts,  0,    0, 1),
 	INT(db_deadline_ms,        4000, 1, 600000),
 	SETTING_FN_STR("event_callback", refuse_callback),
 	SETTING_END
@@ -168,6 +168,11 @@ bool reg_list_has(const struct sip_msg *msg, enum sip_header id, struct str toke
 	return false;
 }
 
+enum ul_which reg_which(void)
+{
+	return reg_conf.use_expired_contacts ? UL_LAPSED_TOO : UL_VALID;
+}
+
 struct fetch {
 	reg_list_fn *fn;
 	void *run;
@@ -205,7 +210,7 @@ int reg_contacts(struct ctx *ctx, struct ul_domain *d, struct str aor, reg_list_
 	int err;
 
 	if (reg.ul->db_mode() != 3) {
-		err = reg.ul->get(d, aor, ctx->pool, &list);
+		err = reg.ul->get(d, aor, reg_which(), ctx->pool, &list);
 		return fn(ctx, run, err, &list);
 	}
 	st = reg_state(ctx);
@@ -218,7 +223,7 @@ int reg_contacts(struct ctx *ctx, struct ul_domain *d, struct str aor, reg_list_
 	ticket = ctx_park(ctx, 2 * (unsigned)reg_conf.db_deadline_ms + 1000, -1);
 	if (!ticket)
 		return fn(ctx, run, -ENOMEM, &list);
-	reg.ul->fetch(d, aor, (unsigned)reg_conf.db_deadline_ms, fetched, (void *)(uintptr_t)ticket);
+	reg.ul->fetch(d, aor, reg_which(), (unsigned)reg_conf.db_deadline_ms, fetched, (void *)(uintptr_t)ticket);
 	return SCRIPT_SUSPEND;
 }
 
@@ -285,7 +290,7 @@ static const struct script_func funcs[] = {
 	{ "reg_free_contacts", reg_fn_free, 1, { SP_STR }, RF, NULL, 0, false },
 	{ "reg_from_user", reg_fn_from_user, 3, { SP_FIX, SP_DSTR, SP_DINT }, CTX_ANY, fix_table, 0, true },
 	{ "reg_send_reply", reg_fn_send_reply, 0, { SP_END }, RF, NULL, 0, false },
-	{ "add_sock_hdr", reg_fn_add_sock_hdr, 1, { SP_STR }, CTX_REQUEST, NULL, 0, false },
+	{ "add_sock_hdr", reg_fn_add_sock_hdr, 1, { SP_DSTR }, CTX_REQUEST, NULL, 0, false },
 	{ .name = NULL }
 };
 /* clang-format on */
@@ -333,6 +338,8 @@ static int init(void)
 		log_error("registrar: flow_timer %d needs outbound_mode 1 or 2", reg_conf.flow_timer);
 		return -EINVAL;
 	}
+	if (reg_conf.sock_mode)
+		reg.ul->show_advertised();
 	err = prepare_received_avp();
 	if (err < 0)
 		return err;

@@ -8,6 +8,7 @@
 
 struct fetch {
 	struct ul_domain *d;
+	enum ul_which which;
 	ul_list_fn *fn;
 	void *arg;
 };
@@ -31,7 +32,7 @@ static void fetched(void *arg, int err, struct db_rows *rows, struct str err_tex
 
 		ul_row_take(rows, i, v);
 		ul_row_contact(v, c);
-		if (c->expires == 0 || c->expires > now)
+		if (c->expires == 0 || c->expires > now || f->which == UL_LAPSED_TOO)
 			list.n++;
 	}
 	f->fn(f->arg, err, &list);
@@ -48,7 +49,7 @@ static void fetch_fail(void *arg, int err)
 	free(f);
 }
 
-void ul_fetch(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_list_fn *fn, void *arg)
+void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg)
 {
 	struct fetch *f = malloc(sizeof(*f));
 	struct str user, domain;
@@ -61,7 +62,7 @@ void ul_fetch(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_list
 
 	if (!f)
 		return; /* the waiter's own deadline tells it */
-	*f = (struct fetch){ .d = d, .fn = fn, .arg = arg };
+	*f = (struct fetch){ .d = d, .which = which, .fn = fn, .arg = arg };
 	ul_aor_split(aor, &user, &domain);
 	strbuf_init_fixed(&sb, mem, sizeof(mem));
 	strbuf_add_lit(&sb, "SELECT ");

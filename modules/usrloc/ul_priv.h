@@ -90,7 +90,9 @@ struct ul_domain *ul_domain_at(unsigned i);
 bool ul_store_ready(void);
 MUST_CHECK int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s);
 MUST_CHECK int ul_get(struct ul_domain *d, struct str aor, struct pool *pool, struct ul_list *ret_list);
-MUST_CHECK int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ruid, struct pool *pool, struct str *ret_aor, struct ul_list *ret_list);
+MUST_CHECK int ul_get_which(struct ul_domain *d, struct str aor, enum ul_which which, struct pool *pool, struct ul_list *ret_list);
+MUST_CHECK int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ruid, enum ul_which which, struct pool *pool, struct str *ret_aor,
+			   struct ul_list *ret_list);
 int ul_remove(struct ul_domain *d, struct str aor, struct str ruid);
 int ul_touch(struct ul_domain *d, struct str aor, struct str ruid, uint32_t roundtrip_us);
 /* As it is: expired ones, deleted ones. */
@@ -112,6 +114,9 @@ int ul_synced(struct ul_domain *d, struct str aor, struct str ruid, uint32_t ver
 /* Names of up to max AoRs of a bucket that are due (or dirty) into pool. Returns how many. */
 unsigned ul_bucket_due(struct ul_domain *d, uint32_t bucket, uint32_t now, bool dirty_too, bool conns_too, struct pool *pool, struct str *ret_aors, unsigned max);
 uint32_t ul_aor_hash(struct str aor);
+/* The text for the socket that a contact came in on; n 0: unknown. */
+struct str ul_socket_text(const struct ul_contact *c);
+void ul_show_advertised(void);
 bool ul_cell_valid(const struct ul_cell *cell, uint32_t now);
 size_t ul_ruid_text(const struct ul_cell *cell, char out[UL_RUID_MAX]);
 /* Sets kind and parts from text when it is one of ours; false: keep the text. */
@@ -138,7 +143,7 @@ void ul_db_forget(struct ul_domain *d, struct str ruid);
 void ul_db_clean(struct ul_domain *d);
 /* Writes all that is unwritten; blocks: at the end, or in process rpcd. */
 int ul_db_flush_sync(void);
-void ul_fetch(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_list_fn *fn, void *arg);
+void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg);
 MUST_CHECK int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, struct ul_save *s);
 void ul_save_db(struct ul_domain *d, struct str aor, struct ul_save *s, unsigned deadline_ms, ul_done_fn *done, void *arg);
 /* kind 0 all, 1 users, 2 expired; blocking (process rpcd only). */

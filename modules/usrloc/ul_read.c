@@ -51,6 +51,8 @@ static bool cell_wanted(const struct ul_cell *c, enum ul_copy_what what, uint32_
 	switch (what) {
 	case UL_COPY_VALID:
 		return ul_cell_valid(c, now);
+	case UL_COPY_LAPSED:
+		return state != UL_DELETED;
 	case UL_COPY_UNWRITTEN:
 		return !(c->flags & UL_F_MEM_ONLY) && (state == UL_DELETED || (state != UL_SYNC && ul_cell_valid(c, now)));
 	default:
@@ -145,6 +147,11 @@ int ul_get(struct ul_domain *d, struct str aor, struct pool *pool, struct ul_lis
 	return get(d, aor, UL_COPY_VALID, pool, ret_list);
 }
 
+int ul_get_which(struct ul_domain *d, struct str aor, enum ul_which which, struct pool *pool, struct ul_list *ret_list)
+{
+	return get(d, aor, which == UL_LAPSED_TOO ? UL_COPY_LAPSED : UL_COPY_VALID, pool, ret_list);
+}
+
 int ul_get_all(struct ul_domain *d, struct str aor, struct pool *pool, struct ul_list *ret_list)
 {
 	return get(d, aor, UL_COPY_ALL, pool, ret_list);
@@ -166,7 +173,8 @@ static bool aor_has_ruid(const struct shm_hnode *node, const void *key)
 	return false;
 }
 
-int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ruid, struct pool *pool, struct str *ret_aor, struct ul_list *ret_list)
+int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ruid, enum ul_which which, struct pool *pool, struct str *ret_aor,
+		struct ul_list *ret_list)
 {
 	struct shm_hbucket *b = shm_hash_lock(d->hash, aor_hash);
 	struct shm_hnode *node = shm_hash_find_locked(b, aor_hash, aor_has_ruid, &ruid);
@@ -183,7 +191,7 @@ int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ruid, struct 
 	if (!node)
 		return -ENOENT;
 	*ret_aor = str_dup(pool, aor);
-	return ret_aor->s ? ul_get(d, *ret_aor, pool, ret_list) : -ENOMEM;
+	return ret_aor->s ? ul_get_which(d, *ret_aor, which, pool, ret_list) : -ENOMEM;
 }
 
 /* ---- walking ---- */

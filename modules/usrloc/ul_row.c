@@ -18,6 +18,20 @@ struct db_val ul_val_text(struct str s)
 	return (struct db_val){ .type = DB_STR, .s = s };
 }
 
+static bool advertised; /* sockets by the names that others know them by */
+
+void ul_show_advertised(void)
+{
+	advertised = true;
+}
+
+struct str ul_socket_text(const struct ul_contact *c)
+{
+	const struct net_listener *l = net_listener_at(c->listener);
+
+	return !l ? c->socket : advertised ? l->adv_text : l->sock_text;
+}
+
 static struct db_val val_text_or_null(struct str s)
 {
 	return s.n ? ul_val_text(s) : (struct db_val){ .type = DB_NULL };
@@ -38,7 +52,6 @@ void ul_aor_split(struct str aor, struct str *ret_user, struct str *ret_domain)
 
 void ul_row_vals(struct str aor, const struct ul_contact *c, struct db_val v[UL_N_COLS])
 {
-	const struct net_listener *l = net_listener_at(c->listener);
 	struct str user, domain;
 
 	ul_aor_split(aor, &user, &domain);
@@ -56,7 +69,7 @@ void ul_row_vals(struct str aor, const struct ul_contact *c, struct db_val v[UL_
 	v[UL_COL_FLAGS] = ul_val_int(c->flags);
 	v[UL_COL_CFLAGS] = ul_val_int(c->cflags);
 	v[UL_COL_USER_AGENT] = ul_val_text(c->user_agent);
-	v[UL_COL_SOCKET] = val_text_or_null(l ? l->sock_text : c->socket);
+	v[UL_COL_SOCKET] = val_text_or_null(ul_socket_text(c));
 	v[UL_COL_METHODS] = c->methods == UL_METHODS_ALL ? (struct db_val){ .type = DB_NULL } : ul_val_int(c->methods);
 	v[UL_COL_INSTANCE] = ul_val_text(c->instance);
 	v[UL_COL_REG_ID] = ul_val_int(c->reg_id);

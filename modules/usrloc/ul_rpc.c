@@ -32,7 +32,6 @@ static void add_expires(struct rpc *rpc, struct rpc_node *n, const struct ul_con
 static void add_contact(struct rpc *rpc, struct rpc_node *contacts, const struct ul_contact *c)
 {
 	static const char *const states[] = { "CS_NEW", "CS_SYNC", "CS_DIRTY", "CS_UNKNOWN" };
-	const struct net_listener *l = net_listener_at(c->listener);
 	struct rpc_node *wrap = rpc_add_object(rpc, contacts, NULL);
 	struct rpc_node *n = wrap ? rpc_add_object(rpc, wrap, "Contact") : NULL;
 
@@ -49,7 +48,7 @@ static void add_contact(struct rpc *rpc, struct rpc_node *contacts, const struct
 	rpc_add_str(rpc, n, "State", str_lit(states[(unsigned)c->state & 3]));
 	rpc_add_int(rpc, n, "Flags", c->flags);
 	rpc_add_int(rpc, n, "CFlags", c->cflags);
-	add_text(rpc, n, "Socket", l ? l->sock_text : c->socket);
+	add_text(rpc, n, "Socket", ul_socket_text(c));
 	rpc_add_int(rpc, n, "Methods", c->methods == UL_METHODS_ALL ? -1 : (int64_t)c->methods);
 	add_text(rpc, n, "Ruid", c->ruid);
 	add_text(rpc, n, "Instance", c->instance);

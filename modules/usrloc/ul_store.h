@@ -54,7 +54,7 @@ static inline struct ul_cell *ul_cell_next(const struct ul_cell *c)
 }
 
 /* --- ul_read.c --- */
-enum ul_copy_what { UL_COPY_VALID, UL_COPY_ALL, UL_COPY_UNWRITTEN };
+enum ul_copy_what { UL_COPY_VALID, UL_COPY_LAPSED /* valid, or expired and not yet removed */, UL_COPY_ALL, UL_COPY_UNWRITTEN };
 
 struct ul_copied {
 	unsigned n;

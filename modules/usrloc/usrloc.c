@@ -136,7 +136,7 @@ static const struct ul_api api = {
 	.xavp_contact = api_xavp_contact,
 	.save = ul_save,
 	.sync = ul_sync,
-	.get = ul_get,
+	.get = ul_get_which,
 	.get_ruid = ul_get_ruid,
 	.remove = ul_remove,
 	.fetch = ul_fetch,
@@ -145,6 +145,7 @@ static const struct ul_api api = {
 	.touch = ul_touch,
 	.n_buckets = api_n_buckets,
 	.walk = ul_walk,
+	.show_advertised = ul_show_advertised,
 	.on_expired = ul_on_expired,
 };
 

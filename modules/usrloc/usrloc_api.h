@@ -54,6 +54,9 @@ struct ul_change {
 	enum ul_outcome outcome; /* out */
 };
 
+/* UL_LAPSED_TOO: those that expired as well, until the timer removes them. */
+enum ul_which { UL_VALID, UL_LAPSED_TOO };
+
 enum ul_save_flags {
 	UL_SAVE_ONE = 1,       /* contacts that the changes do not name are removed */
 	UL_SAVE_REMOVE_ALL = 2, /* "Contact: *" */
@@ -98,14 +101,15 @@ struct ul_api {
 	int (*save)(struct ul_domain *d, struct str aor, struct ul_save *s);
 	/* Writes what is unwritten of this AoR to the database; done is called later, once, from the loop. */
 	void (*sync)(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg);
-	/* Valid contacts; -ENOENT: none. Copies. */
-	int (*get)(struct ul_domain *d, struct str aor, struct pool *pool, struct ul_list *ret_list);
+	/* Copies of the contacts; -ENOENT: none. */
+	int (*get)(struct ul_domain *d, struct str aor, enum ul_which which, struct pool *pool, struct ul_list *ret_list);
 	/* The AoR that has a contact with this ruid (temporary GRUU), given the AoR's hash. */
-	int (*get_ruid)(struct ul_domain *d, uint32_t aor_hash, struct str ruid, struct pool *pool, struct str *ret_aor, struct ul_list *ret_list);
+	int (*get_ruid)(struct ul_domain *d, uint32_t aor_hash, struct str ruid, enum ul_which which, struct pool *pool, struct str *ret_aor,
+			struct ul_list *ret_list);
 	/* Returns how many were removed; -ENOENT. ruid n 0: all. */
 	int (*remove)(struct ul_domain *d, struct str aor, struct str ruid);
-	/* db_mode 3: asks the database for the valid contacts; fn is called later, once. list lives until fn returns. */
-	void (*fetch)(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_list_fn *fn, void *arg);
+	/* db_mode 3: asks the database for the contacts; fn is called later, once. list lives until fn returns. */
+	void (*fetch)(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg);
 	/* db_mode 3: decides what the changes mean for what fetch() gave; errors as save(). */
 	int (*plan_db)(struct ul_domain *d, struct str aor, const struct ul_list *list, struct ul_save *s);
 	/* ... and writes them. done as sync(). */
@@ -115,6 +119,8 @@ struct ul_api {
 	/* Every valid contact of bucket i, and the number of buckets: walk slice by slice. Contacts live until fn returns. */
 	uint32_t (*n_buckets)(struct ul_domain *d);
 	int (*walk)(struct ul_domain *d, uint32_t bucket, struct pool *pool, ul_walk_fn *fn, void *arg);
+	/* Sockets are known by their advertised addresses to the database and to RPC (registrar's sock_mode). Context: before forking. */
+	void (*show_advertised)(void);
 	/* Who runs event_route[usrloc:contact-expired]: registrar, which has $ulc. Context: before forking. */
 	void (*on_expired)(ul_expired_fn *fn);
 };

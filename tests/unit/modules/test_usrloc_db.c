@@ -320,7 +320,7 @@ static void on_list(void *arg, int err, const struct ul_list *list)
 static unsigned fetch(const char *aor)
 {
 	fetch_err = -EINPROGRESS;
-	ul_fetch(dom, str_lit(aor), 2000, on_list, loop);
+	ul_fetch(dom, str_lit(aor), UL_VALID, 2000, on_list, loop);
 	run(5000);
 	ck_assert_int_eq(fetch_err, 0);
 	return fetched.n;
