@@ -171,6 +171,14 @@ void proc_desc_text(const char *name, unsigned number, char *out, size_t cap)
 		(void)snprintf(out, cap, "%s", name);
 }
 
+bool proc_has(enum shm_slot_kind kind)
+{
+	for (unsigned i = 0; i < proc.n_descs; i++)
+		if (proc.descs[i]->kind == kind)
+			return true;
+	return false;
+}
+
 int proc_register(const struct proc_desc *desc)
 {
 	if (proc.n_descs == DESCS_MAX || proc.n + desc->n > CHILDREN_MAX)

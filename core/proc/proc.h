@@ -34,6 +34,8 @@ struct proc_opts {
 MUST_CHECK int proc_register(const struct proc_desc *desc);
 /* Forks all, supervises until told to stop. Returns the exit status of the program. */
 int proc_run(const struct proc_opts *opts);
+/* Are there processes of that kind? With -D there is one worker and nothing else. Context: after all were registered. */
+bool proc_has(enum shm_slot_kind kind);
 /* This process: number within its description, from 0; -1 in the supervisor. */
 int proc_number(void);
 

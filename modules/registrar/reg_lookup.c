@@ -206,27 +206,37 @@ static int lookup_listed(struct ctx *ctx, void *arg, int err, const struct ul_li
 	return err < 0 ? -3 : targets_apply(ctx, arg, list);
 }
 
+static int temp_gruu_listed(struct ctx *ctx, void *arg, int err, const struct ul_list *list)
+{
+	struct lookup_run *run = arg;
+
+	if (err < 0)
+		return err == -ENOENT ? -1 : -3;
+	for (unsigned i = 0; i < list->n; i++) {
+		struct ul_list one = { .c = &list->c[i], .n = 1 };
+
+		if (str_eq(list->c[i].ruid, run->ruid))
+			return lookup_listed(ctx, run, 0, &one);
+	}
+	return -1;
+}
+
 /* sip:RUID-HASH@host;gr : the contact itself, whatever the AoR. */
 static int lookup_temp_gruu(struct ctx *ctx, struct lookup_run *run)
 {
 	ptrdiff_t at = str_rfind_char(run->ruid, '-');
 	struct ul_list list = { 0 };
 	uint64_t hash;
-	int err;
 
 	if (at <= 0 || num_hex_u64(str_sub(run->ruid, (size_t)at + 1, run->ruid.n), &hash) < 0 || hash > UINT32_MAX)
 		return -1;
 	run->ruid = str_sub(run->ruid, 0, (size_t)at);
-	if (reg.ul->db_mode() == 3)
-		return -3; /* there is no index by ruid without memory */
-	err = reg.ul->get_ruid(run->domain, (uint32_t)hash, run->ruid, reg_which(), ctx->pool, &run->aor, &list);
-	for (unsigned i = 0; err == 0 && i < list.n; i++) {
-		struct ul_list one = { .c = &list.c[i], .n = 1 };
-
-		if (str_eq(list.c[i].ruid, run->ruid))
-			return lookup_listed(ctx, run, 0, &one);
-	}
-	return -1;
+	if (reg.ul->db_mode() != 3 && reg.ul->get_ruid(run->domain, (uint32_t)hash, run->ruid, reg_which(), ctx->pool, &run->aor, &list) == 0)
+		return temp_gruu_listed(ctx, run, 0, &list);
+	/* it may be in the database: memory's hashes are others since the start */
+	if (reg.ul->db_mode() == 0)
+		return -1;
+	return reg_contacts_of_ruid(ctx, run->domain, run->ruid, &run->aor, temp_gruu_listed, run);
 }
 
 static int lookup(struct ctx *ctx, const union script_arg *args, unsigned n, bool to_dset)
@@ -404,12 +414,36 @@ static int unregister_listed(struct ctx *ctx, void *arg, int err, const struct u
 	return SCRIPT_SUSPEND;
 }
 
+static int unregister_now(struct ctx *ctx, struct unregister_run *run)
+{
+	int err = reg.ul->remove(run->domain, run->aor, run->ruid);
+	uint64_t ticket;
+
+	if (err == -ENOENT && run->ruid.n)
+		return -3;
+	if (err < 0 && err != -ENOENT)
+		return -2;
+	if (reg.ul->db_mode() != 1)
+		return 1;
+	/* behind a fetch the wait goes on under the same ticket */
+	ticket = ctx->parked ? (uint64_t)ctx->gen << 32 | ctx->id : ctx_park(ctx, (unsigned)reg_conf.db_deadline_ms + 1000, -2);
+	if (!ticket)
+		return -2;
+	reg.ul->sync(run->domain, run->aor, (unsigned)reg_conf.db_deadline_ms, unregistered, (void *)(uintptr_t)ticket);
+	return SCRIPT_SUSPEND;
+}
+
+/* The tables are being loaded: the AoR was brought in. */
+static int unregister_brought(struct ctx *ctx, void *arg, int err, const struct ul_list *list)
+{
+	(void)list;
+	return err < 0 && err != -ENOENT ? -2 : unregister_now(ctx, arg);
+}
+
 int reg_fn_unregister(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
 	struct unregister_run *run = pool_zalloc(ctx->pool, sizeof(*run));
 	enum reg_error error = REG_OK;
-	uint64_t ticket;
-	int err;
 
 	if (!run)
 		return -2;
@@ -419,18 +453,9 @@ int reg_fn_unregister(struct ctx *ctx, const union script_arg *args, unsigned n)
 		return -1;
 	if (reg.ul->db_mode() == 3)
 		return reg_contacts(ctx, run->domain, run->aor, unregister_listed, run);
-	err = reg.ul->remove(run->domain, run->aor, run->ruid);
-	if (err == -ENOENT && run->ruid.n)
-		return -3;
-	if (err < 0 && err != -ENOENT)
-		return -2;
-	if (reg.ul->db_mode() != 1)
-		return 1;
-	ticket = ctx_park(ctx, (unsigned)reg_conf.db_deadline_ms + 1000, -2);
-	if (!ticket)
-		return -2;
-	reg.ul->sync(run->domain, run->aor, (unsigned)reg_conf.db_deadline_ms, unregistered, (void *)(uintptr_t)ticket);
-	return SCRIPT_SUSPEND;
+	if (reg.ul->loading(run->domain))
+		return reg_contacts(ctx, run->domain, run->aor, unregister_brought, run);
+	return unregister_now(ctx, run);
 }
 
 /* ---- the rest ---- */

@@ -92,6 +92,8 @@ int reg_fn_lookup_branches(struct ctx *ctx, const union script_arg *args, unsign
 /* The contacts of an AoR from memory or database: fn is called once, at once or later; it returns the script code. */
 typedef int reg_list_fn(struct ctx *ctx, void *run, int err, const struct ul_list *list);
 int reg_contacts(struct ctx *ctx, struct ul_domain *d, struct str aor, reg_list_fn *fn, void *run);
+/* The same for the AoR that has the contact with this ruid, as the database says; *ret_aor is set before fn is called. err -ENOENT: none. */
+int reg_contacts_of_ruid(struct ctx *ctx, struct ul_domain *d, struct str ruid, struct str *ret_aor, reg_list_fn *fn, void *run);
 
 /* --- reg_ulc.c --- */
 MUST_CHECK int reg_list_dup(struct pool *pool, const struct ul_list *list, struct ul_list *ret_copy);

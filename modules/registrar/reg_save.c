@@ -558,12 +558,34 @@ static int save_query(struct ctx *ctx, struct save_run *run)
 	return save_done(ctx, run);
 }
 
+static int save_now(struct ctx *ctx, struct save_run *run)
+{
+	int err;
+
+	if (run->query)
+		return save_query(ctx, run);
+	err = reg.ul->save(run->domain, run->aor, &run->save);
+	if (err < 0)
+		return save_fail(ctx, run, save_error(err));
+	if (reg.ul->db_mode() == 1 && run->save.ret_wants_db && !(run->flags & REG_MEM_ONLY))
+		return save_wait(ctx, run, NULL);
+	return save_done(ctx, run);
+}
+
+/* The tables are being loaded: the AoR was brought in. */
+static int save_brought(struct ctx *ctx, void *arg, int err, const struct ul_list *list)
+{
+	struct save_run *run = arg;
+
+	(void)list;
+	return err < 0 && err != -ENOENT ? save_fail(ctx, run, REG_E_DB) : save_now(ctx, run);
+}
+
 int reg_fn_save(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
 	struct save_run *run = pool_alloc(ctx->pool, sizeof(*run));
 	enum reg_error error;
 	int64_t v;
-	int err;
 
 	if (!run)
 		return -1;
@@ -587,14 +609,9 @@ int reg_fn_save(struct ctx *ctx, const union script_arg *args, unsigned n)
 			  (run->flags & REG_MEM_ONLY ? UL_SAVE_MEM_ONLY : 0);
 	if (reg.ul->db_mode() == 3)
 		return reg_contacts(ctx, run->domain, run->aor, save_fetched, run);
-	if (run->query)
-		return save_query(ctx, run);
-	err = reg.ul->save(run->domain, run->aor, &run->save);
-	if (err < 0)
-		return save_fail(ctx, run, save_error(err));
-	if (reg.ul->db_mode() == 1 && run->save.ret_wants_db && !(run->flags & REG_MEM_ONLY))
-		return save_wait(ctx, run, NULL);
-	return save_done(ctx, run);
+	if (reg.ul->loading(run->domain))
+		return reg_contacts(ctx, run->domain, run->aor, save_brought, run);
+	return save_now(ctx, run);
 }
 
 int reg_fn_send_reply(struct ctx *ctx, const union script_arg *args, unsigned n)

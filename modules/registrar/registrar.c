@@ -176,54 +176,123 @@ enum ul_which reg_which(void)
 struct fetch {
 	reg_list_fn *fn;
 	void *run;
-	uint64_t ticket;
+	struct ul_domain *d;
+	struct str aor;
+	struct str *ret_aor; /* NULL: known */
 };
+
+/* The context that waits under this ticket, and what for; NULL: it waits no more. */
+static struct ctx *fetch_of(void *arg, struct fetch **ret)
+{
+	struct ctx *ctx = ctx_of_ticket((uint64_t)(uintptr_t)arg);
+	struct reg_state *st = ctx ? reg_state(ctx) : NULL;
+
+	if (!st)
+		return NULL;
+	*ret = st->run;
+	return ctx;
+}
+
+/* SCRIPT_SUSPEND: there is more to wait for, under the same ticket. */
+static void fetch_end(void *ticket, int rc)
+{
+	if (rc != SCRIPT_SUSPEND)
+		ctx_wake((uint64_t)(uintptr_t)ticket, rc);
+}
 
 static void fetched(void *arg, int err, const struct ul_list *list)
 {
-	uint64_t ticket = (uint64_t)(uintptr_t)arg;
-	struct ctx *ctx = ctx_of_ticket(ticket);
-	struct reg_state *st = ctx ? reg_state(ctx) : NULL;
 	struct ul_list none = { 0 }, copy;
 	struct fetch *f;
-	int rc;
+	struct ctx *ctx = fetch_of(arg, &f);
 
-	if (!st)
+	if (!ctx)
 		return;
-	f = st->run;
 	if (reg_list_dup(ctx->pool, list ? list : &none, &copy) < 0) {
 		err = -ENOMEM;
 		copy = none;
 	}
-	rc = f->fn(ctx, f->run, err, &copy);
-	/* SCRIPT_SUSPEND: there is more to wait for, under the same ticket */
-	if (rc != SCRIPT_SUSPEND)
-		ctx_wake(ticket, rc);
+	fetch_end(arg, f->fn(ctx, f->run, err, &copy));
+}
+
+/* It is in memory now, if the database has it. */
+static void brought(void *arg, int err)
+{
+	struct ul_list list = { 0 };
+	struct fetch *f;
+	struct ctx *ctx = fetch_of(arg, &f);
+
+	if (!ctx)
+		return;
+	if (err == 0)
+		err = reg.ul->get(f->d, f->aor, reg_which(), ctx->pool, &list);
+	fetch_end(arg, f->fn(ctx, f->run, err, &list));
+}
+
+static void ruid_fetched(void *arg, int err, struct str aor, const struct ul_list *list)
+{
+	struct fetch *f;
+	struct ctx *ctx = fetch_of(arg, &f);
+
+	if (!ctx)
+		return;
+	*f->ret_aor = str_dup(ctx->pool, aor);
+	if (aor.n && !f->ret_aor->s)
+		err = -ENOMEM;
+	f->aor = *f->ret_aor;
+	/* where memory has all, it knows better what has become of that contact */
+	if (err == 0 && reg.ul->db_mode() != 3 && !reg.ul->loading(f->d))
+		brought(arg, 0);
+	else
+		fetched(arg, err, list);
+}
+
+/* Parks; the ticket, or 0. */
+static uint64_t fetch_begin(struct ctx *ctx, const struct fetch *what)
+{
+	struct reg_state *st = reg_state(ctx);
+	struct fetch *f = pool_alloc(ctx->pool, sizeof(*f));
+
+	if (!st || !f)
+		return 0;
+	*f = *what;
+	st->run = f;
+	/* long enough for a second wait, when the answer leads to a write */
+	return ctx_park(ctx, 2 * (unsigned)reg_conf.db_deadline_ms + 1000, -1);
 }
 
 int reg_contacts(struct ctx *ctx, struct ul_domain *d, struct str aor, reg_list_fn *fn, void *run)
 {
+	struct fetch f = { .fn = fn, .run = run, .d = d, .aor = aor };
+	bool loading = reg.ul->loading(d), direct = reg.ul->db_mode() == 3;
+	unsigned deadline_ms = (unsigned)reg_conf.db_deadline_ms;
 	struct ul_list list = { 0 };
-	struct reg_state *st;
-	struct fetch *f;
 	uint64_t ticket;
-	int err;
 
-	if (reg.ul->db_mode() != 3) {
-		err = reg.ul->get(d, aor, reg_which(), ctx->pool, &list);
+	if (!direct && !loading) {
+		int err = reg.ul->get(d, aor, reg_which(), ctx->pool, &list);
+
 		return fn(ctx, run, err, &list);
 	}
-	st = reg_state(ctx);
-	f = pool_alloc(ctx->pool, sizeof(*f));
-	if (!st || !f)
-		return fn(ctx, run, -ENOMEM, &list);
-	*f = (struct fetch){ .fn = fn, .run = run };
-	st->run = f;
-	/* long enough for a second wait, when the answer leads to a write */
-	ticket = ctx_park(ctx, 2 * (unsigned)reg_conf.db_deadline_ms + 1000, -1);
+	ticket = fetch_begin(ctx, &f);
 	if (!ticket)
 		return fn(ctx, run, -ENOMEM, &list);
-	reg.ul->fetch(d, aor, reg_which(), (unsigned)reg_conf.db_deadline_ms, fetched, (void *)(uintptr_t)ticket);
+	if (direct)
+		reg.ul->fetch(d, aor, reg_which(), deadline_ms, fetched, (void *)(uintptr_t)ticket);
+	else
+		reg.ul->bring(d, aor, deadline_ms, brought, (void *)(uintptr_t)ticket);
+	return SCRIPT_SUSPEND;
+}
+
+int reg_contacts_of_ruid(struct ctx *ctx, struct ul_domain *d, struct str ruid, struct str *ret_aor, reg_list_fn *fn, void *run)
+{
+	struct fetch f = { .fn = fn, .run = run, .d = d, .ret_aor = ret_aor };
+	struct ul_list list = { 0 };
+	uint64_t ticket = fetch_begin(ctx, &f);
+
+	if (!ticket)
+		return fn(ctx, run, -ENOMEM, &list);
+	reg.ul->fetch_ruid(d, ruid, reg_which(), (unsigned)reg_conf.db_deadline_ms, ruid_fetched, (void *)(uintptr_t)ticket);
 	return SCRIPT_SUSPEND;
 }
 

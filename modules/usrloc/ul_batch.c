@@ -214,17 +214,16 @@ static struct ul_batch *gather(struct ul_batch **at, struct ul_domain *d, bool d
 	return *at;
 }
 
-void ul_db_flush_aor(struct ul_domain *d, struct str aor)
+bool ul_db_busy(void)
 {
-	struct pool *pool;
+	return udb.n_in_flight >= (unsigned)ul_conf.db_queue_max;
+}
+
+void ul_db_flush_aor(struct ul_domain *d, struct str aor, struct pool *pool)
+{
 	struct ul_list list = { 0 };
 
-	if (udb.n_in_flight >= (unsigned)ul_conf.db_queue_max)
-		return;
-	pool = pool_new((size_t)4 << 20);
-	if (!pool)
-		return;
-	if (ul_get_unwritten(d, aor, pool, &list) == 0) {
+	if (!ul_db_busy() && ul_get_unwritten(d, aor, pool, &list) == 0) {
 		for (unsigned i = 0; i < list.n; i++) {
 			bool del = list.c[i].state == UL_DELETED;
 			struct ul_batch *b = gather(del ? &udb.del[d->index] : &udb.up[d->index], d, del);
@@ -233,7 +232,6 @@ void ul_db_flush_aor(struct ul_domain *d, struct str aor)
 				break;
 		}
 	}
-	pool_free(pool);
 }
 
 void ul_db_forget(struct ul_domain *d, struct str ruid)
@@ -241,7 +239,7 @@ void ul_db_forget(struct ul_domain *d, struct str ruid)
 	struct ul_contact c = { .ruid = ruid };
 	struct ul_batch *b;
 
-	if ((ul_conf.db_mode != 1 && ul_conf.db_mode != 2) || udb.n_in_flight >= (unsigned)ul_conf.db_queue_max)
+	if ((ul_conf.db_mode != 1 && ul_conf.db_mode != 2) || ul_db_busy())
 		return; /* an expired row that stays is not loaded, and goes with db_timer_clean */
 	b = gather(&udb.del[d->index], d, true);
 	if (b && ul_batch_add(b, STR_NULL, &c) < 0)
@@ -270,7 +268,8 @@ static void clean_done(void *arg, int err, struct db_rows *rows, struct str err_
 
 void ul_db_clean(struct ul_domain *d)
 {
-	struct db_val vals[2] = { ul_val_time(clock_wall_s() - ul_conf.rm_expired_delay), ul_val_time(UL_NEVER_S) };
+	struct db_val vals[3] = { ul_val_time(clock_wall_s() - ul_conf.rm_expired_delay), ul_val_time(UL_NEVER_S) };
+	unsigned n_vals = 2;
 	char mem[512];
 	struct strbuf sb;
 	struct db *db;
@@ -286,9 +285,9 @@ void ul_db_clean(struct ul_domain *d)
 	if (ul_sql_col(&sb, UL_COL_EXPIRES) < 0)
 		return;
 	strbuf_add_lit(&sb, ">=?");
-	if (strbuf_err(&sb) < 0 || ul_db_open(&db) < 0)
+	if (ul_sql_server(&sb, vals, &n_vals) < 0 || strbuf_err(&sb) < 0 || ul_db_open(&db) < 0)
 		return;
-	if (db_query(db, strbuf_str(&sb), vals, 2, (unsigned)ul_conf.db_deadline_ms, clean_done, d) == 0)
+	if (db_query(db, strbuf_str(&sb), vals, n_vals, (unsigned)ul_conf.db_deadline_ms, clean_done, d) == 0)
 		udb.n_in_flight++;
 }
 

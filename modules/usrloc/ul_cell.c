@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
 #include "core/base/num.h"
+#include "core/pv/pv.h"
 #include "modules/usrloc/ul_store.h"
 
 #define UA_MAX 255u
@@ -61,8 +62,8 @@ size_t ul_ruid_text(const struct ul_cell *c, char out[UL_RUID_MAX])
 	}
 	memcpy(out, c->ruid_kind == UL_RUID_ULOC ? "uloc-" : "ulcx-", 5);
 	n = 5;
-	if (c->server_id) {
-		n += hex_put(out + n, c->server_id);
+	if (c->ruid_server) {
+		n += hex_put(out + n, c->ruid_server);
 		out[n++] = '-';
 	}
 	n += hex_put(out + n, c->ruid_time);
@@ -99,8 +100,9 @@ bool ul_ruid_parse(struct str text, struct ul_cell *c)
 			break;
 		rest = str_sub(rest, (size_t)at + 1, rest.n);
 	}
-	if (n != 3 + (c->server_id != 0))
+	if (n < 3)
 		return false;
+	t.ruid_server = n == 4 ? (uint32_t)v[0] : 0;
 	t.ruid_time = (uint32_t)v[n - 3];
 	t.ruid_pid = (uint32_t)v[n - 2];
 	t.ruid_count = (uint32_t)v[n - 1];
@@ -108,6 +110,7 @@ bool ul_ruid_parse(struct str text, struct ul_cell *c)
 	if (!str_eq(str_of(back, ul_ruid_text(&t, back)), text))
 		return false;
 	c->ruid_kind = t.ruid_kind;
+	c->ruid_server = t.ruid_server;
 	c->ruid_time = t.ruid_time;
 	c->ruid_pid = t.ruid_pid;
 	c->ruid_count = t.ruid_count;
@@ -135,6 +138,7 @@ void ul_ruid_make(struct ul_cell *c, enum ul_ruid_kind kind)
 		cells.ruid_count = 0;
 	}
 	c->ruid_kind = (uint8_t)kind;
+	c->ruid_server = (uint32_t)pv_conf.server_id;
 	c->ruid_time = cells.ruid_time;
 	c->ruid_pid = (uint32_t)cells.ruid_pid;
 	c->ruid_count = ++cells.ruid_count;
@@ -142,7 +146,7 @@ void ul_ruid_make(struct ul_cell *c, enum ul_ruid_kind kind)
 
 int ul_ruid_new(struct pool *pool, struct ul_contact *c)
 {
-	struct ul_cell cell = { .server_id = c->server_id };
+	struct ul_cell cell = { 0 };
 	char mem[UL_RUID_MAX];
 
 	ul_ruid_make(&cell, UL_RUID_ULOC);

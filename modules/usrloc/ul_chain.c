@@ -59,7 +59,9 @@ void ul_aor_recount(struct ul_aor *a)
 		uint8_t state = atomic_load_explicit(&c->state, memory_order_relaxed);
 
 		n++;
-		if (c->expires && c->expires < due)
+		if (state == UL_DELETED)
+			due = 0; /* it goes as soon as the database lets it */
+		else if (c->expires && c->expires < due)
 			due = c->expires;
 		if (state != UL_SYNC && !(c->flags & UL_F_MEM_ONLY))
 			dirty = 1;
@@ -169,12 +171,13 @@ static int change_redo(const struct shm_intent *in)
 /* The database must hear of it first: then it is only marked. Returns whether the cell was unlinked, into *retired. */
 bool ul_cell_remove(struct ul_domain *d, struct ul_aor *a, struct ul_cell *c, bool for_good, struct ul_cell **retired)
 {
-	bool in_db = (ul_conf.db_mode == 1 || ul_conf.db_mode == 2) && !(c->flags & UL_F_MEM_ONLY) &&
-		     atomic_load_explicit(&c->state, memory_order_relaxed) != UL_NEW;
+	bool may_come_back = ul_conf.db_mode == 1 || ul_conf.db_mode == 2 || (ul_conf.db_mode == 4 && ul_loading(d));
+	bool in_db = may_come_back && !(c->flags & UL_F_MEM_ONLY) && atomic_load_explicit(&c->state, memory_order_relaxed) != UL_NEW;
 
 	if (in_db && !for_good) {
 		atomic_store_explicit(&c->state, UL_DELETED, memory_order_relaxed);
 		atomic_store_explicit(&a->dirty, 1, memory_order_relaxed);
+		atomic_store_explicit(&a->due, 0, memory_order_relaxed);
 		return false;
 	}
 	ul_cell_change(d, a, c, NULL);

@@ -27,7 +27,18 @@ void ul_row_take(struct db_rows *rows, unsigned row, struct db_val v[UL_N_COLS])
 MUST_CHECK int ul_sql_cols(struct strbuf *sb); /* all, with commas */
 MUST_CHECK int ul_sql_col(struct strbuf *sb, enum ul_column col);
 MUST_CHECK int ul_sql_upsert(struct strbuf *sb, const struct ul_domain *d, unsigned n);
+/* The statements, and their values: up to UL_FETCH_VALS. 0, -EINVAL (a name that cannot be quoted), -EMSGSIZE. */
+#define UL_FETCH_VALS 6u
+MUST_CHECK int ul_sql_load(struct strbuf *sb, const struct ul_domain *d, int64_t last_id, struct db_val *vals, unsigned *ret_n_vals);
+MUST_CHECK int ul_sql_fetch(struct strbuf *sb, const struct ul_domain *d, struct str aor, struct db_val *vals, unsigned *ret_n_vals);
+MUST_CHECK int ul_sql_fetch_ruid(struct strbuf *sb, const struct ul_domain *d, struct str ruid, struct db_val *vals, unsigned *ret_n_vals);
+/* Adds " AND server_id=?" with server_id_filter. */
+MUST_CHECK int ul_sql_server(struct strbuf *sb, struct db_val *vals, unsigned *n_vals);
 MUST_CHECK int ul_sql_delete(struct strbuf *sb, const struct ul_domain *d, unsigned n);
+
+/* --- ul_load.c --- */
+/* One row into memory: 1, 0 as ul_load(); -ENOSPC; -EMSGSIZE, -EINVAL: nothing that we could use, or would write. */
+MUST_CHECK int ul_row_load(struct ul_domain *d, const struct db_val v[UL_N_COLS]);
 
 /* --- ul_batch.c --- */
 struct item {

@@ -4,21 +4,34 @@
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/pv/pv.h"
 #include "modules/usrloc/ul_db.h"
 
 struct fetch {
 	struct ul_domain *d;
 	enum ul_which which;
-	ul_list_fn *fn;
+	ul_list_fn *fn;         /* one of the two */
+	ul_aor_list_fn *aor_fn;
 	void *arg;
 };
+
+static void fetch_end(struct fetch *f, int err, struct str aor, const struct ul_list *list)
+{
+	if (f->fn)
+		f->fn(f->arg, err, list);
+	else
+		f->aor_fn(f->arg, err == 0 && list->n == 0 ? -ENOENT : err, aor, list);
+	free(f);
+}
 
 static void fetched(void *arg, int err, struct db_rows *rows, struct str err_text)
 {
 	struct fetch *f = arg;
 	struct ul_list list = { 0 };
-	unsigned n = rows ? db_rows_n(rows) : 0;
+	struct str aor = STR_NULL;
+	unsigned n = db_rows_n(rows);
 	int64_t now = clock_wall_s();
+	char mem[1024];
 
 	ul_db_heard(f->d, "read", err, err_text);
 	if (err == 0 && n) {
@@ -32,64 +45,64 @@ static void fetched(void *arg, int err, struct db_rows *rows, struct str err_tex
 
 		ul_row_take(rows, i, v);
 		ul_row_contact(v, c);
-		if (c->expires == 0 || c->expires > now || f->which == UL_LAPSED_TOO)
+		if ((c->expires == 0 || c->expires > now || f->which == UL_LAPSED_TOO) && ul_row_aor(v, mem, sizeof(mem), &aor) == 0)
 			list.n++;
 	}
-	f->fn(f->arg, err, &list);
+	list.aor_hash = ul_aor_hash(aor);
+	fetch_end(f, err, aor, &list);
 	free(list.c);
-	free(f);
 }
 
 static void fetch_fail(void *arg, int err)
 {
-	struct fetch *f = arg;
 	struct ul_list none = { 0 };
 
-	f->fn(f->arg, err, &none);
-	free(f);
+	fetch_end(arg, err, STR_NULL, &none);
+}
+
+/* err: of making the statement. */
+static void fetch_send(const struct fetch *what, int err, struct strbuf *sb, const struct db_val *vals, unsigned n_vals, unsigned deadline_ms)
+{
+	struct fetch *f = malloc(sizeof(*f));
+	struct db *db;
+
+	if (!f)
+		return; /* the waiter's own deadline tells it */
+	*f = *what;
+	if (err == 0)
+		err = ul_db_open(&db);
+	if (err == 0)
+		err = db_query(db, strbuf_str(sb), vals, n_vals, deadline_ms, fetched, f);
+	if (err < 0)
+		ul_done_later(fetch_fail, f, err);
 }
 
 void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg)
 {
-	struct fetch *f = malloc(sizeof(*f));
-	struct str user, domain;
-	struct db_val vals[2];
-	unsigned n_vals = 1;
+	struct fetch f = { .d = d, .which = which, .fn = fn, .arg = arg };
+	struct db_val vals[UL_FETCH_VALS];
+	unsigned n_vals = 0;
 	char mem[2048];
 	struct strbuf sb;
-	struct db *db;
-	int err = 0;
+	int err;
 
-	if (!f)
-		return; /* the waiter's own deadline tells it */
-	*f = (struct fetch){ .d = d, .which = which, .fn = fn, .arg = arg };
-	ul_aor_split(aor, &user, &domain);
 	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	strbuf_add_lit(&sb, "SELECT ");
-	err |= ul_sql_cols(&sb);
-	strbuf_add_lit(&sb, " FROM ");
-	err |= db_ident(&sb, d->name);
-	strbuf_add_lit(&sb, " WHERE ");
-	err |= ul_sql_col(&sb, UL_COL_USER);
-	strbuf_add_lit(&sb, "=?");
-	vals[0] = ul_val_text(user);
-	if (ul_conf.use_domain) {
-		strbuf_add_lit(&sb, " AND ");
-		err |= ul_sql_col(&sb, UL_COL_DOMAIN);
-		strbuf_add_lit(&sb, "=?");
-		vals[n_vals++] = ul_val_text(domain);
-	}
-	strbuf_add_lit(&sb, " ORDER BY ");
-	err |= ul_sql_col(&sb, ul_conf.desc_time_order ? UL_COL_LAST_MODIFIED : UL_COL_Q);
-	strbuf_add_lit(&sb, " DESC, id LIMIT 1000");
-	ul_vals_fix(vals, n_vals);
-	err = err ? -EINVAL : strbuf_err(&sb);
-	if (err == 0)
-		err = ul_db_open(&db);
-	if (err == 0)
-		err = db_query(db, strbuf_str(&sb), vals, n_vals, deadline_ms, fetched, f);
-	if (err < 0)
-		ul_done_later(fetch_fail, f, err);
+	err = ul_sql_fetch(&sb, d, aor, vals, &n_vals);
+	fetch_send(&f, err, &sb, vals, n_vals, deadline_ms);
+}
+
+void ul_fetch_ruid(struct ul_domain *d, struct str ruid, enum ul_which which, unsigned deadline_ms, ul_aor_list_fn *fn, void *arg)
+{
+	struct fetch f = { .d = d, .which = which, .aor_fn = fn, .arg = arg };
+	struct db_val vals[UL_FETCH_VALS];
+	unsigned n_vals = 0;
+	char mem[2048];
+	struct strbuf sb;
+	int err;
+
+	strbuf_init_fixed(&sb, mem, sizeof(mem));
+	err = ul_sql_fetch_ruid(&sb, d, ruid, vals, &n_vals);
+	fetch_send(&f, err, &sb, vals, n_vals, deadline_ms);
 }
 
 /* What save_db() will write; in the caller's pool. */
@@ -158,6 +171,7 @@ int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, 
 		if (at < list->n)
 			taken[at] = true;
 		ch->c.modified = clock_wall_s();
+		ch->c.server_id = (uint32_t)pv_conf.server_id;
 		ch->c.state = UL_DIRTY;
 		switch (ch->outcome) {
 		case UL_O_INSERTED:

@@ -65,6 +65,11 @@ int ul_domain_get(struct str name, struct ul_domain **ret_domain, struct diag *r
 	return 0;
 }
 
+bool ul_loading(const struct ul_domain *d)
+{
+	return atomic_load_explicit(&d->progress->loading, memory_order_acquire) != 0;
+}
+
 static int stat_register(struct ul_domain *d, unsigned i, const char *what)
 {
 	snprintf(d->stat_name[i], sizeof(d->stat_name[i]), "%.*s-%s", STR_FMT(d->name), what);
@@ -114,6 +119,11 @@ int ul_store_init(void)
 		err = shm_hash_new(buckets, &d->hash);
 		if (err < 0)
 			return err;
+		d->progress = shm_zalloc(sizeof(*d->progress));
+		if (!d->progress)
+			return -ENOSPC;
+		atomic_store_explicit(&d->progress->last_id, -1, memory_order_relaxed);
+		shm_publish(d->progress);
 		d->c_users = stat_register(d, 0, "users");
 		d->c_contacts = stat_register(d, 1, "contacts");
 		d->c_expires = stat_register(d, 2, "expires");

@@ -1,258 +1,264 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The database at the start, at the end, and in process rpcd: these block. */
+/*
+ * Loading, while the server already answers. Process rpcd (worker 0 when there is none) reads the table in slices by id, each a
+ * query that waits for nobody, and puts the rows into memory some hundred at a time; the next slice is asked for before the one
+ * at hand is in. How far it came is in shared memory, so a replacement goes on from there.
+ *
+ * Until all is in, an address of record may be in the database only. Whoever wants to read or change one brings it in first
+ * (ul_bring()); so every change is made to what the database had, and no answer is wrong. The loader then meets rows that memory
+ * has already: memory is newer and wins. What was removed meanwhile stays as a mark (UL_DELETED) until loading is over, or the
+ * loader, which may have read the row before, would bring it back.
+ */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "modules/usrloc/ul_db.h"
 
-#define BATCH_ROWS_SYNC 500u /* nobody waits for anything else; 11000 parameters, SQLite takes 32766 */
-#define TABLE_VERSION 9
+#define ROWS_PER_TURN 200u
+#define DEADLINE_MS 60000u
+#define RETRY_MS 1000u
 
-static int sync_query(struct strbuf *sql, const struct db_val *vals, unsigned n, struct db_rows **ret_rows, struct diag *reterr)
+/* Of the process that loads: one table after the other. */
+static struct {
+	struct loop *loop;
+	struct ul_domain *d;            /* being loaded; NULL: none */
+	struct db_rows *rows, *ahead;   /* being put in; read meanwhile */
+	unsigned at, n_loaded;
+	bool asked, read_all, pending, full; /* pending: load_turn() comes */
+	int64_t asked_id;               /* what was read, ends here */
+	uint64_t began_ms;
+	struct loop_timer *retry;
+} load;
+
+static void load_next(void);
+static void load_turn(void *arg);
+static void retry_later(void);
+
+static void turn_soon(void)
 {
-	if (strbuf_err(sql) < 0)
-		return diag_err(reterr, -EMSGSIZE, 0, "SQL text too long");
-	return db_query_sync(ul_conf.db_url, strbuf_str(sql), vals, n, ret_rows, reterr);
+	if (load.pending)
+		return;
+	load.pending = loop_defer(load.loop, load_turn, NULL) == 0;
+	if (!load.pending)
+		retry_later();
 }
 
-static int load_rows(struct ul_domain *d, struct db_rows *rows, int64_t *last_id, unsigned *ret_loaded)
+/* -EINVAL: nothing that we could use, or would write. */
+static int contact_load(struct ul_domain *d, struct str aor, const struct ul_contact *c)
 {
-	for (unsigned i = 0; i < db_rows_n(rows); i++) {
-		struct db_val v[UL_N_COLS], id = db_rows_at(rows, i, UL_N_COLS);
-		struct ul_contact c;
-		struct str aor;
-		char mem[512];
-		int err;
-
-		if (db_val_int(&id, last_id) < 0)
-			return -EPROTO;
-		ul_row_take(rows, i, v);
-		ul_row_contact(v, &c);
-		if (c.uri.n == 0 || c.ruid.n == 0 || c.ruid.n >= UL_RUID_MAX || ul_row_aor(v, mem, sizeof(mem), &aor) < 0)
-			continue; /* nothing that we could use, or would write */
-		if (c.socket.n && ul_conf.skip_remote_socket)
-			continue;
-		err = ul_load(d, aor, &c);
-		if (err < 0)
-			return err;
-		(*ret_loaded)++;
-	}
-	return 0;
-}
-
-/* In slices by id: each costs the same, and no slice holds the whole table. */
-int ul_db_load(struct ul_domain *d)
-{
-	int64_t last_id = -1;
-	unsigned n_loaded = 0, n;
-	struct diag diag = { 0 };
-
-	do {
-		struct db_val vals[4] = { ul_val_int(last_id), ul_val_time(clock_wall_s()), ul_val_time(UL_NEVER_S), ul_val_int(ul_conf.fetch_rows) };
-		struct db_rows *rows = NULL;
-		char mem[2048];
-		struct strbuf sb;
-		int err = 0;
-
-		strbuf_init_fixed(&sb, mem, sizeof(mem));
-		strbuf_add_lit(&sb, "SELECT ");
-		err |= ul_sql_cols(&sb);
-		strbuf_add_lit(&sb, ",id FROM ");
-		err |= db_ident(&sb, d->name);
-		strbuf_add_lit(&sb, " WHERE id>? AND (");
-		err |= ul_sql_col(&sb, UL_COL_EXPIRES);
-		strbuf_add_lit(&sb, ">? OR ");
-		err |= ul_sql_col(&sb, UL_COL_EXPIRES);
-		strbuf_add_lit(&sb, "<?) ORDER BY id LIMIT ?");
-		if (err)
-			return -EINVAL;
-		err = sync_query(&sb, vals, 4, &rows, &diag);
-		if (err < 0) {
-			log_error("usrloc: cannot load table %.*s: %s", STR_FMT(d->name), diag.text);
-			return err;
-		}
-		n = rows ? db_rows_n(rows) : 0;
-		err = rows ? load_rows(d, rows, &last_id, &n_loaded) : 0;
-		db_rows_free(rows);
-		if (err < 0)
-			return log_fail(err, "usrloc: cannot load table %.*s after %u contacts", STR_FMT(d->name), n_loaded);
-	} while (n == (unsigned)ul_conf.fetch_rows);
-	log_notice("usrloc: %u contacts loaded from table %.*s", n_loaded, STR_FMT(d->name));
-	return 0;
-}
-
-static int tcp_rows_drop(struct ul_domain *d)
-{
-	struct diag diag = { 0 };
-	struct db_rows *rows = NULL;
-	char mem[512];
-	struct strbuf sb;
-	int err = 0;
-
-	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	strbuf_add_lit(&sb, "DELETE FROM ");
-	err |= db_ident(&sb, d->name);
-	strbuf_add_lit(&sb, " WHERE ");
-	err |= ul_sql_col(&sb, UL_COL_CONNECTION_ID);
-	strbuf_add_lit(&sb, ">0");
-	if (err)
+	if (c->uri.n == 0 || c->ruid.n == 0 || c->ruid.n >= UL_RUID_MAX || (c->socket.n && ul_conf.skip_remote_socket))
 		return -EINVAL;
-	err = sync_query(&sb, NULL, 0, &rows, &diag);
-	db_rows_free(rows);
-	if (err < 0)
-		log_error("usrloc: cannot drop stream contacts of table %.*s: %s", STR_FMT(d->name), diag.text);
-	return err;
+	return ul_load(d, aor, c);
 }
 
-int ul_db_init(void)
+int ul_row_load(struct ul_domain *d, const struct db_val v[UL_N_COLS])
 {
-	struct diag diag = { 0 };
-	int err;
-
-	if (ul_conf.db_url.n == 0) {
-		log_error("usrloc: db_mode %d needs db_url", ul_conf.db_mode);
-		return -EINVAL;
-	}
-	err = db_probe(ul_conf.db_url, &diag);
-	if (err < 0) {
-		log_error("usrloc: %s", diag.text);
-		return err;
-	}
-	for (unsigned i = 0; i < ul_domain_count(); i++) {
-		struct ul_domain *d = ul_domain_at(i);
-
-		if (ul_conf.version_table && db_table_version_check(ul_conf.db_url, d->name, TABLE_VERSION, &diag) < 0) {
-			log_error("usrloc: %s", diag.text);
-			return -EPROTO;
-		}
-		if (ul_conf.db_clean_tcp && ul_conf.db_mode != 4) {
-			err = tcp_rows_drop(d);
-			if (err < 0)
-				return err;
-		}
-		if (ul_conf.db_mode == 4 || (ul_conf.db_load && ul_conf.db_mode != 3)) {
-			err = ul_db_load(d);
-			if (err < 0)
-				return err;
-		}
-	}
-	return 0;
-}
-
-static int batch_sync(struct ul_batch *b)
-{
-	struct db_rows *rows = NULL;
-	struct diag diag = { 0 };
-	int err;
-
-	if (b->n == 0)
-		return 0;
-	err = ul_batch_sql(b);
-	if (err == 0)
-		err = db_query_sync(ul_conf.db_url, strbuf_str(&b->sql), b->vals, ul_batch_params(b), &rows, &diag);
-	db_rows_free(rows);
-	if (err < 0)
-		log_error("usrloc: %u contacts of table %.*s not written: %s", b->n, STR_FMT(b->d->name), diag.text);
-	else
-		ul_batch_written(b);
-	return err;
-}
-
-static int flush_list(struct ul_batch **up, struct ul_batch **del, struct ul_domain *d, struct str aor, const struct ul_list *list)
-{
-	for (unsigned i = 0; i < list->n; i++) {
-		bool is_del = list->c[i].state == UL_DELETED;
-		struct ul_batch **at = is_del ? del : up;
-		int err;
-
-		if (*at && (*at)->n == (*at)->cap) {
-			err = batch_sync(*at);
-			ul_batch_free(*at);
-			*at = NULL;
-			if (err < 0)
-				return err;
-		}
-		if (!*at)
-			*at = ul_batch_new(d, is_del, NULL, BATCH_ROWS_SYNC);
-		if (!*at)
-			return -ENOMEM;
-		err = ul_batch_add(*at, aor, &list->c[i]);
-		if (err < 0)
-			return err;
-	}
-	return 0;
-}
-
-static int flush_domain(struct ul_domain *d, struct pool *pool)
-{
-	enum { MAX = 256 };
-	struct ul_batch *up = NULL, *del = NULL;
-	int err = 0;
-
-	for (uint32_t b = 0; err == 0 && b < shm_hash_n_buckets(d->hash); b++) {
-		struct str aors[MAX];
-		unsigned n = ul_bucket_due(d, b, 0, true, false, pool, aors, MAX);
-
-		for (unsigned i = 0; err == 0 && i < n; i++) {
-			struct ul_list list = { 0 };
-
-			if (ul_get_unwritten(d, aors[i], pool, &list) == 0)
-				err = flush_list(&up, &del, d, aors[i], &list);
-		}
-		pool_reset(pool);
-	}
-	if (err == 0 && up)
-		err = batch_sync(up);
-	if (err == 0 && del)
-		err = batch_sync(del);
-	ul_batch_free(up);
-	ul_batch_free(del);
-	return err;
-}
-
-int ul_db_flush_sync(void)
-{
-	struct pool *pool = pool_new((size_t)16 << 20);
-	int err = pool ? 0 : -ENOMEM;
-
-	for (unsigned i = 0; err == 0 && i < ul_domain_count(); i++)
-		err = flush_domain(ul_domain_at(i), pool);
-	pool_free(pool);
-	return err;
-}
-
-int ul_db_count(struct ul_domain *d, int kind, int64_t *ret_n)
-{
-	struct db_val vals[2] = { ul_val_time(clock_wall_s()), ul_val_time(UL_NEVER_S) }, v;
-	struct db_rows *rows = NULL;
-	struct diag diag = { 0 };
+	struct ul_contact c;
+	struct str aor;
 	char mem[1024];
+	int err;
+
+	ul_row_contact(v, &c);
+	err = ul_row_aor(v, mem, sizeof(mem), &aor);
+	return err < 0 ? err : contact_load(d, aor, &c);
+}
+
+static bool is_unusable(int err)
+{
+	return err == -EMSGSIZE || err == -EINVAL;
+}
+
+static void load_end(void)
+{
+	log_notice("usrloc: %u contacts loaded from table %.*s in %llu ms", load.n_loaded, STR_FMT(load.d->name),
+		   (unsigned long long)(clock_ms() - load.began_ms));
+	atomic_store_explicit(&load.d->progress->loading, 0, memory_order_release);
+	load.d = NULL;
+	load_next();
+}
+
+static void on_retry(void *arg)
+{
+	(void)arg;
+	loop_timer_del(load.retry);
+	load.retry = NULL;
+	turn_soon();
+}
+
+static void retry_later(void)
+{
+	if (!load.retry && loop_timer_add(load.loop, RETRY_MS, 0, on_retry, NULL, &load.retry) < 0)
+		log_error("usrloc: no memory for a timer: table %.*s is not loaded further", STR_FMT(load.d->name));
+}
+
+static void rows_came(void *arg, int err, struct db_rows *rows, struct str err_text)
+{
+	unsigned n = db_rows_n(rows);
+
+	(void)arg;
+	load.asked = false;
+	ul_db_heard(load.d, "loaded", err, err_text);
+	if (err < 0) {
+		retry_later();
+		return;
+	}
+	if (n) {
+		struct db_val id = db_rows_at(rows, n - 1, UL_N_COLS);
+
+		if (db_val_int(&id, &load.asked_id) < 0) {
+			log_error("usrloc: column id of table %.*s is not a number, no contacts are loaded", STR_FMT(load.d->name));
+			n = 0;
+		}
+	}
+	load.read_all = n < (unsigned)ul_conf.fetch_rows;
+	if (n && load.rows)
+		load.ahead = db_rows_take(rows);
+	else if (n)
+		load.rows = db_rows_take(rows);
+	turn_soon();
+}
+
+static int ask(void)
+{
+	struct db_val vals[UL_FETCH_VALS];
+	unsigned n_vals;
+	char mem[2048];
 	struct strbuf sb;
-	int err = 0;
+	struct db *db;
+	int err;
 
 	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	strbuf_add_lit(&sb, "SELECT COUNT(");
-	if (kind == 1) {
-		strbuf_add_lit(&sb, "DISTINCT ");
-		err |= ul_sql_col(&sb, UL_COL_USER);
-	} else {
-		strbuf_add_char(&sb, '*');
-	}
-	strbuf_add_lit(&sb, ") FROM ");
-	err |= db_ident(&sb, d->name);
-	strbuf_add_lit(&sb, " WHERE ");
-	err |= ul_sql_col(&sb, UL_COL_EXPIRES);
-	strbuf_add_lit(&sb, kind == 2 ? "<=? AND " : ">? OR ");
-	err |= ul_sql_col(&sb, UL_COL_EXPIRES);
-	strbuf_add_lit(&sb, kind == 2 ? ">=?" : "<?");
-	if (err)
-		return -EINVAL;
-	err = sync_query(&sb, vals, 2, &rows, &diag);
-	if (err < 0)
-		return err;
-	v = rows ? db_rows_at(rows, 0, 0) : (struct db_val){ .type = DB_NULL };
-	err = db_val_int(&v, ret_n);
-	db_rows_free(rows);
+	err = ul_sql_load(&sb, load.d, load.asked_id, vals, &n_vals);
+	if (err == 0)
+		err = ul_db_open(&db);
+	if (err == 0)
+		err = db_query(db, strbuf_str(&sb), vals, n_vals, DEADLINE_MS, rows_came, NULL);
+	if (err == 0)
+		load.asked = true;
 	return err;
+}
+
+/* Some rows. Returns a negative errno when memory is full: the rest waits. */
+static int put_some(void)
+{
+	unsigned end = load.at + ROWS_PER_TURN, n = db_rows_n(load.rows);
+
+	for (; load.at < n && load.at < end; load.at++) {
+		struct db_val v[UL_N_COLS];
+		int rc;
+
+		ul_row_take(load.rows, load.at, v);
+		rc = ul_row_load(load.d, v);
+		if (rc < 0 && !is_unusable(rc))
+			return rc;
+		load.n_loaded += rc > 0;
+	}
+	if (load.at == n) {
+		struct db_val id = db_rows_at(load.rows, n - 1, UL_N_COLS);
+		int64_t last;
+
+		if (db_val_int(&id, &last) == 0)
+			atomic_store_explicit(&load.d->progress->last_id, last, memory_order_relaxed);
+		db_rows_free(load.rows);
+		load.rows = load.ahead;
+		load.ahead = NULL;
+		load.at = 0;
+	}
+	return 0;
+}
+
+static void load_turn(void *arg)
+{
+	int err = 0;
+
+	(void)arg;
+	load.pending = false;
+	if (!load.d)
+		return;
+	if (!load.asked && !load.read_all && !load.ahead)
+		err = ask();
+	if (err == 0 && load.rows) {
+		err = put_some();
+		if (err < 0 && !load.full)
+			log_fail(err, "usrloc: table %.*s: %u contacts are loaded, the next one not yet", STR_FMT(load.d->name), load.n_loaded);
+		load.full = err < 0;
+	}
+	if (err < 0)
+		retry_later();
+	else if (load.rows)
+		turn_soon();
+	else if (load.read_all)
+		load_end();
+}
+
+/* The next table that is still to be loaded. */
+static void load_next(void)
+{
+	for (unsigned i = 0; !load.d && i < ul_domain_count(); i++)
+		if (ul_loading(ul_domain_at(i)))
+			load.d = ul_domain_at(i);
+	if (!load.d)
+		return;
+	load.asked_id = atomic_load_explicit(&load.d->progress->last_id, memory_order_relaxed);
+	load.n_loaded = 0;
+	load.read_all = false;
+	load.began_ms = clock_ms();
+	turn_soon();
+}
+
+int ul_load_start(struct loop *loop)
+{
+	load.loop = loop;
+	load.d = NULL;
+	load_next();
+	return 0;
+}
+
+/* ---- bringing one in ---- */
+
+struct bring {
+	struct ul_domain *d;
+	ul_done_fn *done;
+	void *arg;
+	size_t n_aor;
+	char aor[];
+};
+
+/* What comes behind the end of loading is old. */
+static int list_load(struct ul_domain *d, struct str aor, const struct ul_list *list)
+{
+	for (unsigned i = 0; i < list->n && ul_loading(d); i++) {
+		int rc = contact_load(d, aor, &list->c[i]);
+
+		if (rc < 0 && !is_unusable(rc))
+			return rc;
+	}
+	return 0;
+}
+
+static void brought(void *arg, int err, const struct ul_list *list)
+{
+	struct bring *b = arg;
+
+	if (err == 0)
+		err = list_load(b->d, str_of(b->aor, b->n_aor), list);
+	b->done(b->arg, err);
+	free(b);
+}
+
+void ul_bring(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg)
+{
+	struct bring *b = malloc(sizeof(*b) + aor.n);
+
+	if (!b)
+		return; /* the waiter's own deadline tells it */
+	b->d = d;
+	b->done = done;
+	b->arg = arg;
+	b->n_aor = aor.n;
+	if (aor.n)
+		memcpy(b->aor, aor.s, aor.n);
+	ul_fetch(d, aor, UL_VALID, deadline_ms, brought, b);
 }

@@ -28,8 +28,15 @@ struct ul_conf {
 };
 extern struct ul_conf ul_conf;
 
+/* How far loading came; in shared memory. */
+struct ul_progress {
+	_Atomic uint32_t loading;  /* written: before forking, then by the process that loads */
+	_Atomic int64_t last_id;   /* of the row up to which all is in memory; written: the process that loads */
+};
+
 struct ul_domain {
 	struct str name;
+	struct ul_progress *progress;
 	struct shm_hash *hash;                 /* of struct ul_aor */
 	int c_users, c_contacts, c_expires;    /* counters */
 	unsigned index;
@@ -45,17 +52,16 @@ struct ul_cell {
 	_Atomic shm_ref next;            /* written: holder of the AoR's bucket lock */
 	uint32_t expires, modified;      /* seconds since the epoch */
 	uint32_t cseq, flags, cflags, methods, conn_id, reg_id;
-	uint32_t ruid_time, ruid_pid, ruid_count;
+	uint32_t ruid_server, ruid_time, ruid_pid, ruid_count; /* ruid_server 0: the ruid has none */
 	shm_ref user_agent;              /* struct ul_name; SHM_NONE: the text is behind the cell */
 	_Atomic uint32_t last_keepalive; /* written: anyone who holds the bucket lock, as the next two */
 	_Atomic uint32_t ka_roundtrip_us;
 	_Atomic uint8_t state;           /* enum ul_state */
 	uint8_t ruid_kind;               /* enum ul_ruid_kind */
 	int16_t q;
-	uint32_t version;
-	uint16_t listener, server_id;
+	uint32_t version, server_id;
+	uint16_t listener;
 	uint16_t n_uri, n_callid, n_received, n_path, n_instance, n_user_agent, n_xavps, n_ruid, n_socket;
-	uint16_t pad;
 	char text[];
 };
 
@@ -103,8 +109,10 @@ int ul_walk_all(struct ul_domain *d, uint32_t bucket, struct pool *pool, ul_walk
 MUST_CHECK int ul_get_unwritten(struct ul_domain *d, struct str aor, struct pool *pool, struct ul_list *ret_list);
 /* A new ruid for c, as text in pool. */
 MUST_CHECK int ul_ruid_new(struct pool *pool, struct ul_contact *c);
-/* Loading: adds one contact as the database has it. */
+/* Adds one contact as the database has it. Returns 1; 0: memory knows better, or loading is over; -ENOSPC, -EMSGSIZE. */
 MUST_CHECK int ul_load(struct ul_domain *d, struct str aor, const struct ul_contact *c);
+/* An AoR may be in the database only. */
+bool ul_loading(const struct ul_domain *d);
 /* Removes for good the contacts of the AoR that fn says true of; each is then given to gone() in its pool copy. */
 typedef bool ul_pick_fn(const struct ul_cell *cell, void *arg);
 int ul_drop(struct ul_domain *d, struct str aor, ul_pick_fn *pick, void *arg, struct pool *pool, struct ul_list *ret_gone);
@@ -133,17 +141,26 @@ MUST_CHECK int ul_timer_start(struct loop *loop);
 unsigned ul_timer_slice(unsigned buckets);
 void ul_on_expired(ul_expired_fn *fn);
 
-/* --- the database: ul_row.c, ul_batch.c (writing), ul_direct.c (db_mode 3), ul_load.c (start, end) --- */
+/* --- the database: ul_row.c, ul_batch.c (writing), ul_direct.c (db_mode 3), ul_load.c (loading), ul_block.c --- */
+/* Is it there, and as we need it? Blocks. Tables that are to be loaded are loading() from here on. */
 MUST_CHECK int ul_db_init(void);
-MUST_CHECK int ul_db_load(struct ul_domain *d);
+/* Loads what is loading(), in the process that calls it. */
+MUST_CHECK int ul_load_start(struct loop *loop);
+/* While loading: afterwards the AoR is in memory, if the database has it. done is called later, once. */
+void ul_bring(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg);
+/* The same; blocks (process rpcd). */
+MUST_CHECK int ul_bring_sync(struct ul_domain *d, struct str aor);
 void ul_sync(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg);
-void ul_db_flush_aor(struct ul_domain *d, struct str aor);
+/* As many batches are under way as may be: what is given now is not taken. */
+bool ul_db_busy(void);
+void ul_db_flush_aor(struct ul_domain *d, struct str aor, struct pool *pool);
 void ul_db_flush_end(void); /* sends what the slice gathered */
 void ul_db_forget(struct ul_domain *d, struct str ruid);
 void ul_db_clean(struct ul_domain *d);
 /* Writes all that is unwritten; blocks: at the end, or in process rpcd. */
 int ul_db_flush_sync(void);
 void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg);
+void ul_fetch_ruid(struct ul_domain *d, struct str ruid, enum ul_which which, unsigned deadline_ms, ul_aor_list_fn *fn, void *arg);
 MUST_CHECK int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, struct ul_save *s);
 void ul_save_db(struct ul_domain *d, struct str aor, struct ul_save *s, unsigned deadline_ms, ul_done_fn *done, void *arg);
 /* kind 0 all, 1 users, 2 expired; blocking (process rpcd only). */

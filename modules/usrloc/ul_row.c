@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/net/listener.h"
+#include "core/pv/pv.h"
 #include "modules/usrloc/ul_db.h"
 
 #define JULIAN_EPOCH 2440587.5
@@ -142,7 +143,7 @@ void ul_row_contact(const struct db_val v[UL_N_COLS], struct ul_contact *c)
 	c->cflags = val_u32_of(&v[UL_COL_CFLAGS], 0);
 	c->methods = val_u32_of(&v[UL_COL_METHODS], UL_METHODS_ALL);
 	c->reg_id = val_u32_of(&v[UL_COL_REG_ID], 0);
-	c->server_id = (uint16_t)val_u32_of(&v[UL_COL_SERVER_ID], 0);
+	c->server_id = val_u32_of(&v[UL_COL_SERVER_ID], 0);
 	c->listener = l ? l->index : NET_LISTENER_NONE;
 	if (!l)
 		c->socket = socket;
@@ -238,5 +239,89 @@ int ul_sql_delete(struct strbuf *sb, const struct ul_domain *d, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		strbuf_add_lit(sb, i ? ",?" : "?");
 	strbuf_add_char(sb, ')');
+	return err ? -EINVAL : strbuf_err(sb);
+}
+
+/* " AND server_id=?" when rows of other servers are not ours to see. */
+int ul_sql_server(struct strbuf *sb, struct db_val *vals, unsigned *n_vals)
+{
+	int err;
+
+	if (!ul_conf.server_id_filter)
+		return 0;
+	strbuf_add_lit(sb, " AND ");
+	err = ul_sql_col(sb, UL_COL_SERVER_ID);
+	strbuf_add_lit(sb, "=?");
+	vals[(*n_vals)++] = ul_val_int(pv_conf.server_id);
+	return err;
+}
+
+static int sql_select(struct strbuf *sb, const struct ul_domain *d, bool with_id)
+{
+	int err;
+
+	strbuf_add_lit(sb, "SELECT ");
+	err = ul_sql_cols(sb);
+	if (with_id)
+		strbuf_add_lit(sb, ",id");
+	strbuf_add_lit(sb, " FROM ");
+	err |= db_ident(sb, d->name);
+	strbuf_add_lit(sb, " WHERE ");
+	return err;
+}
+
+int ul_sql_load(struct strbuf *sb, const struct ul_domain *d, int64_t last_id, struct db_val *vals, unsigned *ret_n_vals)
+{
+	int err = sql_select(sb, d, true);
+	unsigned n = 0;
+
+	strbuf_add_lit(sb, "id>? AND (");
+	vals[n++] = ul_val_int(last_id);
+	err |= ul_sql_col(sb, UL_COL_EXPIRES);
+	strbuf_add_lit(sb, ">? OR ");
+	vals[n++] = ul_val_time(clock_wall_s());
+	err |= ul_sql_col(sb, UL_COL_EXPIRES);
+	strbuf_add_lit(sb, "<?)");
+	vals[n++] = ul_val_time(UL_NEVER_S);
+	err |= ul_sql_server(sb, vals, &n);
+	strbuf_add_lit(sb, " ORDER BY id LIMIT ?");
+	vals[n++] = ul_val_int(ul_conf.fetch_rows);
+	*ret_n_vals = n;
+	return err ? -EINVAL : strbuf_err(sb);
+}
+
+int ul_sql_fetch(struct strbuf *sb, const struct ul_domain *d, struct str aor, struct db_val *vals, unsigned *ret_n_vals)
+{
+	int err = sql_select(sb, d, false);
+	struct str user, domain;
+	unsigned n = 0;
+
+	ul_aor_split(aor, &user, &domain);
+	err |= ul_sql_col(sb, UL_COL_USER);
+	strbuf_add_lit(sb, "=?");
+	vals[n++] = ul_val_text(user);
+	if (ul_conf.use_domain) {
+		strbuf_add_lit(sb, " AND ");
+		err |= ul_sql_col(sb, UL_COL_DOMAIN);
+		strbuf_add_lit(sb, "=?");
+		vals[n++] = ul_val_text(domain);
+	}
+	err |= ul_sql_server(sb, vals, &n);
+	strbuf_add_lit(sb, " ORDER BY ");
+	err |= ul_sql_col(sb, ul_conf.desc_time_order ? UL_COL_LAST_MODIFIED : UL_COL_Q);
+	strbuf_add_lit(sb, " DESC, id LIMIT 1000");
+	ul_vals_fix(vals, n);
+	*ret_n_vals = n;
+	return err ? -EINVAL : strbuf_err(sb);
+}
+
+int ul_sql_fetch_ruid(struct strbuf *sb, const struct ul_domain *d, struct str ruid, struct db_val *vals, unsigned *ret_n_vals)
+{
+	int err = sql_select(sb, d, false);
+
+	err |= ul_sql_col(sb, UL_COL_RUID);
+	strbuf_add_lit(sb, "=?");
+	vals[0] = ul_val_text(ruid);
+	*ret_n_vals = 1;
 	return err ? -EINVAL : strbuf_err(sb);
 }

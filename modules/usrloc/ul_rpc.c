@@ -182,7 +182,13 @@ static int take_table_aor(struct rpc *rpc, const char *missing, char *mem, struc
 		rpc_fault(rpc, 500, "Domain table not found");
 		return -ENOENT;
 	}
-	return take_aor(rpc, aor, mem, ret_aor);
+	if (take_aor(rpc, aor, mem, ret_aor) < 0)
+		return -EINVAL;
+	if (ul_loading(*ret_d) && ul_bring_sync(*ret_d, *ret_aor) < 0) {
+		rpc_fault(rpc, 500, "Database not available");
+		return -EIO;
+	}
+	return 0;
 }
 
 static bool no_memory_table(struct rpc *rpc)

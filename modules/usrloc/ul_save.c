@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
+#include "core/pv/pv.h"
 #include "modules/usrloc/ul_store.h"
 
 /* ---- saving ---- */
@@ -79,10 +80,10 @@ static void cell_inherit(struct ul_cell *fresh, const struct ul_cell *old)
 
 	if (old->ruid_kind != UL_RUID_TEXT) {
 		fresh->ruid_kind = old->ruid_kind;
+		fresh->ruid_server = old->ruid_server;
 		fresh->ruid_time = old->ruid_time;
 		fresh->ruid_pid = old->ruid_pid;
 		fresh->ruid_count = old->ruid_count;
-		fresh->server_id = old->server_id;
 		atomic_store_explicit(&fresh->state, state == UL_NEW ? UL_NEW : UL_DIRTY, memory_order_relaxed);
 	}
 	fresh->version = old->version + 1;
@@ -170,6 +171,7 @@ int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 			continue;
 		if (s->flags & UL_SAVE_MEM_ONLY)
 			s->changes[i].c.flags |= UL_F_MEM_ONLY;
+		s->changes[i].c.server_id = (uint32_t)pv_conf.server_id;
 		p.fresh[i] = ul_cell_new(&s->changes[i].c);
 		err = -ENOSPC;
 		if (!p.fresh[i])
@@ -228,12 +230,22 @@ out:
 	return err;
 }
 
+/* Memory has it, or had it: then what memory says is newer. */
+static bool load_has(const struct ul_aor *a, struct str ruid)
+{
+	for (const struct ul_cell *c = ul_cell_first(a); c; c = ul_cell_next(c))
+		if (ul_cell_has_ruid(c, ruid))
+			return true;
+	return false;
+}
+
 int ul_load(struct ul_domain *d, struct str aor, const struct ul_contact *c)
 {
 	uint32_t hash = hashfn32(aor);
 	struct ul_cell *cell = aor.n && aor.n <= UL_AOR_MAX ? ul_cell_new(c) : NULL;
 	struct ul_aor *a, *spare = NULL;
 	struct shm_hbucket *b;
+	bool wanted;
 
 	if (!cell)
 		return aor.n && aor.n <= UL_AOR_MAX ? -ENOSPC : -EMSGSIZE;
@@ -249,16 +261,22 @@ int ul_load(struct ul_domain *d, struct str aor, const struct ul_contact *c)
 		b = shm_hash_lock(d->hash, hash);
 		a = ul_aor_find(b, hash, aor);
 	}
-	if (!a) {
+	/* the marks of what was removed may be gone once loading is over: see ul_load.c */
+	wanted = ul_loading(d) && !(a && load_has(a, c->ruid));
+	if (wanted && !a) {
 		a = spare;
 		spare = NULL;
 		ul_aor_add(d, b, a);
 	}
-	ul_cell_change(d, a, NULL, cell);
+	if (wanted)
+		ul_cell_change(d, a, NULL, cell);
 	shm_hash_unlock(b);
 	shm_free(spare);
-	shm_hash_grow(d->hash);
-	return 0;
+	if (wanted)
+		shm_hash_grow(d->hash);
+	else
+		shm_free(cell);
+	return wanted;
 }
 
 /* ---- removing ---- */
@@ -356,7 +374,7 @@ int ul_synced(struct ul_domain *d, struct str aor, struct str ruid, uint32_t ver
 			continue;
 		err = 0;
 		if (atomic_load_explicit(&c->state, memory_order_relaxed) == UL_DELETED) {
-			if (version == UINT32_MAX)
+			if (version == UINT32_MAX && !ul_loading(d))
 				ul_cell_remove(d, a, c, true, &retired);
 		} else if (c->version == version) {
 			atomic_store_explicit(&c->state, UL_SYNC, memory_order_relaxed);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/base/log.h"
+#include "core/proc/proc.h"
 #include "modules/usrloc/ul_priv.h"
 
 struct ul_conf ul_conf;
@@ -59,7 +60,7 @@ static const struct setting settings[] = {
 	SETTING_FN_STR("preload",         set_preload),
 	SETTING_STR("xavp_contact",       struct ul_conf, xavp_contact,       NULL),
 	SETTING_INT("expires_type",       struct ul_conf, expires_type,       0,  0, 1),
-	SETTING_INT("server_id_filter",   struct ul_conf, server_id_filter,   0,  0, 0), /* no server ids in this version */
+	SETTING_INT("server_id_filter",   struct ul_conf, server_id_filter,   0,  0, 1),
 	SETTING_INT("rm_expired_delay",   struct ul_conf, rm_expired_delay,   0,  0, INT_MAX),
 	SETTING_INT("version_table",      struct ul_conf, version_table,      1,  0, 1),
 	SETTING_INT("load_rank",          struct ul_conf, load_rank,          1,  INT_MIN, INT_MAX),
@@ -139,6 +140,9 @@ static const struct ul_api api = {
 	.get = ul_get_which,
 	.get_ruid = ul_get_ruid,
 	.remove = ul_remove,
+	.loading = ul_loading,
+	.bring = ul_bring,
+	.fetch_ruid = ul_fetch_ruid,
 	.fetch = ul_fetch,
 	.plan_db = ul_plan_db,
 	.save_db = ul_save_db,
@@ -167,7 +171,9 @@ static int worker_init(struct loop *loop, unsigned worker)
 {
 	int err = worker == 0 ? ul_timer_start(loop) : 0;
 
-	return err < 0 ? log_fail(err, "usrloc: cannot start the expiry timer") : 0;
+	if (err < 0)
+		return log_fail(err, "usrloc: cannot start the expiry timer");
+	return worker == 0 && !proc_has(SHM_SLOT_RPCD) ? ul_load_start(loop) : 0;
 }
 
 /* The workers are gone: what they had not yet written is written now. */
@@ -190,5 +196,6 @@ const struct module module_usrloc = {
 	.api = &api,
 	.init = init,
 	.worker_init = worker_init,
+	.rpcd_init = ul_load_start,
 	.done = done,
 };

@@ -35,8 +35,8 @@ struct ul_contact {
 	uint32_t cseq, flags, cflags, methods, conn_id, reg_id, ka_roundtrip_us;
 	uint32_t version;      /* out: another one after each change */
 	int16_t q;             /* 0 to 1000, UL_Q_UNSET */
+	uint32_t server_id;    /* of the server that wrote it last; save() and plan_db() fill in ours */
 	uint16_t listener;     /* index, NET_LISTENER_NONE */
-	uint16_t server_id;
 	enum ul_state state;
 };
 
@@ -80,6 +80,7 @@ struct ul_save {
 /* err: 0, -ETIMEDOUT, -EIO ...: the database does not have it (yet). */
 typedef void ul_done_fn(void *arg, int err);
 typedef void ul_list_fn(void *arg, int err, const struct ul_list *list);
+typedef void ul_aor_list_fn(void *arg, int err, struct str aor, const struct ul_list *list);
 /* A contact expired; c lives until return. Context: worker 0. */
 typedef void ul_expired_fn(struct ul_domain *d, struct str aor, const struct ul_contact *c);
 typedef int ul_walk_fn(struct ul_domain *d, struct str aor, const struct ul_contact *c, void *arg);
@@ -108,6 +109,14 @@ struct ul_api {
 			struct ul_list *ret_list);
 	/* Returns how many were removed; -ENOENT. ruid n 0: all. */
 	int (*remove)(struct ul_domain *d, struct str aor, struct str ruid);
+	/*
+	 * The tables are being loaded, so an AoR may be in the database only: bring() it in before reading or changing it. done is
+	 * called later, once, from the loop; err: the database did not answer. Not in db_mode 3.
+	 */
+	bool (*loading)(const struct ul_domain *d);
+	void (*bring)(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg);
+	/* db_mode 3, or while loading: the AoR that has the contact with this ruid, and its contacts; fn as with fetch(), -ENOENT: none. */
+	void (*fetch_ruid)(struct ul_domain *d, struct str ruid, enum ul_which which, unsigned deadline_ms, ul_aor_list_fn *fn, void *arg);
 	/* db_mode 3: asks the database for the contacts; fn is called later, once. list lives until fn returns. */
 	void (*fetch)(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg);
 	/* db_mode 3: decides what the changes mean for what fetch() gave; errors as save(). */

@@ -260,7 +260,9 @@ static const struct { const char *in; bool ours; } ruids[] = {
 	{ "uloc-6741f2a0-1b3c",        false },
 	{ "uloc-06741f2a-1b3c-1",      false },
 	{ "uloc-6741F2A0-1b3c-1",      false },
-	{ "uloc-6741f2a0-1b3c-1-2",    false },
+	{ "uloc-1f-6741f2a0-1b3c-1",   true  }, /* of the server with id 31 */
+	{ "uloc-0-6741f2a0-1b3c-1",    false },
+	{ "uloc-1f-6741f2a0-1b3c-1-2", false },
 	{ "uloc-100000000-1b3c-1",     false },
 	{ "something else",            false },
 	{ "",                          false },

@@ -10,6 +10,7 @@
 #include "core/base/hashfn.h"
 #include "core/db/drv_sqlite.h"
 #include "core/net/listener.h"
+#include "core/pv/pv.h"
 #include "modules/usrloc/ul_priv.h"
 #include "shm/recover.h"
 #include "shm/slot.h"
@@ -124,6 +125,14 @@ static void run(unsigned max_ms)
 	loop_timer_del(t);
 }
 
+static void load_all(void)
+{
+	ck_assert_int_eq(ul_load_start(loop), 0);
+	for (unsigned i = 0; i < 500 && ul_loading(dom); i++)
+		run(10);
+	ck_assert(!ul_loading(dom));
+}
+
 static int sync_aor(const char *aor, unsigned deadline_ms)
 {
 	n_done = 0;
@@ -161,6 +170,7 @@ START_TEST(write_through)
 
 	ul_conf.db_mode = 1;
 	ck_assert_int_eq(ul_db_init(), 0);
+	load_all();
 	ck_assert(save("a@x.org", "sip:a@1.1.1.1", 1, 3600).ret_wants_db);
 	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
 	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE username='a' AND domain='x.org' AND contact='sip:a@1.1.1.1' AND "
@@ -194,6 +204,7 @@ START_TEST(locked_database)
 
 	ul_conf.db_mode = 1;
 	ck_assert_int_eq(ul_db_init(), 0);
+	load_all();
 	sql("BEGIN EXCLUSIVE");
 	save("b@x.org", "sip:b@1.1.1.1", 1, 3600);
 	ck_assert_int_eq(sync_aor("b@x.org", 200), -ETIMEDOUT);
@@ -219,6 +230,7 @@ START_TEST(write_behind)
 
 	ul_conf.db_mode = 2;
 	ck_assert_int_eq(ul_db_init(), 0);
+	load_all();
 	for (unsigned i = 0; i < N; i++) {
 		snprintf(aor, sizeof(aor), "u%u@x.org", i);
 		for (unsigned k = 1; k <= 3; k++) /* written once, not three times */
@@ -279,7 +291,7 @@ START_TEST(survives_a_restart)
 		ul_drop(dom, str_lit(aor), pick_all, NULL, pool, NULL);
 	}
 	ck_assert_uint_eq(shm_hash_count(dom->hash), 0);
-	ck_assert_int_eq(ul_db_load(dom), 0);
+	load_all();
 	ck_assert_uint_eq(shm_hash_count(dom->hash), N + 1);
 	ck_assert_int_eq(ul_get(dom, STR_LIT("u7@x.org"), pool, &list), 0);
 	ck_assert_uint_eq(list.n, 1);
@@ -300,6 +312,134 @@ START_TEST(survives_a_restart)
 }
 END_TEST
 
+static int bring(const char *aor)
+{
+	n_done = 0;
+	ul_bring(dom, str_lit(aor), 2000, on_done, loop);
+	run(5000);
+	ck_assert_uint_eq(n_done, 1);
+	return done_err;
+}
+
+static unsigned n_contacts(const char *aor)
+{
+	struct ul_list list = { 0 };
+
+	return ul_get(dom, str_lit(aor), pool, &list) == 0 ? list.n : 0;
+}
+
+static void add_row(const char *user, const char *ruid)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "INSERT INTO location (ruid, username, domain, contact, callid, cseq, last_modified, expires) VALUES "
+		 "('%s', '%s', 'x.org', 'sip:%s@h', 'sip:%s@h', 1, julianday('now') - 1, julianday('now') + 1)", ruid, user, user, user);
+	sql(text);
+}
+
+/* What was done while the table is being loaded is newer than its rows, which the loader may have read before. */
+START_TEST(changes_win_over_loading)
+{
+	struct ul_list list;
+	char name[32], ruid[32];
+
+	ul_conf.db_mode = 2;
+	for (unsigned i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "u%u", i);
+		snprintf(ruid, sizeof(ruid), "uloc-%x-1-1", i + 1);
+		add_row(name, ruid);
+	}
+	ck_assert_int_eq(ul_db_init(), 0);
+	ck_assert(ul_loading(dom));
+	ck_assert_uint_eq(n_contacts("u3@x.org"), 0);
+	ck_assert_int_eq(bring("u3@x.org"), 0);
+	ck_assert_int_eq(bring("u4@x.org"), 0);
+	ck_assert_int_eq(bring("nobody@x.org"), 0);
+	ck_assert_int_eq(bring("u3@x.org"), 0); /* again: nothing twice */
+	ck_assert_uint_eq(n_contacts("u3@x.org"), 1);
+	save("u3@x.org", "sip:u3@h", 9, 3600); /* refreshed */
+	save("u4@x.org", "sip:u4@h", 9, 0);    /* removed */
+	ck_assert_uint_eq(n_contacts("u4@x.org"), 0);
+	ck_assert_int_eq(ul_db_flush_sync(), 0); /* the row is gone, the mark stays */
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE username='u4'"), 0);
+	add_row("u4", "uloc-5-1-1"); /* as the loader could have read it before */
+	load_all();
+	ck_assert_int_eq(ul_get(dom, STR_LIT("u3@x.org"), pool, &list), 0);
+	ck_assert_uint_eq(list.n, 1);
+	ck_assert_uint_eq(list.c[0].cseq, 9);
+	ck_assert(str_eq(list.c[0].ruid, STR_LIT("uloc-4-1-1")));
+	ck_assert_uint_eq(n_contacts("u4@x.org"), 0);
+	ck_assert_uint_eq(n_contacts("u29@x.org"), 1);
+	ck_assert_int_eq(ul_db_flush_sync(), 0);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE username='u4'"), 0);
+	ck_assert_uint_eq(shm_hash_count(dom->hash), 29); /* the mark went */
+	/* loading is over: a row that was asked for before is old */
+	ul_remove(dom, STR_LIT("u7@x.org"), STR_NULL);
+	ck_assert_int_eq(bring("u7@x.org"), 0);
+	ck_assert_uint_eq(n_contacts("u7@x.org"), 0);
+	ck_assert_int_eq(shm_check_all(NULL), 0);
+}
+END_TEST
+
+/* The process that loads dies: the next one goes on where it was. Row 5 is not asked for again. */
+START_TEST(loading_goes_on)
+{
+	char name[32], ruid[32];
+
+	ul_conf.db_mode = 4;
+	for (unsigned i = 1; i <= 30; i++) {
+		snprintf(name, sizeof(name), "u%u", i);
+		snprintf(ruid, sizeof(ruid), "r%u", i);
+		add_row(name, ruid);
+	}
+	ck_assert_int_eq(ul_db_init(), 0);
+	atomic_store(&dom->progress->last_id, 10);
+	ck_assert_int_eq(bring("u12@x.org"), 0);
+	ck_assert_int_eq(ul_remove(dom, STR_LIT("u12@x.org"), STR_NULL), 1); /* never written in db_mode 4, and yet not back */
+	load_all();
+	ck_assert_uint_eq(n_contacts("u5@x.org"), 0);
+	ck_assert_uint_eq(n_contacts("u11@x.org"), 1);
+	ck_assert_uint_eq(n_contacts("u12@x.org"), 0);
+	ck_assert_uint_eq(n_contacts("u30@x.org"), 1);
+	for (unsigned i = 0; i < 200; i++)
+		ul_timer_slice(1000);
+	ck_assert_uint_eq(shm_hash_count(dom->hash), 19);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location"), 30);
+}
+END_TEST
+
+START_TEST(server_ids)
+{
+	struct ul_list list;
+
+	ul_conf.db_mode = 2;
+	ul_conf.server_id_filter = 1;
+	pv_conf.server_id = 0x1f;
+	add_row("mine", "uloc-1f-1-1-1");
+	add_row("theirs", "uloc-2-1-1-1");
+	sql("UPDATE location SET server_id = 31 WHERE username = 'mine'");
+	sql("UPDATE location SET server_id = 2 WHERE username = 'theirs'");
+	ck_assert_int_eq(ul_db_init(), 0);
+	ck_assert_int_eq(bring("theirs@x.org"), 0);
+	load_all();
+	ck_assert_uint_eq(n_contacts("theirs@x.org"), 0);
+	ck_assert_int_eq(ul_get(dom, STR_LIT("mine@x.org"), pool, &list), 0);
+	ck_assert(str_eq(list.c[0].ruid, STR_LIT("uloc-1f-1-1-1")));
+	ck_assert_uint_eq(list.c[0].server_id, 31);
+	pv_conf.server_id = 0x20; /* the contact moves here and keeps its id */
+	save("mine@x.org", "sip:mine@h", 9, 3600);
+	save("new@x.org", "sip:new@h", 9, 3600);
+	ck_assert_int_eq(ul_get(dom, STR_LIT("mine@x.org"), pool, &list), 0);
+	ck_assert(str_eq(list.c[0].ruid, STR_LIT("uloc-1f-1-1-1")));
+	ck_assert_uint_eq(list.c[0].server_id, 32);
+	ck_assert_int_eq(ul_get(dom, STR_LIT("new@x.org"), pool, &list), 0);
+	ck_assert(str_starts(list.c[0].ruid, STR_LIT("uloc-20-")));
+	ck_assert_int_eq(ul_db_flush_sync(), 0);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE server_id = 32"), 2);
+	pv_conf.server_id = 0;
+}
+END_TEST
+
 static struct ul_list fetched;
 static int fetch_err;
 
@@ -316,6 +456,32 @@ static void on_list(void *arg, int err, const struct ul_list *list)
 	}
 	loop_stop(arg);
 }
+
+static char fetched_aor[64];
+
+static void on_aor_list(void *arg, int err, struct str aor, const struct ul_list *list)
+{
+	snprintf(fetched_aor, sizeof(fetched_aor), "%.*s", STR_FMT(aor));
+	on_list(arg, err, list);
+}
+
+/* A temporary GRUU names nothing else. */
+START_TEST(found_by_ruid)
+{
+	ul_conf.db_mode = 3;
+	ck_assert_int_eq(ul_db_init(), 0);
+	add_row("a", "uloc-1-1-1");
+	add_row("b", "uloc-1-1-2");
+	ul_fetch_ruid(dom, STR_LIT("uloc-1-1-2"), UL_VALID, 2000, on_aor_list, loop);
+	run(5000);
+	ck_assert_int_eq(fetch_err, 0);
+	ck_assert_uint_eq(fetched.n, 1);
+	ck_assert_str_eq(fetched_aor, "b@x.org");
+	ul_fetch_ruid(dom, STR_LIT("uloc-1-1-3"), UL_VALID, 2000, on_aor_list, loop);
+	run(5000);
+	ck_assert_int_eq(fetch_err, -ENOENT);
+}
+END_TEST
 
 static unsigned fetch(const char *aor)
 {
@@ -424,6 +590,10 @@ Suite *test_suite(void)
 	tcase_add_test(tc, locked_database);
 	tcase_add_test(tc, write_behind);
 	tcase_add_test(tc, survives_a_restart);
+	tcase_add_test(tc, changes_win_over_loading);
+	tcase_add_test(tc, loading_goes_on);
+	tcase_add_test(tc, server_ids);
+	tcase_add_test(tc, found_by_ruid);
 	tcase_add_test(tc, database_only);
 	tcase_add_test(tc, refuses_what_is_wrong);
 	tcase_add_test(tc, counts);
