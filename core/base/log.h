@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The log of this process: stderr or syslog, never blocking (what cannot be written at once is dropped and
- * counted). Levels are Kamailio's; a message is written when its level <= the `debug` setting.
+ * The log of this process: stderr or syslog. Levels are Kamailio's; a message is written when its level <= the `debug`
+ * setting.
+ *
+ * A process with a slot leaves its lines in a ring of shared memory and process logd writes them out (log_ring.h), so that
+ * nobody else ever waits for a pipe, a daemon or a disk. Where there are no rings (start-up, -D) a line is written at once
+ * or dropped. What is lost is counted, and the log says how much it was.
  */
 #ifndef RF_BASE_LOG_H
 #define RF_BASE_LOG_H
@@ -13,16 +17,36 @@
 
 enum log_level { L_ALERT = -5, L_BUG = -4, L_CRIT2 = -3, L_CRIT = -2, L_ERR = -1, L_WARN = 0, L_NOTICE = 1, L_INFO = 2, L_DBG = 3 };
 
+enum log_engine { LOG_ENGINE_TEXT, LOG_ENGINE_JSON };
+enum log_json { /* letters of log_engine_data */
+	LOG_JSON_APP = 1,       /* a: names of members begin with "kamailio." */
+	LOG_JSON_CALLID = 2,    /* c: a member with the Call-ID */
+	LOG_JSON_NEST = 4,      /* j: a prefix or message that is an object stays one, other texts become { "text": ... } */
+	LOG_JSON_STRIP_EOL = 8, /* M: no newline at the end of the message */
+	LOG_JSON_NO_EOL = 16,   /* N: none after the document */
+	LOG_JSON_PREFIX = 32,   /* p: a prefix that begins with a comma is members, as it stands */
+	LOG_JSON_CEE = 64,      /* U: the shape of Common Event Expression */
+};
+
 struct log_opts {
 	bool to_stderr;
 	bool color;
+	bool tee;          /* until log_started(): errors go to stderr too, so that who starts the server sees why it did not */
 	int facility;      /* syslog(3) LOG_DAEMON ... */
 	const char *ident; /* syslog identity; lives for ever. NULL: "ringfort" */
 	const char *syslog_path; /* the datagram socket; NULL: /dev/log */
+	enum log_engine engine;
+	unsigned json;           /* enum log_json */
+	unsigned repeat_limit;   /* identical lines of one place in repeat_window_ms that are written; 0: all */
+	unsigned repeat_window_ms;
 };
 
 /* Context: start-up of each process; may be called again. */
 void log_open(const struct log_opts *opts);
+/* Letters of log_engine_data to bits of enum log_json; -EINVAL for any other letter. */
+MUST_CHECK int log_json_flags(struct str letters, unsigned *ret_flags);
+/* The start has gone well: no more tee. */
+void log_started(void);
 /* Descriptor 2 leads elsewhere now: the log holds one of its own, opened from it, and must follow. */
 void log_stderr_moved(void);
 /* level: where the current level is kept, so that a change made by RPC is seen (a word in shared memory). NULL: private. */
@@ -34,21 +58,56 @@ static inline bool log_on(int level)
 {
 	return level <= log_level();
 }
+
+/* Where in the source a line comes from. */
+struct log_site {
+	const char *file;
+	unsigned line;
+};
+#define LOG_HERE (__extension__({ static const struct log_site log_here_ = { __FILE__, __LINE__ }; &log_here_; }))
+
 /*
  * Writes one line, "PID LEVEL: prefix text" on stderr, the same without the PID in a syslog datagram. Control
  * characters become spaces, so that nobody outside can forge a line. Errors of the log itself are only counted.
  */
-void log_write(int level, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void log_vwrite(int level, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
-/* Writes raw text (xlog): "<levelname>: " + text, facility -1 for the default. Newlines inside are kept. */
-void log_text(int level, int facility, struct str text);
+#define log_write(level, ...) log_write_at(LOG_HERE, __func__, level, __VA_ARGS__)
+void log_write_at(const struct log_site *site, const char *func, int level, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/*
+ * Writes raw text (xlog): "<levelname>: " + text, facility -1 for the default. Newlines inside are kept.
+ * key: the place in the script that says it, for counting repeats; NULL: never counted.
+ */
+#define log_text(level, facility, key, text) log_text_at(LOG_HERE, key, level, facility, text)
+void log_text_at(const struct log_site *site, const void *key, int level, int facility, struct str text);
 /* Logs at L_ERR with ": strerror(-err)" appended, and hands err back. */
-int log_fail(int err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+#define log_fail(err, ...) log_fail_at(LOG_HERE, __func__, err, __VA_ARGS__)
+int log_fail_at(const struct log_site *site, const char *func, int err, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* Text of the level: "ERROR", "WARNING", ... */
 const char *log_level_name(int level);
-/* Prefix written before each message while a SIP message is handled; STR_NULL for none. */
-void log_prefix_set(struct str prefix);
-/* Lines of this process that could not be written at once. */
+
+/* What is written with each line while a SIP message is handled. */
+struct log_context {
+	struct str prefix;             /* before the text; n 0: none */
+	struct str (*now)(void *arg);  /* makes the prefix anew for each line; NULL: `prefix` */
+	struct str (*callid)(void *arg); /* for LOG_JSON_CALLID; NULL: none */
+	void *arg;
+};
+/* context lives until it is replaced; NULL: none. Of this thread. */
+void log_context_set(const struct log_context *context);
+bool log_wants_callid(void);
+
+/* Says how often a line was repeated when its window is over. Context: once per turn of the loop; costs a compare when nothing is held. */
+void log_tick(uint64_t now_ms);
+/* The same at the end of a process, whatever the window. */
+void log_flush_repeats(void);
+
+struct log_stats {
+	uint64_t n_lines;   /* written, or left in a ring */
+	uint64_t n_dropped; /* could not be: a full ring, nobody to take them */
+	uint64_t n_held;    /* not written for being repeats */
+};
+/* Of all processes when there are rings, else of this one. */
+void log_stats(struct log_stats *ret_stats);
+/* Lines that could not be written: n_dropped. */
 uint64_t log_dropped(void);
 
 #define log_error(...) log_write(L_ERR, __VA_ARGS__)

@@ -19,11 +19,14 @@
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
+#include "core/base/log_ring.h"
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
 #include "core/main/core_cmds.h"
+#include "core/main/ops_cmds.h"
 #include "core/main/params.h"
 #include "core/module/loader.h"
+#include "core/proc/logd.h"
 #include "core/proc/proc.h"
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"
@@ -301,6 +304,23 @@ static void or_option(struct str *field, const char *opt)
 		*field = str_lit(opt);
 }
 
+/* name[:data] */
+static int command_line_log_engine(const char *text, struct diag *reterr)
+{
+	struct str name = text ? str_lit(text) : STR_NULL, data = STR_NULL;
+	ptrdiff_t colon = str_find_char(name, ':');
+	int err;
+
+	if (!text)
+		return 0;
+	if (colon >= 0) {
+		data = str_sub(name, (size_t)colon + 1, name.n);
+		name = str_sub(name, 0, (size_t)colon);
+	}
+	err = params_set(&boot.conf, STR_LIT("log_engine_type"), false, 0, name, reterr);
+	return err < 0 ? err : params_set(&boot.conf, STR_LIT("log_engine_data"), false, 0, data, reterr);
+}
+
 static int step_parameters(struct diag *reterr)
 {
 	const struct options *o = boot.opts;
@@ -334,6 +354,7 @@ static int step_parameters(struct diag *reterr)
 		c->server_id = o->server_id;
 	if (o->foreground == 1)
 		c->fork = 0;
+	err = command_line_log_engine(o->log_engine, reterr);
 	or_option(&c->iuid, o->iuid);
 	or_option(&c->user, o->user);
 	or_option(&c->group, o->group);
@@ -483,6 +504,8 @@ static int step_layers(struct diag *reterr)
 	err = rpc_core_register();
 	if (err == 0)
 		err = main_rpc_register();
+	if (err == 0)
+		err = ops_register();
 	return err < 0 ? diag_err(reterr, err, 0, "RPC commands: %s", strerror(-err)) : 0;
 }
 
@@ -634,16 +657,22 @@ static int rpcd_start(struct loop *loop, unsigned number)
 
 static int step_processes(struct diag *reterr)
 {
-	static struct proc_desc workers, rpcd;
+	static struct proc_desc workers, rpcd, logd;
 	int err;
 
 	workers = (struct proc_desc){ .name = "sip worker child=%u", .kind = SHM_SLOT_WORKER, .first_slot = 1, .n = boot.n_workers,
 				      .rank = 1, .start = worker_start, .stop = worker_stop };
 	rpcd = (struct proc_desc){ .name = "rpcd", .kind = SHM_SLOT_RPCD, .first_slot = 1 + boot.n_workers, .n = 1, .rank = -2,
 				   .start = rpcd_start };
+	logd = (struct proc_desc){ .name = "logd", .kind = SHM_SLOT_LOGD, .first_slot = 2 + boot.n_workers, .n = 1, .rank = -3, .start = logd_start,
+				   .stop = logd_stop, .may_block = true, .stops_last = true };
 	err = proc_register(&workers);
 	if (err == 0 && boot.conf.fork)
 		err = proc_register(&rpcd);
+	if (err == 0 && boot.conf.fork)
+		err = proc_register(&logd);
+	if (err == 0 && boot.conf.fork)
+		err = log_rings_new(SHM_SLOTS_MAX);
 	return err < 0 ? diag_err(reterr, err, 0, "process table: %s", strerror(-err)) : 0;
 }
 
@@ -668,7 +697,7 @@ static const struct step {
 	{ "limits",                    step_limits,       NULL,                true },
 	{ "opening sockets",           step_sockets,      net_listeners_close, true },
 	{ "privileges",                step_privileges,   NULL,                true },
-	{ "processes",                 step_processes,    NULL,                true },
+	{ "processes",                 step_processes,    log_rings_free,               true },
 	/* clang-format on */
 };
 
@@ -724,6 +753,11 @@ static int run_processes(void)
 		.color = c->log_color != 0,
 		.facility = params_facility(c->log_facility),
 		.ident = text(c->log_name),
+		.syslog_path = getenv("RINGFORT_SYSLOG"), /* for tests: instead of /dev/log */
+		.tee = true,
+		.engine = c->log_engine_type.n > 0 ? LOG_ENGINE_JSON : LOG_ENGINE_TEXT,
+		.repeat_limit = (unsigned)c->log_repeat_limit,
+		.repeat_window_ms = (unsigned)c->log_repeat_window * 1000u,
 	};
 	struct proc_opts proc = {
 		.exit_timeout_s = (unsigned)c->exit_timeout,
@@ -735,6 +769,8 @@ static int run_processes(void)
 	};
 	FILE *f;
 
+	if (log_json_flags(c->log_engine_data, &log.json) < 0)
+		log.json = 0; /* params_set() has looked */
 	if (boot.opts->pgid_file) {
 		f = fopen(boot.opts->pgid_file, "we");
 		if (!f || fprintf(f, "%d\n", (int)getpgrp()) < 0 || fclose(f) != 0)

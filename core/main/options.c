@@ -48,12 +48,14 @@ static const char usage[] =
 "    -m MB          ceiling of shared memory; -M, -x and -X are accepted\n"
 "    -d, --debug=N  log level: number of -d, or N; wins over the script\n"
 "    -E, -e         log to standard error; in colours\n"
-"    -D -DD -DDD    one process; many in the foreground; daemon\n"
+"    -D             one process for debugging: no RPC, nothing is replaced when it dies\n"
+"    -DD, -DDD      all processes in the foreground; as a daemon\n"
 "    -P file        pid file; -G file process group file\n"
 "    -u -g -t -w -Y user, group, chroot, working directory, run directory\n"
 "    -b N, -B N     bytes of receive and send buffers of sockets\n"
 "    -K             check the Via of replies\n"
-"    -r -R -W -O --log-engine --atexit are accepted\n"
+"    --log-engine=json[:letters]   lines as JSON documents (log_engine_type, log_engine_data)\n"
+"    -r -R -W -O --atexit are accepted\n"
 "    --server-id=N --iuid=S\n"
 "    --debug-suspend  each call that may wait does so for one turn (tests)\n"
 "    -v, -I, -h     version, build, this text\n";
@@ -171,6 +173,7 @@ static enum options_result one(struct options *o, int c)
 		break;
 	case 'E': o->to_stderr = true; break;
 	case 'e': o->color = true; break;
+	case LONG_LOG_ENGINE: o->log_engine = optarg; break;
 	case 'D': o->foreground++; break;
 	case 'P': o->pid_file = optarg; break;
 	case 'G': o->pgid_file = optarg; break;
@@ -210,7 +213,7 @@ static enum options_result one(struct options *o, int c)
 	case 'h':
 		fputs(usage, stdout);
 		return OPTIONS_EXIT_OK;
-	case 'x': case 'X': case 'S': case 'r': case 'R': case 'W': case 'O': case LONG_LOG_ENGINE: case LONG_ATEXIT:
+	case 'x': case 'X': case 'S': case 'r': case 'R': case 'W': case 'O': case LONG_ATEXIT:
 		break; /* see above: no such thing here */
 	default:
 		fputs("ringfort: see ringfort -h\n", stderr);

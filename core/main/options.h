@@ -29,6 +29,7 @@ struct options {
 	const char *user, *group, *chroot_dir, *work_dir, *run_dir;
 	int foreground;               /* number of -D */
 	bool to_stderr, color;
+	const char *log_engine;       /* --log-engine: name[:data] */
 	int debug;                    /* INT_MIN: not given */
 	int children, tcp_children;   /* 0: not given */
 	int64_t shm_mb, pkg_mb;       /* 0: not given */

@@ -121,12 +121,14 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("latency_log", INT),
 	INT("local_rport", local_rport, 0, 0, 1),
 	INT("log_color", log_color, 0, 0, 1),
-	ABSENT("log_engine_data", STR, 0, "other log engines are not built in"),
-	ABSENT("log_engine_type", STR, 0, "other log engines are not built in"),
+	STR("log_engine_data", log_engine_data),
+	STR("log_engine_type", log_engine_type),
 	STR("log_facility", log_facility),
 	STR("log_name", log_name),
 	STR("log_prefix", log_prefix),
-	INERT("log_prefix_mode", INT),
+	INT("log_prefix_mode", log_prefix_mode, 0, 0, 3),
+	INT("log_repeat_limit", log_repeat_limit, 20, 0, 1000000),
+	INT("log_repeat_window", log_repeat_window, 5, 1, 3600),
 	INT("log_stderror", log_stderror, 0, 0, 1),
 	INT("max_branches", max_branches, 12, 1, 31),
 	INT("max_recursive_level", max_recursive_level, 256, 1, 1024),
@@ -386,6 +388,10 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		return diag_set(reterr, 0, "tcp_source_ipv4: IPv4 address expected");
 	if (strcmp(r->name, "tcp_source_ipv6") == 0 && source_address(s, AF_INET6).family == 0)
 		return diag_set(reterr, 0, "tcp_source_ipv6: IPv6 address expected");
+	if (strcmp(r->name, "log_engine_type") == 0 && !str_eq(s, STR_LIT("json")))
+		return diag_set(reterr, 0, "log_engine_type: '%.*s' is not here, json is", STR_FMT(s));
+	if (strcmp(r->name, "log_engine_data") == 0 && log_json_flags(s, &(unsigned){ 0 }) < 0)
+		return diag_set(reterr, 0, "log_engine_data: '%.*s': letters of a A c j M N p U expected", STR_FMT(s));
 	if (strcmp(r->name, "log_facility") == 0 && params_facility(s) < 0)
 		return diag_set(reterr, 0, "log_facility: unknown facility '%.*s'", STR_FMT(s));
 	return 0;
@@ -408,6 +414,8 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->server_header = c->server_header;
 	r->user_agent_header = c->user_agent_header;
 	r->log_prefix = c->log_prefix;
+	r->log_prefix_mode = c->log_prefix_mode;
+	r->log_callid = c->log_engine_type.n > 0 && str_find_char(c->log_engine_data, 'c') >= 0;
 	r->latency_limit_cfg_us = (unsigned)c->latency_limit_cfg;
 }
 

@@ -16,7 +16,8 @@ struct main_conf {
 	int children, fork, exit_timeout;
 	/* log */
 	int debug, log_stderror, log_color;
-	struct str log_facility, log_name, log_prefix;
+	struct str log_facility, log_name, log_prefix, log_engine_type, log_engine_data;
+	int log_prefix_mode, log_repeat_limit, log_repeat_window;
 	int sip_parser_log, latency_limit_cfg;
 	/* memory */
 	int shm_mb, pv_buffer_size;

@@ -1,3 +1,4 @@
 # Files of core/proc: one line each.
 libringfort_a_SOURCES += core/proc/proc.c core/proc/proc.h core/proc/proc_priv.h
 libringfort_a_SOURCES += core/proc/work.c
+libringfort_a_SOURCES += core/proc/logd.c core/proc/logd.h

@@ -34,6 +34,7 @@
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
+#include "core/base/log_ring.h"
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
 #include "core/proc/proc_priv.h"
@@ -45,6 +46,7 @@
 #define JANITOR_SLOTS 8u        /* the topmost */
 #define JANITOR_LIMIT_MS 10000u /* then it counts as failed */
 #define START_LIMIT_MS 120000u
+#define LAST_LIMIT_MS 2000u
 #define EXIT_FAILED 255
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 1000u
@@ -82,7 +84,7 @@ static struct {
 	int sig_fd, status_fd;    /* status_fd: the launching process waits there; -1 */
 	pid_t supervisor;
 	int number;
-	bool stopping, wrote_pid;
+	bool stopping, last_told, wrote_pid;
 	uint64_t kill_at_ms, tick_ms; /* tick_ms: when tick() ran last */
 	char *args; /* own command line, for a new beginning */
 	size_t args_n;
@@ -432,6 +434,7 @@ NORETURN static void begin_anew(void)
 	unsigned argc = 0;
 	sigset_t none;
 
+	log_rings_use(false);
 	log_crit("shared memory is damaged beyond repair: starting anew with a fresh arena");
 	for (unsigned i = 0; i < proc.n; i++) {
 		if (proc.child[i].pid > 0)
@@ -441,6 +444,7 @@ NORETURN static void begin_anew(void)
 	}
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
+	log_rings_rest();
 	if (proc.wrote_pid)
 		(void)unlink(proc.opts->pid_file);
 	for (size_t at = 0; proc.args && at < proc.args_n && argc < ARRAY_LEN(argv) - 1;
@@ -579,10 +583,11 @@ static unsigned living(void)
 	return n;
 }
 
-static void stop_all(int sig)
+/* Those that stop last are left out until they are alone. */
+static void stop_all(int sig, bool last_too)
 {
 	for (unsigned i = 0; i < proc.n; i++) {
-		if (proc.child[i].pid > 0)
+		if (proc.child[i].pid > 0 && (last_too || !proc.child[i].desc->stops_last))
 			(void)kill(proc.child[i].pid, sig);
 		if (proc.child[i].janitor > 0 && sig == SIGKILL)
 			(void)kill(proc.child[i].janitor, sig);
@@ -595,7 +600,21 @@ static void begin_stop(void)
 		return;
 	proc.stopping = true;
 	proc.kill_at_ms = clock_update() + (uint64_t)proc.opts->exit_timeout_s * 1000u;
-	stop_all(SIGTERM);
+	stop_all(SIGTERM, false);
+}
+
+/* Is anybody left whom the log has to serve? When not, the last ones are told. */
+static void stop_last(void)
+{
+	if (proc.last_told)
+		return;
+	for (unsigned i = 0; i < proc.n; i++) {
+		if (proc.child[i].janitor > 0 || (proc.child[i].pid > 0 && !proc.child[i].desc->stops_last))
+			return;
+	}
+	proc.last_told = true;
+	proc.kill_at_ms = clock_update() + LAST_LIMIT_MS;
+	stop_all(SIGTERM, true);
 }
 
 static void log_memory(void)
@@ -663,7 +682,7 @@ static void watch_heartbeat(struct child *c, uint64_t now)
 		c->started_ms = now; /* once per limit */
 		(void)kill(c->pid, SIGKILL);
 	}
-	if (limit == 0 || c->pid <= 0 || shm_slot_info(c->slot, &info) < 0 ||
+	if (limit == 0 || c->desc->may_block || c->pid <= 0 || shm_slot_info(c->slot, &info) < 0 ||
 	    info.state != SHM_SLOT_ACTIVE || info.pid != c->pid)
 		return;
 	if (c->state == CHILD_READY && now > c->ready_ms + limit &&
@@ -697,9 +716,10 @@ static int tick(void)
 	uint64_t now = clock_update(), next = now + 1000;
 
 	if (proc.stopping) {
+		stop_last();
 		if (now >= proc.kill_at_ms) {
 			log_error("%u processes did not end in time: killed", living());
-			stop_all(SIGKILL);
+			stop_all(SIGKILL, proc.last_told);
 			proc.kill_at_ms = now + 1000;
 		}
 		return (int)(proc.kill_at_ms - now);
@@ -917,7 +937,7 @@ int proc_run(const struct proc_opts *opts)
 	int err, status = EXIT_FAILED;
 
 	proc.opts = opts;
-	proc.stopping = false;
+	proc.stopping = proc.last_told = false;
 	remember_self();
 	err = table_new();
 	if (err < 0) {
@@ -947,6 +967,8 @@ int proc_run(const struct proc_opts *opts)
 	}
 	err = start_all();
 	if (err == 0) {
+		log_started();
+		log_rings_use(true);
 		if (opts->started)
 			opts->started();
 		report_status(EXIT_SUCCESS);
@@ -956,6 +978,7 @@ int proc_run(const struct proc_opts *opts)
 	begin_stop();
 	while (living() > 0)
 		turn();
+	log_rings_rest();
 	status = err == 0 || err == -EINTR ? EXIT_SUCCESS : EXIT_FAILED;
 out:
 	if (proc.wrote_pid)

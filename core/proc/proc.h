@@ -20,6 +20,8 @@ struct proc_desc {
 	 * functions that start() registers with loop_on_turn(). Returns 0 or negative errno (the child exits, start-up fails). */
 	int (*start)(struct loop *loop, unsigned number);
 	void (*stop)(unsigned number); /* orderly end: before the loop stops; may be NULL */
+	bool may_block;          /* makes no progress while it waits for a disk: the watchdog leaves it alone */
+	bool stops_last;         /* told to stop when all others have ended, and killed 2 s later */
 };
 
 struct proc_opts {

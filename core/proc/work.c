@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
+#include "core/base/log_ring.h"
 #include "core/event/doorbell.h"
 #include "core/proc/proc_priv.h"
 #include "shm/wheel.h"
@@ -37,6 +38,7 @@ static void turn_ends(void *arg)
 
 	(void)arg;
 	shm_slot_beat(now);
+	log_tick(now);
 	if (work.desc->kind == SHM_SLOT_WORKER) {
 		if (shm_wheel_run(now, WHEEL_SLICE) == WHEEL_SLICE)
 			sleep_ms = 1;
@@ -70,6 +72,7 @@ static void told_to_stop(void *arg, int signum)
 	if (work.stopping)
 		return;
 	work.stopping = true;
+	log_flush_repeats();
 	if (work.desc->stop)
 		work.desc->stop(work.number);
 	/* one more turn, so that what stop() sent leaves */
@@ -127,6 +130,8 @@ int proc_work(const struct proc_desc *desc, unsigned number, int ready_fd, bool 
 			log_error("%s: the supervisor does not listen", name);
 		(void)close(ready_fd);
 	}
+	log_started();
+	log_rings_use(true);
 	if (of_daemon)
 		proc_leave_terminal();
 	loop_run(work.loop);

@@ -313,7 +313,7 @@ static int cmd_log(struct ctx *ctx, const union script_arg *a, unsigned n)
 	int level = (int)a[0].i;
 
 	if (log_on(level) && pool_printf(ctx->pool, &line, "<script>: %.*s", STR_FMT(a[n - 1].s)) == 0)
-		log_text(level, -1, line);
+		log_text(level, -1, a, line);
 	return 1;
 }
 

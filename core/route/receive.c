@@ -25,7 +25,8 @@ static struct {
 	route_ack_filter_fn *ack_filter;
 	struct pool *pool;
 	struct fmt *log_prefix;
-
+	bool has_log_context;
+	struct log_context log; /* of the run at hand */
 } self;
 
 void route_ack_filter(route_ack_filter_fn *fn)
@@ -35,18 +36,42 @@ void route_ack_filter(route_ack_filter_fn *fn)
 
 /* ---- runs ---- */
 
-static void prefix_begin(struct ctx *ctx)
+static struct str prefix_of(void *arg)
 {
 	struct str text;
 
-	if (self.log_prefix && fmt_eval(ctx, self.log_prefix, &text) == 0)
-		log_prefix_set(text);
+	return self.log_prefix && fmt_eval(arg, self.log_prefix, &text) == 0 ? text : STR_NULL;
 }
 
-static void prefix_end(void)
+static struct str callid_of(void *arg)
 {
-	if (self.log_prefix)
-		log_prefix_set(STR_NULL);
+	const struct ctx *ctx = arg;
+	const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_CALL_ID);
+
+	return h ? h->value : STR_NULL;
+}
+
+/* What the log writes with each line of this run: log_prefix, once at its start, or (log_prefix_mode 1) anew for each line. */
+static void log_begin(struct ctx *ctx)
+{
+	bool is_own = ctx->kind == CTX_LOCAL || (ctx->mflags & CTX_F_FAKED);
+
+	if (LIKELY(!self.has_log_context))
+		return;
+	self.log = (struct log_context){ .callid = callid_of, .arg = ctx };
+	if (!is_own || (route_conf.log_prefix_mode & 2)) {
+		if (route_conf.log_prefix_mode & 1)
+			self.log.now = prefix_of;
+		else
+			self.log.prefix = prefix_of(ctx);
+	}
+	log_context_set(&self.log);
+}
+
+static void log_end(void)
+{
+	if (UNLIKELY(self.has_log_context))
+		log_context_set(NULL);
 }
 
 static void run_over(struct ctx *ctx, int rc)
@@ -54,7 +79,7 @@ static void run_over(struct ctx *ctx, int rc)
 	void (*done)(struct ctx *, int) = ctx->finished;
 
 	ctx->finished = NULL;
-	prefix_end();
+	log_end();
 	if (done)
 		done(ctx, rc);
 	else
@@ -65,11 +90,11 @@ static void resume_run(struct ctx *ctx, int rc)
 {
 	int code = 0;
 
-	prefix_begin(ctx);
+	log_begin(ctx);
 	if (vm_resume(ctx, rc, &code) == VM_DONE)
 		run_over(ctx, code);
 	else
-		prefix_end();
+		log_end();
 }
 
 void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done)
@@ -80,11 +105,11 @@ void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *
 	ctx->resume = resume_run;
 	ctx->mflags &= ~(uint32_t)CTX_F_DROP;
 	ctx->sflags = 0;
-	prefix_begin(ctx);
+	log_begin(ctx);
 	if (vm_run(ctx, vm_script(), route, kind, &code) == VM_DONE)
 		run_over(ctx, code);
 	else
-		prefix_end();
+		log_end();
 }
 
 static int find(enum ctx_kind kind, struct str name)
@@ -346,6 +371,7 @@ int route_init(void)
 	if (err < 0)
 		return log_fail(err, "statistics of the core");
 	route_tm_hooks();
+	self.has_log_context = route_conf.log_prefix.n > 0 || route_conf.log_callid;
 	if (route_conf.log_prefix.n) {
 		self.pool = pool_new(64 * 1024);
 		if (!self.pool)

@@ -14,6 +14,8 @@ struct route_conf { /* core parameters */
 	struct str server_header;   /* whole field without CRLF; n 0: none */
 	struct str user_agent_header;
 	struct str log_prefix;      /* format text */
+	int log_prefix_mode;        /* 1: anew for each line; 2: for messages made here too */
+	bool log_callid;            /* the log wants the Call-ID of the message at hand */
 	bool server_signature;
 	unsigned latency_limit_cfg_us;
 	unsigned parked_max;        /* contexts that may wait at one time */

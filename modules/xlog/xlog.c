@@ -251,7 +251,7 @@ static int write_text(struct ctx *ctx, int facility, int level, const struct fmt
 		strbuf_add_lit(&sb, "\033[0m");
 	if (strbuf_err(&sb) < 0)
 		return -1;
-	log_text(level, facility >= 0 ? facility : conf.facility, strbuf_str(&sb));
+	log_text(level, facility >= 0 ? facility : conf.facility, f, strbuf_str(&sb));
 	return 1;
 }
 

@@ -97,14 +97,14 @@ class Results:
 class Server:
     """ringfort in the foreground with a script; stopped and its log shown when something fails."""
 
-    def __init__(self, program, cfg, host="127.0.0.1", defines=(), args=(), port=None, env=None, wait=True):
+    def __init__(self, program, cfg, host="127.0.0.1", defines=(), args=(), port=None, env=None, wait=True, stderr=None, to_stderr=True):
         self.host = host
         self.port = port or free_port(host)
         self.dir = temp_dir()
         self.log_path = f"{self.dir}/log"
         self.rpc_path = f"{self.dir}/rpc.sock"
         text = f"[{host}]" if ":" in host else host
-        self.argv = [program, "-f", cfg, "-DD", "-E", "-Y", self.dir, "-w", self.dir, "-A", f"LISTEN_UDP=udp:{text}:{self.port}",
+        self.argv = [program, "-f", cfg, "-DD", *(["-E"] if to_stderr else []), "-Y", self.dir, "-w", self.dir, "-A", f"LISTEN_UDP=udp:{text}:{self.port}",
                      "-A", f"LISTEN_TCP=tcp:{text}:{self.port}", "-A", f'RPC_SOCK="{self.rpc_path}"']
         for d in defines:
             self.argv += ["-A", d]
@@ -112,7 +112,7 @@ class Server:
         self.log = open(self.log_path, "w")
         e = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
         e.update(env or {})
-        self.proc = subprocess.Popen(self.argv, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True, env=e, preexec_fn=die_with_parent)
+        self.proc = subprocess.Popen(self.argv, stdout=self.log, stderr=self.log if stderr is None else stderr, stdin=subprocess.DEVNULL, start_new_session=True, env=e, preexec_fn=die_with_parent)
         if wait and not self.wait_up():
             self.stop()
             raise RuntimeError("the server does not answer:\n" + self.log_text()[-3000:])

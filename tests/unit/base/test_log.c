@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/log_priv.h"
 #include "tests/lib/test_main.h"
 
 enum kind { PIPE, SOCKET, FILE_, N_KINDS };
@@ -72,11 +74,11 @@ START_TEST(lines_on_stderr)
 	expect("ERROR: cannot do\n");
 	log_write(L_ALERT, "x\n");
 	expect("ALERT: x\n");
-	log_prefix_set(STR_LIT("{1 INVITE} "));
+	log_context_set(&(struct log_context){ .prefix = STR_LIT("{1 INVITE} ") });
 	log_warn("forged\r\n1 ERROR: line\033[2J");
 	expect("WARNING: {1 INVITE} forged  1 ERROR: line [2J\n");
-	log_prefix_set(STR_NULL);
-	log_text(L_CRIT, -1, text);
+	log_context_set(NULL);
+	log_text(L_CRIT, -1, NULL, text);
 	expect("CRITICAL: two\nlines\n");
 	ck_assert_int_eq(log_fail(-ENOENT, "open %s", "x"), -ENOENT);
 	expect("ERROR: open x: No such file or directory\n");
@@ -98,7 +100,7 @@ START_TEST(levels)
 	log_level_set(L_ERR);
 	log_notice("no");
 	log_write(L_WARN, "no");
-	log_text(L_INFO, -1, STR_LIT("no"));
+	log_text(L_INFO, -1, NULL, STR_LIT("no"));
 	ck_assert_str_eq(take(), "");
 	ck_assert(log_on(L_ERR) && !log_on(L_WARN));
 	log_level_at(&shared);
@@ -184,7 +186,7 @@ START_TEST(syslog_lines)
 	n = snprintf(want, sizeof(want), " sip[%d]: ERROR: broken", (int)getpid());
 	ck_assert_int_eq((int)strlen(got), 5 + 15 + n); /* date: "Nov 22 10:00:00" */
 	ck_assert_str_eq(got + 20, want);
-	log_text(L_INFO, LOG_LOCAL7, STR_LIT("own facility"));
+	log_text(L_INFO, LOG_LOCAL7, NULL, STR_LIT("own facility"));
 	got = take();
 	ck_assert_int_eq(strncmp(got, "<190>", 5), 0);
 	ck_assert_ptr_nonnull(strstr(got, "INFO: own facility"));
@@ -217,6 +219,124 @@ START_TEST(syslog_comes_and_goes)
 }
 END_TEST
 
+START_TEST(journal_gets_priorities)
+{
+	struct log_opts opts = { .to_stderr = true, .color = true };
+	char want[64], stream[64];
+	struct stat st;
+
+	redirect(SOCKET);
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	(void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", stream, 1), 0);
+	log_open(&opts);
+	log_error("broken");
+	(void)snprintf(want, sizeof(want), "<3>%d ERROR: broken\n", (int)getpid()); /* and no colours */
+	ck_assert_str_eq(take(), want);
+	ck_assert_int_eq(setenv("JOURNAL_STREAM", "1:1", 1), 0); /* another descriptor is the journal */
+	opts.color = false;
+	log_open(&opts);
+	log_error("broken");
+	expect("ERROR: broken\n");
+}
+END_TEST
+
+/* clang-format off */
+static const struct json_vector { const char *letters, *prefix, *text, *want; } jsons[] = {
+	{ "",   "p ",      "say \"x\"\t\x01", "{ \"idx\": 3, \"pid\": 9, \"level\": \"INFO\", \"module\": \"xlog\", \"file\": \"modules/xlog/x.c\", \"line\": 282, \"function\": \"f\", \"logprefix\": \"p \", \"message\": \"say \\\"x\\\"\\t\\u0001\\n\" }\n" },
+	{ "cM", "",        "t",             "{ \"idx\": 3, \"pid\": 9, \"level\": \"INFO\", \"module\": \"xlog\", \"file\": \"modules/xlog/x.c\", \"line\": 282, \"function\": \"f\", \"callid\": \"ci1\", \"logprefix\": \"\", \"message\": \"t\" }\n" },
+	{ "aMN", "",       "\xff\xc3\xa9\xc0\xaf", "{ \"kamailio.idx\": 3, \"kamailio.pid\": 9, \"kamailio.level\": \"INFO\", \"kamailio.module\": \"xlog\", \"kamailio.file\": \"modules/xlog/x.c\", \"kamailio.line\": 282, \"kamailio.function\": \"f\", \"kamailio.logprefix\": \"\", \"kamailio.message\": \"\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\" }" },
+	{ "jM", "{}",      "t",             "{ \"idx\": 3, \"pid\": 9, \"level\": \"INFO\", \"module\": \"xlog\", \"file\": \"modules/xlog/x.c\", \"line\": 282, \"function\": \"f\", \"logprefix\": {}, \"message\": { \"text\": \"t\" } }\n" },
+	{ "pM", ", \"k\": 1", "t",          "{ \"idx\": 3, \"pid\": 9, \"level\": \"INFO\", \"module\": \"xlog\", \"file\": \"modules/xlog/x.c\", \"line\": 282, \"function\": \"f\", \"k\": 1, \"message\": \"t\" }\n" },
+};
+/* clang-format on */
+
+START_TEST(json_lines)
+{
+	const struct json_vector *v = &jsons[_i];
+	struct log_opts opts = { .engine = LOG_ENGINE_JSON, .ident = "sip" };
+	struct log_line l = { .level = L_INFO, .pid = 9, .slot = 3, .src_line = 282, .file = STR_LIT("../../modules/xlog/x.c"), .func = STR_LIT("f"),
+			      .callid = STR_LIT("ci1"), .prefix = str_lit(v->prefix), .text = str_lit(v->text) };
+	static char out[LOG_OUT_MAX + 1];
+	size_t n;
+
+	ck_assert_int_eq(log_json_flags(str_lit(v->letters), &opts.json), 0);
+	n = log_line_json(&opts, &l, out, LOG_OUT_MAX);
+	out[n] = '\0';
+	ck_assert_str_eq(out, v->want);
+}
+END_TEST
+
+START_TEST(json_other)
+{
+	struct log_opts opts = { .engine = LOG_ENGINE_JSON, .ident = "sip" };
+	static char out[LOG_OUT_MAX + 1], big[LOG_TEXT_MAX];
+	struct log_line l = { .level = L_INFO, .pid = 9, .wall = { .tv_sec = 1000000000, .tv_nsec = 5 }, .text = STR_LIT("t"), .file = STR_LIT("core/x.c") };
+	size_t n;
+
+	ck_assert_int_eq(log_json_flags(STR_LIT("Mx"), &opts.json), -EINVAL);
+	ck_assert_int_eq(log_json_flags(STR_LIT("UM"), &opts.json), 0);
+	n = log_line_json(&opts, &l, out, LOG_OUT_MAX);
+	out[n] = '\0';
+	ck_assert_ptr_nonnull(strstr(out, "{\"time\":\"2001-09-09T01:46:40.000000005Z\",\"proc\":{\"id\":\"9\",\"tid\":9},\"pri\":\"INFO\",\"subsys\":\"core\","
+				     "\"file\":{\"name\":\"core/x.c\",\"line\":0},\"native\":{\"function\":\"\"},\"msg\":\"t\",\"pname\":\"sip\",\"appname\":\"sip\",\"hostname\":\""));
+	memset(big, 1, sizeof(big)); /* six bytes each: cut, and still a document */
+	l.text = str_of(big, sizeof(big));
+	opts.json = 0;
+	n = log_line_json(&opts, &l, out, LOG_OUT_MAX);
+	ck_assert_uint_gt(n, LOG_TEXT_MAX);
+	ck_assert_int_eq(memcmp(out + n - 3, " }\n", 3), 0);
+}
+END_TEST
+
+static void say(const char *text)
+{
+	log_error("%s", text); /* one place */
+}
+
+START_TEST(repeats_are_counted)
+{
+	struct log_opts opts = { .to_stderr = true, .repeat_limit = 2, .repeat_window_ms = 5000 };
+	struct log_stats before, after;
+	char want[256];
+
+	clock_fake(10000, 1000);
+	redirect(FILE_);
+	log_open(&opts);
+	log_stats(&before);
+	for (int i = 0; i < 10; i++)
+		say("same");
+	(void)snprintf(want, sizeof(want), "%1$d ERROR: same\n%1$d ERROR: same\n", (int)getpid());
+	ck_assert_str_eq(take(), want);
+	log_stats(&after);
+	ck_assert_uint_eq(after.n_held - before.n_held, 8);
+	log_error("same"); /* another place: not held */
+	expect("ERROR: same\n");
+	log_tick(14999);
+	ck_assert_str_eq(take(), "");
+	log_tick(15000); /* its window is over */
+	expect("ERROR: last line repeated 8 times: same\n");
+	log_tick(30000);
+	ck_assert_str_eq(take(), "");
+	for (int i = 0; i < 3; i++)
+		say("again");
+	say("other"); /* another text of the same place: the count first, and nothing is lost */
+	(void)snprintf(want, sizeof(want), "%1$d ERROR: again\n%1$d ERROR: again\n%1$d ERROR: last line repeated 1 times: again\n%1$d ERROR: other\n", (int)getpid());
+	ck_assert_str_eq(take(), want);
+	say("other");
+	say("other");
+	log_flush_repeats();
+	(void)snprintf(want, sizeof(want), "%1$d ERROR: other\n%1$d ERROR: last line repeated 1 times: other\n", (int)getpid());
+	ck_assert_str_eq(take(), want);
+	log_level_set(L_DBG);
+	for (int i = 0; i < 5; i++)
+		log_debug("each");
+	(void)snprintf(want, sizeof(want), "%1$d DEBUG: each\n%1$d DEBUG: each\n%1$d DEBUG: each\n%1$d DEBUG: each\n%1$d DEBUG: each\n", (int)getpid());
+	ck_assert_str_eq(take(), want);
+	clock_fake(0, 0);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("log");
@@ -224,6 +344,10 @@ Suite *test_suite(void)
 
 	tcase_add_loop_test(err, lines_on_stderr, 0, N_KINDS);
 	tcase_add_test(err, levels);
+	tcase_add_test(err, journal_gets_priorities);
+	tcase_add_loop_test(err, json_lines, 0, ARRAY_LEN(jsons));
+	tcase_add_test(err, json_other);
+	tcase_add_test(err, repeats_are_counted);
 	tcase_add_loop_test(err, full_pipe_drops_and_never_waits, 0, 2);
 	suite_add_tcase(s, err);
 	tcase_add_checked_fixture(sys, setup_syslog, teardown_syslog);
