@@ -5,6 +5,7 @@ include modules/tm/local.mk
 include modules/rr/local.mk
 include modules/maxfwd/local.mk
 include modules/textops/local.mk
+include modules/textopsx/local.mk
 include modules/siputils/local.mk
 include modules/xlog/local.mk
 include modules/sanity/local.mk

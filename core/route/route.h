@@ -60,6 +60,15 @@ int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_prot
 /* A reply forwarded by its second Via. */
 int route_forward_reply(struct ctx *ctx);
 
+/*
+ * Makes the changes so far the message itself: edits, a replaced body and the rewritten Request-URI are applied and the result is parsed again,
+ * so that what follows in the script sees it. Destination, branches, flags and Record-Routes asked for stay. Context: a request
+ * before its transaction was made, or a reply in reply_route. Returns 0; -EBADMSG (the result is no message: nothing changed), -EMSGSIZE, -ENOMEM.
+ */
+MUST_CHECK int route_msg_apply(struct ctx *ctx, struct diag *reterr);
+/* Puts other bytes in the message's place; they live as long as ctx->pool. Changes so far are forgotten. Same context and errors. */
+MUST_CHECK int route_msg_set(struct ctx *ctx, struct str bytes, struct diag *reterr);
+
 /* Edits of the current Request-URI (core-functions.md, section 2). part: as the command names. */
 enum route_uri_part { RURI_ALL, RURI_HOST, RURI_HOSTPORT, RURI_HOSTPORTTRANS, RURI_PORT, RURI_USER, RURI_USERPASS, RURI_PREFIX, RURI_STRIP, RURI_STRIP_TAIL, RURI_USERPHONE, RURI_REVERT };
 MUST_CHECK int route_ruri_set(struct ctx *ctx, enum route_uri_part part, struct str text, int64_t n);

@@ -366,6 +366,30 @@ int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct
 	return 0;
 }
 
+int sip_build_edited(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits, struct str ruri, struct str *ret_bytes)
+{
+	struct sip_out out;
+	struct changes c;
+	char *bytes;
+	int err = prepare(&out, &c, pool, msg, edits);
+
+	if (err < 0)
+		return err;
+	if (msg->kind == SIP_REQUEST)
+		put_request_line(&out, msg, ruri, &c);
+	else
+		emit(&out, msg->buf, 0, msg->headers_off, &c, false);
+	err = put_headers_and_body(&out, pool, msg, edits, &c, false);
+	if (err < 0)
+		return err;
+	bytes = pool_alloc(pool, out.bytes);
+	if (!bytes)
+		return -ENOMEM;
+	sip_out_copy(&out, bytes);
+	*ret_bytes = str_of(bytes, out.bytes);
+	return 0;
+}
+
 /* --- messages of our own --- */
 
 /* A field as received, its line end made CRLF. */

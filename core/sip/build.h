@@ -33,6 +33,10 @@ MUST_CHECK int sip_build_request(struct pool *pool, struct sip_msg *msg, const s
 /* A received reply with its top Via value removed and edits applied. new_status 0: as received. */
 MUST_CHECK int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits, uint16_t new_status, struct str new_reason, bool need_cl, struct sip_out *ret_out);
 
+/* The message with its edits and nothing else, as one text in pool: what a script reads again of its own changes. ruri n 0: as
+ * received. Returns 0, -ENOMEM, -EMSGSIZE. */
+MUST_CHECK int sip_build_edited(struct pool *pool, struct sip_msg *msg, const struct sip_edits *edits, struct str ruri, struct str *ret_bytes);
+
 struct sip_reply_opts {
 	uint16_t status;
 	struct str reason;

@@ -515,8 +515,12 @@ bool tm_rx_reply(struct ctx *ctx)
 		return false;
 	found = tm_find(hash, match_label, &key, TM_TAKE_CLAIM, 0, NULL, &t, NULL);
 	if (found == TM_BUSY) {
-		/* Its route runs or waits elsewhere: leave the bytes there. It may have become free meanwhile. */
-		ev = tm_event_new(TM_IN_REPLY, (uint8_t)branch, ctx->msg.buf, &ctx->rx);
+		/* Its route runs or waits elsewhere: leave the bytes there, with what reply_route changed. It may have become free meanwhile. */
+		struct str bytes = ctx->msg.buf;
+
+		if ((ctx->edits.head || ctx->edits.body_replaced) && sip_build_edited(ctx->pool, &ctx->msg, &ctx->edits, STR_NULL, &bytes) < 0)
+			log_error("reply %u of transaction %08x goes on unchanged: its changes do not fit", ctx->msg.status, hash);
+		ev = tm_event_new(TM_IN_REPLY, (uint8_t)branch, bytes, &ctx->rx);
 		found = tm_find(hash, match_label, &key, TM_TAKE_CLAIM, 0, ev, &t, NULL);
 		if (found != TM_BUSY)
 			shm_free(ev);

@@ -54,3 +54,9 @@ TESTS += tests/unit/modules/test_kex_xlog
 tests_unit_modules_test_kex_xlog_SOURCES = tests/unit/modules/test_kex_xlog.c modules/kex/kex.c modules/xlog/xlog.c $(RF_MODULE_PV)
 tests_unit_modules_test_kex_xlog_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_kex_xlog_LDADD = $(RF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/modules/test_textopsx
+TESTS += tests/unit/modules/test_textopsx
+tests_unit_modules_test_textopsx_SOURCES = tests/unit/modules/test_textopsx.c $(RF_MODULE_TEXTOPSX)
+tests_unit_modules_test_textopsx_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_textopsx_LDADD = $(RF_TEST_LIBS)
