@@ -16,11 +16,11 @@
 #include "core/base/strbuf.h"
 #include "core/rpc/rpc_priv.h"
 
-#define CALL_BYTES_MAX ((size_t)256 << 20)
+#define STORE_STEP ((size_t)256 << 10)
 
 /* ---- writing ---- */
 
-void rpc_emit_str(struct strbuf *out, struct str s)
+static void emit_str(struct strbuf *out, struct str s)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t from = 0;
@@ -69,7 +69,7 @@ void rpc_emit_str(struct strbuf *out, struct str s)
 	strbuf_add_char(out, '"');
 }
 
-void rpc_emit_double(struct strbuf *out, double d)
+static void emit_double(struct strbuf *out, double d)
 {
 	if (!isfinite(d))
 		strbuf_add_lit(out, "null");
@@ -94,92 +94,15 @@ static void newline(struct strbuf *out, bool pretty, unsigned depth)
 
 static void member(struct strbuf *out, const char *name, bool pretty)
 {
-	rpc_emit_str(out, str_lit(name));
+	emit_str(out, str_lit(name));
 	strbuf_add_lit(out, pretty ? ":\t" : ":");
 }
 
-static void emit_node(const struct rpc_node *n, struct strbuf *out, bool pretty, unsigned depth);
-
-/* depth: of the bracket's own line. */
-static void emit_list(const struct rpc_node *first, bool object, struct strbuf *out, bool pretty, unsigned depth)
-{
-	strbuf_add_char(out, object ? '{' : '[');
-	for (const struct rpc_node *n = first; n; n = n->next) {
-		if (n != first)
-			strbuf_add_char(out, ',');
-		newline(out, pretty, depth + 1);
-		if (object)
-			member(out, n->name ? n->name : "", pretty);
-		emit_node(n, out, pretty, depth + 1);
-	}
-	newline(out, pretty, depth);
-	strbuf_add_char(out, object ? '}' : ']');
-}
-
-static void emit_node(const struct rpc_node *n, struct strbuf *out, bool pretty, unsigned depth)
-{
-	switch (n->kind) {
-	case RPC_NULL:
-		strbuf_add_lit(out, "null");
-		break;
-	case RPC_BOOL:
-		strbuf_add_lit(out, n->u.i ? "true" : "false");
-		break;
-	case RPC_INT:
-		rpc_emit_double(out, (double)n->u.i);
-		break;
-	case RPC_DOUBLE:
-		rpc_emit_double(out, n->u.d);
-		break;
-	case RPC_STR:
-		rpc_emit_str(out, n->u.s);
-		break;
-	case RPC_ARRAY:
-	case RPC_OBJECT:
-		emit_list(n->u.list.first, n->kind == RPC_OBJECT, out, pretty, depth);
-		break;
-	}
-}
-
-void rpc_emit_result(const struct rpc *rpc, const struct rpc_method *method, struct strbuf *out, bool pretty, unsigned depth)
-{
-	if (method && method->flags & RPC_RET_ARRAY)
-		emit_list(rpc->first, false, out, pretty, depth);
-	else if (rpc->last)
-		emit_node(rpc->last, out, pretty, depth);
-	else
-		emit_list(NULL, true, out, pretty, depth);
-}
-
-/* ---- running ---- */
-
-static const json_t *find_icase(const json_t *obj, const char *name)
-{
-	void *it;
-
-	for (it = json_object_iter((json_t *)(uintptr_t)obj); it; it = json_object_iter_next((json_t *)(uintptr_t)obj, it))
-		if (str_ieq(str_lit(json_object_iter_key(it)), str_lit(name)))
-			return json_object_iter_value(it);
-	return NULL;
-}
-
-/* Values of an array, or of an object in its order. False: neither. */
-static bool take_params(struct rpc *rpc, const json_t *params)
-{
-	if (!params)
-		return true;
-	if (json_is_array(params)) {
-		for (size_t i = 0; i < json_array_size(params) && rpc->n_args < RPC_ARGS_MAX; i++)
-			rpc->arg[rpc->n_args++] = (const struct json_t *)json_array_get(params, i);
-		return true;
-	}
-	if (!json_is_object(params))
-		return false;
-	for (void *it = json_object_iter((json_t *)(uintptr_t)params); it && rpc->n_args < RPC_ARGS_MAX;
-	     it = json_object_iter_next((json_t *)(uintptr_t)params, it))
-		rpc->arg[rpc->n_args++] = (const struct json_t *)json_object_iter_value(it);
-	return true;
-}
+/* What the form keeps of a request. */
+struct json_call {
+	json_t *req;
+	const json_t *id;
+};
 
 static void emit_id(struct strbuf *out, const json_t *id, bool pretty)
 {
@@ -188,9 +111,9 @@ static void emit_id(struct strbuf *out, const json_t *id, bool pretty)
 		newline(out, pretty, 1);
 		member(out, "id", pretty);
 		if (json_is_string(id))
-			rpc_emit_str(out, str_of(json_string_value(id), json_string_length(id)));
+			emit_str(out, str_of(json_string_value(id), json_string_length(id)));
 		else
-			rpc_emit_double(out, json_is_number(id) ? json_number_value(id) : json_is_true(id));
+			emit_double(out, json_is_number(id) ? json_number_value(id) : json_is_true(id));
 	}
 	newline(out, pretty, 0);
 	strbuf_add_char(out, '}');
@@ -206,20 +129,62 @@ static void emit_head(struct strbuf *out, const char *what, bool pretty)
 	member(out, what, pretty);
 }
 
-static void emit_error(struct strbuf *out, int code, const char *text, const json_t *id, bool pretty)
+static void form_begin(struct rpc *rpc, struct strbuf *out)
 {
-	emit_head(out, "error", pretty);
-	strbuf_add_char(out, '{');
-	newline(out, pretty, 2);
-	member(out, "code", pretty);
-	strbuf_add_i64(out, code);
-	strbuf_add_char(out, ',');
-	newline(out, pretty, 2);
-	member(out, "message", pretty);
-	rpc_emit_str(out, str_lit(text));
-	newline(out, pretty, 1);
-	strbuf_add_char(out, '}');
-	emit_id(out, id, pretty);
+	emit_head(out, "result", rpc->pretty);
+}
+
+/* The result's own brackets stand one level in. */
+static void form_child(const struct rpc *rpc, const struct rpc_node *list, const struct rpc_node *n, bool first, unsigned depth,
+		       struct strbuf *out)
+{
+	if (!first)
+		strbuf_add_char(out, ',');
+	newline(out, rpc->pretty, depth + 2);
+	if (list->kind == RPC_OBJECT)
+		member(out, n->name ? n->name : "", rpc->pretty);
+}
+
+static void form_open(const struct rpc *rpc, const struct rpc_node *list, unsigned depth, struct strbuf *out)
+{
+	(void)rpc;
+	(void)depth;
+	strbuf_add_char(out, list->kind == RPC_OBJECT ? '{' : '[');
+}
+
+static void form_close(const struct rpc *rpc, const struct rpc_node *list, unsigned depth, struct strbuf *out)
+{
+	newline(out, rpc->pretty, depth + 1);
+	strbuf_add_char(out, list->kind == RPC_OBJECT ? '}' : ']');
+}
+
+static void form_value(const struct rpc *rpc, const struct rpc_node *n, struct strbuf *out)
+{
+	(void)rpc;
+	switch (n->kind) {
+	case RPC_BOOL:
+		strbuf_add_lit(out, n->u.i ? "true" : "false");
+		break;
+	case RPC_INT:
+		emit_double(out, (double)n->u.i);
+		break;
+	case RPC_DOUBLE:
+		emit_double(out, n->u.d);
+		break;
+	case RPC_STR:
+		emit_str(out, n->u.s);
+		break;
+	default:
+		strbuf_add_lit(out, "null");
+		break;
+	}
+}
+
+static void form_end(struct rpc *rpc, struct strbuf *out)
+{
+	const struct json_call *c = rpc->form_data;
+
+	emit_id(out, c->id, rpc->pretty);
 }
 
 /* Codes of JSON-RPC itself have their own texts. */
@@ -243,162 +208,217 @@ static const char *standard_text(int code)
 	}
 }
 
-static void emit_reply(const struct rpc *rpc, const json_t *id, bool pretty, struct rpc_json_out *ret)
+static void form_fault(struct rpc *rpc, int code, const char *text, struct strbuf *out)
 {
-	const char *text = rpc->fault_text;
-	int code = rpc->fault_code ? rpc->fault_code : -32000;
+	const struct json_call *c = rpc->form_data;
 
-	if (!rpc->has_fault) {
-		emit_head(ret->reply, "result", pretty);
-		rpc_emit_result(rpc, rpc->method, ret->reply, pretty, 1);
-		emit_id(ret->reply, id, pretty);
-		return;
-	}
-	if (standard_text(code))
+	if (code == 0)
+		code = -32000;
+	if (standard_text(code)) {
 		text = standard_text(code);
-	emit_error(ret->reply, code, text, id, pretty);
-	ret->fault_code = code;
-	(void)snprintf(ret->fault_text, sizeof(ret->fault_text), "%s", text);
+		rpc_fault(rpc, code, "%s", text); /* as the transport is to know it */
+	}
+	rpc->fault_code = code;
+	emit_head(out, "error", rpc->pretty);
+	strbuf_add_char(out, '{');
+	newline(out, rpc->pretty, 2);
+	member(out, "code", rpc->pretty);
+	strbuf_add_i64(out, code);
+	strbuf_add_char(out, ',');
+	newline(out, rpc->pretty, 2);
+	member(out, "message", rpc->pretty);
+	emit_str(out, str_lit(text));
+	newline(out, rpc->pretty, 1);
+	strbuf_add_char(out, '}');
+	emit_id(out, c->id, rpc->pretty);
+}
+
+static void form_done(struct rpc *rpc)
+{
+	struct json_call *c = rpc->form_data;
+
+	if (c)
+		json_decref(c->req);
+}
+
+static const struct rpc_form json_form = {
+	.begin = form_begin,
+	.child = form_child,
+	.open = form_open,
+	.close = form_close,
+	.value = form_value,
+	.end = form_end,
+	.fault = form_fault,
+	.done = form_done,
+};
+
+/* ---- running ---- */
+
+static const json_t *find_icase(const json_t *obj, const char *name)
+{
+	void *it;
+
+	for (it = json_object_iter((json_t *)(uintptr_t)obj); it; it = json_object_iter_next((json_t *)(uintptr_t)obj, it))
+		if (str_ieq(str_lit(json_object_iter_key(it)), str_lit(name)))
+			return json_object_iter_value(it);
+	return NULL;
+}
+
+static struct rpc_arg arg_of(const json_t *j)
+{
+	switch (json_typeof(j)) {
+	case JSON_STRING:
+		return (struct rpc_arg){ .kind = RPC_STR, .u.s = str_of(json_string_value(j), json_string_length(j)) };
+	case JSON_INTEGER:
+		return (struct rpc_arg){ .kind = RPC_INT, .u.i = json_integer_value(j) };
+	case JSON_REAL:
+		return (struct rpc_arg){ .kind = RPC_DOUBLE, .u.d = json_real_value(j) };
+	case JSON_TRUE:
+	case JSON_FALSE:
+		return (struct rpc_arg){ .kind = RPC_BOOL, .u.i = json_is_true(j) };
+	case JSON_NULL:
+		return (struct rpc_arg){ .kind = RPC_NULL };
+	default:
+		return (struct rpc_arg){ .kind = RPC_ARRAY };
+	}
+}
+
+/* Values of an array, or of an object in its order. -EINVAL: neither. */
+static int take_params(struct rpc *rpc, json_t *params)
+{
+	size_t n = json_is_array(params) ? json_array_size(params) : json_object_size(params);
+	struct rpc_arg *arg;
+
+	if (!params)
+		return 0;
+	if (!json_is_array(params) && !json_is_object(params))
+		return -EINVAL;
+	if (n > RPC_ARGS_MAX)
+		n = RPC_ARGS_MAX;
+	arg = rpc_alloc(rpc, n * sizeof(*arg) + 1);
+	if (!arg)
+		return -ENOMEM;
+	rpc->arg = arg;
+	if (json_is_array(params)) {
+		while (rpc->n_args < n) {
+			arg[rpc->n_args] = arg_of(json_array_get(params, rpc->n_args));
+			rpc->n_args++;
+		}
+		return 0;
+	}
+	for (void *it = json_object_iter(params); it && rpc->n_args < n; it = json_object_iter_next(params, it))
+		arg[rpc->n_args++] = arg_of(json_object_iter_value(it));
+	return 0;
 }
 
 /* Runs what the request names. Whatever is wrong with its form gives an empty result, as clients know it. */
-static void run(struct rpc *rpc, const json_t *req)
+static void run(struct rpc *rpc, json_t *req)
 {
 	const json_t *version = find_icase(req, "jsonrpc"), *method = find_icase(req, "method");
-	bool params_ok = take_params(rpc, find_icase(req, "params"));
+	int err = take_params(rpc, (json_t *)(uintptr_t)find_icase(req, "params"));
 
 	if (!json_is_string(version) || !str_eq(str_lit(json_string_value(version)), STR_LIT("2.0")) || !json_is_string(method)) {
 		log_error("rpc: request without \"jsonrpc\":\"2.0\" or \"method\"");
 		return;
 	}
 	rpc->method = rpc_find(str_of(json_string_value(method), json_string_length(method)));
-	if (!rpc->method) {
+	if (!rpc->method)
 		rpc_fault(rpc, 500, "Method Not Found");
-		return;
-	}
-	if (!params_ok) {
+	else if (err < 0)
 		log_error("rpc: params of %s are neither array nor object", rpc->method->name);
-		return;
-	}
-	rpc_call(rpc);
+	else
+		rpc_call(rpc);
 }
 
-static int store(const char *path, struct str text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	int err = fd < 0 ? -errno : 0;
+/* ---- store_path ---- */
 
-	while (err == 0 && text.n) {
+static int write_all(int fd, struct str text)
+{
+	while (text.n) {
 		ssize_t n = write(fd, text.s, text.n);
 
 		if (n < 0 && errno != EINTR)
-			err = -errno;
+			return -errno;
 		if (n > 0)
 			text = str_sub(text, (size_t)n, text.n);
 	}
+	return 0;
+}
+
+static int store(struct rpc *rpc, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), more = 1;
+	int err = fd < 0 ? -errno : 0;
+	struct strbuf sb;
+
+	strbuf_init(&sb, RPC_CALL_BYTES_MAX);
+	while (err == 0 && more > 0) {
+		sb.n = 0;
+		more = rpc_read(rpc, &sb, STORE_STEP);
+		err = more < 0 ? more : write_all(fd, strbuf_str(&sb));
+	}
+	strbuf_done(&sb);
 	if (fd >= 0 && close(fd) < 0 && err == 0)
 		err = -errno;
 	return err;
 }
 
-/* The reply goes to a file, and a short one to the client. */
-static void store_reply(const char *path, const json_t *id, bool pretty, struct rpc_json_out *ret)
+/* The reply goes to a file, and a short one, which takes its place, to the client. */
+static struct rpc *store_reply(struct rpc *rpc, const char *path)
 {
-	int err = strbuf_err(ret->reply) < 0 ? -EMSGSIZE : store(path, strbuf_str(ret->reply));
+	struct rpc *told = rpc_new(&json_form);
+	struct json_call *c = told ? rpc_alloc(told, sizeof(*c)) : NULL;
+	int err = store(rpc, path);
 
-	ret->reply->n = 0;
-	ret->reply->failed = false;
-	if (err < 0) {
-		log_fail(err, "rpc: cannot store a reply in %s", path);
-		emit_error(ret->reply, 500, "Storing failed", id, pretty);
-		ret->fault_code = 500;
-		return;
+	if (c) {
+		*c = *(const struct json_call *)rpc->form_data;
+		c->req = json_incref(c->req);
+		told->form_data = c;
+		told->pretty = rpc->pretty;
+		if (err < 0)
+			rpc_fault(told, 500, "Storing failed");
+		else
+			rpc_add_str(told, NULL, NULL, STR_LIT("Stored"));
 	}
-	emit_head(ret->reply, "result", pretty);
-	strbuf_add_lit(ret->reply, "\"Stored\"");
-	emit_id(ret->reply, id, pretty);
+	if (err < 0)
+		log_fail(err, "rpc: cannot store a reply in %s", path);
+	rpc_free(rpc);
+	if (!c) {
+		rpc_free(told);
+		return NULL;
+	}
+	return told;
 }
 
-/* ---- delayed answers ---- */
-
-#define DEFERRED_MAX 256u
-
-static unsigned n_deferred;
-
-bool rpc_defer(struct rpc *rpc)
+int rpc_json_run(struct str request, bool pretty, struct rpc_out *out)
 {
-	if (!rpc->later || n_deferred >= DEFERRED_MAX)
-		return false;
-	rpc->deferred = true;
-	n_deferred++;
-	return true;
-}
+	json_t *req = json_loadb(request.s, request.n, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
+	struct rpc *rpc = req ? rpc_new(&json_form) : NULL;
+	struct json_call *c = rpc ? rpc_alloc(rpc, sizeof(*c)) : NULL;
+	const json_t *name, *path;
 
-void rpc_answer(struct rpc *rpc)
-{
-	struct pool *pool = rpc->pool;
-	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
-
-	n_deferred--;
-	rpc->deferred = false;
-	if (rpc->in_call)
-		return; /* answered before it returned: then it is an answer like any other */
-	if (rpc->no_memory)
-		rpc_fault(rpc, 500, "The answer is too large");
-	strbuf_init(&sb, CALL_BYTES_MAX);
-	emit_reply(rpc, find_icase(rpc->req, "id"), rpc->pretty, &out);
-	rpc->later(rpc->later_arg, &out);
-	strbuf_done(&sb);
-	json_decref(rpc->req);
-	pool_free(pool);
-}
-
-int rpc_json_run(struct str request, bool pretty, struct rpc_json_out *ret_out)
-{
-	struct pool *pool = pool_new(CALL_BYTES_MAX);
-	struct rpc *rpc = pool ? pool_zalloc(pool, sizeof(*rpc)) : NULL;
-	json_t *req = NULL;
-	const json_t *id, *name, *path;
-	int err = -ENOMEM;
-
-	ret_out->reply_name[0] = 0;
-	ret_out->fault_code = 0;
-	ret_out->fault_text[0] = 0;
-	if (!rpc)
-		goto out;
-	req = json_loadb(request.s, request.n, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, NULL);
-	err = -EBADMSG;
-	if (!req)
-		goto out;
-	rpc->pool = pool;
-	id = find_icase(req, "id");
+	out->reply_name[0] = 0;
+	out->fault_code = 0;
+	out->fault_text[0] = 0;
+	out->call = NULL;
+	if (!c) {
+		rpc_free(rpc);
+		json_decref(req);
+		return req ? -ENOMEM : -EBADMSG;
+	}
+	*c = (struct json_call){ .req = req, .id = find_icase(req, "id") };
+	rpc->form_data = c;
 	name = find_icase(req, "reply_name");
 	path = find_icase(req, "store_path");
-	if (json_is_string(name) && json_string_length(name) < sizeof(ret_out->reply_name))
-		memcpy(ret_out->reply_name, json_string_value(name), json_string_length(name) + 1);
-	rpc->later = json_is_string(path) ? NULL : ret_out->later;
-	rpc->later_arg = ret_out->later_arg;
+	if (out->no_store || !json_is_string(path) || json_string_length(path) == 0 || json_string_length(path) >= 128)
+		path = NULL;
+	if (json_is_string(name) && json_string_length(name) < sizeof(out->reply_name))
+		memcpy(out->reply_name, json_string_value(name), json_string_length(name) + 1);
+	rpc->later = path ? NULL : out->later;
+	rpc->later_arg = out->later_arg;
 	rpc->pretty = pretty;
-	rpc->req = req;
-	rpc->in_call = true;
 	run(rpc, req);
-	rpc->in_call = false;
-	if (rpc->deferred)
-		return -EINPROGRESS;
-	emit_reply(rpc, id, pretty, ret_out);
-	if (!ret_out->no_store && json_is_string(path) && json_string_length(path) > 0 && json_string_length(path) < 128)
-		store_reply(json_string_value(path), id, pretty, ret_out);
-	err = strbuf_err(ret_out->reply);
-	if (err < 0) {
-		ret_out->reply->n = 0;
-		ret_out->reply->failed = false;
-		emit_error(ret_out->reply, 500, "The answer is too large", id, pretty);
-		ret_out->fault_code = 500;
-		err = strbuf_err(ret_out->reply);
-	}
-out:
-	json_decref(req);
-	pool_free(pool);
-	return err;
+	if (path)
+		rpc = store_reply(rpc, json_string_value(path));
+	return rpc ? rpc_finish(rpc, out) : -ENOMEM;
 }

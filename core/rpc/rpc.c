@@ -7,9 +7,9 @@
 #include "core/rpc/rpc.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -24,7 +24,7 @@ static struct {
 	unsigned n;
 	unsigned exec_delta_s;
 	struct str run_dir;
-} table = { .run_dir = { "/run/ringfort", 13 } };
+} table;
 
 /* Index of the first name >= this one. */
 static unsigned place_of(struct str name)
@@ -88,12 +88,15 @@ void rpc_run_dir_set(struct str dir)
 	table.run_dir = dir;
 }
 
+/* Where the operators' tools of Debian look, if it is there for us; else our own. */
 struct str rpc_run_dir(void)
 {
+	if (table.run_dir.n == 0)
+		table.run_dir = access("/run/kamailio", W_OK) == 0 ? STR_LIT("/run/kamailio") : STR_LIT("/run/ringfort");
 	return table.run_dir;
 }
 
-bool rpc_call(struct rpc *rpc)
+void rpc_call(struct rpc *rpc)
 {
 	unsigned at = place_of(str_lit(rpc->method->name));
 	uint64_t now = clock_update(), *last = &table.last_run_ms[at];
@@ -101,68 +104,73 @@ bool rpc_call(struct rpc *rpc)
 	if (rpc->method->flags & RPC_EXEC_DELTA && table.exec_delta_s) {
 		if (*last && now - *last < (uint64_t)table.exec_delta_s * 1000) {
 			rpc_fault(rpc, 500, "Command Executed Too Fast");
-			return false;
+			return;
 		}
 		*last = now ? now : 1;
 	}
+	rpc->in_call = true;
 	rpc->method->fn(rpc);
-	if (rpc->no_memory)
-		rpc_fault(rpc, 500, "The answer is too large");
-	return true;
+	rpc->in_call = false;
 }
 
 /* ---- parameters ---- */
 
-static int arg_next(struct rpc *rpc, const json_t **ret)
-{
-	const json_t *j;
+static const char *const type_names[] = { [RPC_STR] = "string", [RPC_INT] = "integer", [RPC_DOUBLE] = "double", [RPC_BOOL] = "bool" };
 
+/* What a client of a strict form is told, unless the command has something else to say. */
+static int arg_wrong(struct rpc *rpc, enum rpc_kind want, int err)
+{
+	if (rpc->form->strict)
+		(void)snprintf(rpc->arg_error, sizeof(rpc->arg_error), "error at parameter %u: expected %s type but %s", rpc->next_arg,
+			       type_names[want], err == -ENOENT ? "end of packet encountered" : "record doesn't match type");
+	return err;
+}
+
+/* The next one, not taken yet. */
+static int arg_next(struct rpc *rpc, enum rpc_kind want, const struct rpc_arg **ret)
+{
+	rpc->arg_error[0] = 0;
 	if (rpc->next_arg >= rpc->n_args)
-		return -ENOENT;
-	j = (const json_t *)rpc->arg[rpc->next_arg];
-	if (json_is_object(j) || json_is_array(j)) {
+		return arg_wrong(rpc, want, -ENOENT);
+	*ret = &rpc->arg[rpc->next_arg];
+	if ((*ret)->kind == RPC_ARRAY) {
 		rpc_fault(rpc, 400, "Unsupported param type");
 		return -EINVAL;
 	}
-	*ret = j;
 	return 0;
 }
 
-int rpc_arg_str(struct rpc *rpc, struct str *ret)
-{
-	const json_t *j;
-	int err = arg_next(rpc, &j);
-
-	if (err < 0)
-		return err;
-	if (!json_is_string(j))
-		return -EINVAL;
-	*ret = str_of(json_string_value(j), json_string_length(j));
-	rpc->next_arg++;
-	return 0;
-}
-
-int rpc_arg_any_str(struct rpc *rpc, struct str *ret)
+static int arg_text(struct rpc *rpc, bool convert, struct str *ret)
 {
 	struct str s = STR_NULL;
-	const json_t *j;
-	int err = arg_next(rpc, &j);
+	const struct rpc_arg *a;
+	int err = arg_next(rpc, RPC_STR, &a);
 
 	if (err < 0)
 		return err;
-	if (json_is_string(j))
-		s = str_of(json_string_value(j), json_string_length(j));
-	else if (json_is_integer(j))
-		err = pool_printf(rpc->pool, &s, "%lld", (long long)json_integer_value(j));
-	else if (json_is_real(j))
-		err = pool_printf(rpc->pool, &s, "%f", json_real_value(j));
+	if (a->kind == RPC_STR)
+		s = a->u.s;
+	else if (!convert && !rpc->convert)
+		return arg_wrong(rpc, RPC_STR, -EINVAL);
+	else if (a->kind == RPC_DOUBLE)
+		err = pool_printf(rpc->pool, &s, "%f", a->u.d);
 	else
-		s = json_is_true(j) ? STR_LIT("1") : STR_LIT("0");
+		err = pool_printf(rpc->pool, &s, "%lld", (long long)(a->kind == RPC_NULL ? 0 : a->u.i));
 	if (err < 0)
 		return err;
 	*ret = s;
 	rpc->next_arg++;
 	return 0;
+}
+
+int rpc_arg_str(struct rpc *rpc, struct str *ret)
+{
+	return arg_text(rpc, false, ret);
+}
+
+int rpc_arg_any_str(struct rpc *rpc, struct str *ret)
+{
+	return arg_text(rpc, true, ret);
 }
 
 /* Whole numbers pass through double, as clients know it; what does not fit is cut to what does. */
@@ -175,31 +183,46 @@ static int64_t whole(double d)
 	return d == d ? (int64_t)d : 0;
 }
 
-int rpc_arg_int(struct rpc *rpc, int64_t *ret)
+static int arg_number(struct rpc *rpc, bool convert, int64_t *ret)
 {
-	const json_t *j;
-	int err = arg_next(rpc, &j);
+	const struct rpc_arg *a;
+	int64_t i = 0;
+	int err = arg_next(rpc, RPC_INT, &a);
 
 	if (err < 0)
 		return err;
-	if (json_is_integer(j))
-		*ret = json_integer_value(j);
-	else if (json_is_real(j))
-		*ret = whole(json_real_value(j));
-	else
-		*ret = json_is_true(j);
+	convert |= rpc->convert || !rpc->form->strict;
+	if (a->kind == RPC_INT || a->kind == RPC_BOOL)
+		i = a->u.i;
+	else if (!convert || (a->kind == RPC_STR && rpc->form->strict && num_i64(a->u.s, &i) < 0))
+		return arg_wrong(rpc, RPC_INT, -EINVAL);
+	else if (a->kind == RPC_DOUBLE)
+		i = whole(a->u.d);
+	*ret = i;
 	rpc->next_arg++;
 	return 0;
 }
 
+int rpc_arg_int(struct rpc *rpc, int64_t *ret)
+{
+	return arg_number(rpc, false, ret);
+}
+
+int rpc_arg_any_int(struct rpc *rpc, int64_t *ret)
+{
+	return arg_number(rpc, true, ret);
+}
+
 int rpc_arg_double(struct rpc *rpc, double *ret)
 {
-	const json_t *j;
-	int err = arg_next(rpc, &j);
+	const struct rpc_arg *a;
+	int err = arg_next(rpc, RPC_DOUBLE, &a);
 
 	if (err < 0)
 		return err;
-	*ret = json_is_number(j) ? json_number_value(j) : json_is_true(j) ? 1.0 : 0.0;
+	if (rpc->form->strict && a->kind != RPC_DOUBLE && !(rpc->convert && a->kind == RPC_INT))
+		return arg_wrong(rpc, RPC_DOUBLE, -EINVAL);
+	*ret = a->kind == RPC_DOUBLE ? a->u.d : a->kind == RPC_INT || a->kind == RPC_BOOL ? (double)a->u.i : 0.0;
 	rpc->next_arg++;
 	return 0;
 }
@@ -211,7 +234,7 @@ unsigned rpc_args_left(const struct rpc *rpc)
 
 bool rpc_arg_is_str(const struct rpc *rpc)
 {
-	return rpc->next_arg < rpc->n_args && json_is_string((const json_t *)rpc->arg[rpc->next_arg]);
+	return rpc->next_arg < rpc->n_args && rpc->arg[rpc->next_arg].kind == RPC_STR;
 }
 
 /* ---- result ---- */
@@ -233,36 +256,31 @@ static struct rpc_node *node_new(struct rpc *rpc, const char *name, enum rpc_kin
 	return n;
 }
 
-static void append(struct rpc_node **first, struct rpc_node **last, struct rpc_node *n)
-{
-	if (*last)
-		(*last)->next = n;
-	else
-		*first = n;
-	*last = n;
-}
-
 /* Puts a node of that kind into parent; in an array a name makes it the one member of an object. */
 static struct rpc_node *node_add(struct rpc *rpc, struct rpc_node *parent, const char *name, enum rpc_kind kind)
 {
 	struct rpc_node *n;
 
 	if (!parent) {
-		n = node_new(rpc, NULL, kind);
-		if (n)
-			append(&rpc->first, &rpc->last, n);
-		return n;
+		parent = &rpc->top;
+		name = NULL;
 	}
 	if (parent->kind == RPC_ARRAY && name) {
 		parent = node_add(rpc, parent, NULL, RPC_OBJECT);
 		if (!parent)
 			return NULL;
+		parent->is_wrap = true;
 	}
 	if (parent->kind != RPC_ARRAY && parent->kind != RPC_OBJECT)
 		return NULL;
 	n = node_new(rpc, name ? name : parent->kind == RPC_OBJECT ? "" : NULL, kind);
-	if (n)
-		append(&parent->u.list.first, &parent->u.list.last, n);
+	if (!n)
+		return NULL;
+	if (parent->u.list.last)
+		parent->u.list.last->next = n;
+	else
+		parent->u.list.first = n;
+	parent->u.list.last = n;
 	return n;
 }
 

@@ -29,10 +29,14 @@ const struct rpc_method *rpc_find(struct str name);
 /* In byte order of names. NULL past the end. */
 const struct rpc_method *rpc_at(unsigned i);
 
-/* Parameters: taken in order. Return 0; -ENOENT when there are no more; -EINVAL when it cannot be converted. */
-MUST_CHECK int rpc_arg_str(struct rpc *rpc, struct str *ret);      /* strict: a JSON number is refused */
+/*
+ * Parameters: taken in order. Return 0; -ENOENT when there are no more; -EINVAL when it is of another type. JSON is lenient (a text
+ * reads as number 0), binrpc strict, and tells its client what was expected when the command adds no result and no fault.
+ */
+MUST_CHECK int rpc_arg_str(struct rpc *rpc, struct str *ret);      /* strict: a number is refused */
 MUST_CHECK int rpc_arg_any_str(struct rpc *rpc, struct str *ret);  /* '.': numbers become text */
 MUST_CHECK int rpc_arg_int(struct rpc *rpc, int64_t *ret);         /* a JSON string reads as 0 */
+MUST_CHECK int rpc_arg_any_int(struct rpc *rpc, int64_t *ret);     /* '.': texts that are numbers, too */
 MUST_CHECK int rpc_arg_double(struct rpc *rpc, double *ret);
 unsigned rpc_args_left(const struct rpc *rpc);
 bool rpc_arg_is_str(const struct rpc *rpc); /* the next one */
@@ -49,6 +53,20 @@ void rpc_add_printf(struct rpc *rpc, struct rpc_node *parent, const char *name, 
 void rpc_fault(struct rpc *rpc, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /*
+ * Long lists: the children of node (array or object) come while the reply is
+ * being written. fill() is called again and again, after the command returned, and adds a few children each time with the
+ * functions above; they are written to the client and forgotten, so an answer of any length needs the memory of one piece. It is
+ * not called while the client takes nothing: a slow client holds up its own answer alone.
+ * Returns 1: there may be more; 0: that was all. A piece is best some dozen kilobytes: one bucket, a hundred entries.
+ * state: lives as long as the call (rpc_alloc()). Lists inside pieces cannot come in pieces. Context: as the command's; no lock
+ * and no reference is kept from one call to the next.
+ */
+typedef int rpc_fill_fn(struct rpc *rpc, struct rpc_node *node, void *state);
+void rpc_add_pieces(struct rpc *rpc, struct rpc_node *node, rpc_fill_fn *fill, void *state);
+/* Cleared memory that lives as long as the call; not from within fill(). NULL: too much; the call then fails by itself. */
+MUST_CHECK void *rpc_alloc(struct rpc *rpc, size_t size);
+
+/*
  * Delayed answers: a command that has to wait calls rpc_defer(), returns, and later adds its results (or a fault) and calls
  * rpc_answer(), which sends the reply and ends the call. Returns false when this transport answers at once or never, or when
  * too many wait already: the command then fails in its own words (fault 600).
@@ -56,26 +74,42 @@ void rpc_fault(struct rpc *rpc, int code, const char *fmt, ...) PRINTF_LIKE(3, 4
 MUST_CHECK bool rpc_defer(struct rpc *rpc);
 void rpc_answer(struct rpc *rpc);
 
-/* JSON-RPC 2.0: one request document in, the reply document out (module jsonrpcs and its transports).
- * Returns 0; -EBADMSG when the text is no JSON (no reply); -EINPROGRESS: the command waits, and later() is called once, with
- * a reply that it does not own. reply_name: copied out when the request has one. */
-struct rpc_json_out;
-typedef void rpc_later_fn(void *arg, const struct rpc_json_out *out);
-struct rpc_json_out {
-	struct strbuf *reply;    /* the caller's */
+/* ---- for transports ---- */
+
+/* Takes over a call whose delayed answer is ready: read it, then rpc_free(). */
+typedef void rpc_later_fn(void *arg, struct rpc *call);
+
+struct rpc_out {
+	struct strbuf *reply;    /* in: the caller's, gets the whole reply; NULL: it is read from call, in pieces */
 	bool no_store;           /* in: ignore "store_path" (HTTP) */
 	rpc_later_fn *later;     /* in: how a delayed answer gets out; NULL: not at all */
 	void *later_arg;
-	char reply_name[128];
-	int fault_code;          /* 0: none */
+	struct rpc *call;        /* out, with reply NULL: rpc_read(), rpc_free() */
+	char reply_name[128];    /* out: of the request (JSON) */
+	int fault_code;          /* out; 0: none */
 	char fault_text[128];
 };
-MUST_CHECK int rpc_json_run(struct str request, bool pretty, struct rpc_json_out *ret_out);
+
+/*
+ * JSON-RPC 2.0: one request document. Returns 0; -EBADMSG when the text is no JSON (no reply); -EINPROGRESS: the command waits,
+ * and later() is called once.
+ */
+MUST_CHECK int rpc_json_run(struct str request, bool pretty, struct rpc_out *ret_out);
+
+/*
+ * Appends the next part of the reply: at least want bytes unless it ends, or takes long (then less, maybe nothing).
+ * Returns 1: there is more; 0: that was all; -ENOMEM, -EMSGSIZE: it cannot be finished, and what was sent is worth nothing.
+ */
+MUST_CHECK int rpc_read(struct rpc *call, struct strbuf *out, size_t want);
+/* The whole reply into out; when it does not fit, a fault that says so. Returns 0 or -EMSGSIZE: not even that fits. */
+MUST_CHECK int rpc_read_all(struct rpc *call, struct strbuf *out);
+void rpc_free(struct rpc *call); /* NULL accepted */
 
 /* Global rpc_exec_delta: commands with RPC_EXEC_DELTA are refused when run again within so many seconds. 0: off. */
 void rpc_exec_delta_set(unsigned seconds);
 
-/* Where sockets and FIFOs with relative names are (-Y). dir lives for ever. Default "/run/ringfort". */
+/* Where sockets and FIFOs with relative names are (-Y). dir lives for ever. Default: "/run/kamailio", where kamcmd and kamctl look, when
+ * that is there and may be written; else "/run/ringfort". */
 void rpc_run_dir_set(struct str dir);
 struct str rpc_run_dir(void);
 

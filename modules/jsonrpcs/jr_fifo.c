@@ -7,14 +7,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
-#include "core/base/strbuf.h"
 #include "modules/jsonrpcs/jr_priv.h"
 
 #define TRIES 4u
 #define TRY_MS 80u
+#define REPLIES_MAX 256u
 
 static struct {
 	struct loop *loop;
@@ -22,21 +23,40 @@ static struct {
 	struct loop_io *io;
 	char buf[JR_FIFO_DOC_MAX + 1];
 	size_t n;
+	struct rpc_scan scan;
 } fifo = { .fd = -1 };
 
 struct reply {
-	char path[128];
-	char *text;
-	size_t n;
+	char path[128]; /* "": the request did not say */
+	struct rpc *call;
+	int fd;
 	unsigned tries;
 	struct loop_timer *timer;
 };
 
+static unsigned n_replies;
+
 static void reply_free(struct reply *r)
 {
+	if (!r)
+		return;
 	loop_timer_del(r->timer);
-	free(r->text);
+	rpc_free(r->call);
+	if (r->fd >= 0)
+		(void)close(r->fd);
 	free(r);
+	n_replies--;
+}
+
+static struct reply *reply_new(void)
+{
+	struct reply *r = n_replies < REPLIES_MAX ? calloc(1, sizeof(*r)) : NULL;
+
+	if (!r)
+		return NULL;
+	r->fd = -1;
+	n_replies++;
+	return r;
 }
 
 /* -ENXIO: nobody reads yet. */
@@ -57,44 +77,57 @@ static int reply_open(const char *path, int *ret_fd)
 	return err;
 }
 
+static void on_sent(void *arg, int err)
+{
+	struct reply *r = arg;
+
+	if (err < 0)
+		log_fail(err, "jsonrpcs: cannot answer through %s", r->path);
+	reply_free(r);
+}
+
 static void reply_try(void *arg)
 {
 	struct reply *r = arg;
-	int fd = -1, err = reply_open(r->path, &fd);
+	struct rpc *call = r->call;
+	int err = reply_open(r->path, &r->fd);
 
 	if (err == -ENXIO && ++r->tries <= TRIES) {
 		loop_timer_set(r->timer, TRY_MS);
 		return;
 	}
-	if (err < 0) {
-		log_fail(err, "jsonrpcs: cannot open reply FIFO %s", r->path);
-	} else {
-		jr_send_and_close(fifo.loop, fd, r->text, r->n);
-		r->text = NULL;
+	loop_timer_del(r->timer);
+	r->timer = NULL;
+	if (err == 0) {
+		r->call = NULL;
+		err = rpc_send(fifo.loop, r->fd, call, 0, on_sent, r);
 	}
-	reply_free(r);
+	if (err < 0)
+		on_sent(r, err);
 }
 
-static bool name_ok(const char *name)
+/* Takes over call. Also what a command that had to wait is answered by. */
+static void reply_start(void *arg, struct rpc *call)
 {
-	return name[0] && !strpbrk(name, "./\\");
+	struct reply *r = arg;
+
+	r->call = call;
+	if (!r->path[0] || loop_timer_add(fifo.loop, 0, 0, reply_try, r, &r->timer) < 0)
+		reply_free(r);
 }
 
-static void reply_start(const char *name, char *text, size_t n)
+static void reply_name(struct reply *r, const char *name)
 {
-	struct reply *r = calloc(1, sizeof(*r));
 	int len;
 
-	if (!r) {
-		free(text);
+	if (!name[0] || strpbrk(name, "./\\")) {
+		log_error("jsonrpcs: bad reply_name \"%s\"", name);
 		return;
 	}
-	r->text = text;
-	r->n = n;
 	len = snprintf(r->path, sizeof(r->path), "%.*s%s", STR_FMT(jr_conf.fifo_reply_dir), name);
-	if (len < 0 || (size_t)len >= sizeof(r->path) || loop_timer_add(fifo.loop, 0, 0, reply_try, r, &r->timer) < 0) {
-		log_error("jsonrpcs: cannot answer through %s", name);
-		reply_free(r);
+	if (len < 0 || (size_t)len >= sizeof(r->path)) {
+		log_error("jsonrpcs: fifo_reply_dir and reply_name \"%s\" are longer than %zu bytes", name, sizeof(r->path) - 1);
+		r->path[0] = 0;
 	}
 }
 
@@ -106,36 +139,34 @@ static bool has_reply_name(struct str doc)
 
 static void run_doc(struct str doc)
 {
-	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
-	char *text;
-	size_t n;
+	struct reply *r = NULL;
+	struct rpc_out out = { .later = reply_start };
+	int err;
 
 	if (!has_reply_name(doc)) {
 		log_error("jsonrpcs: request without reply_name on the FIFO");
 		return;
 	}
-	strbuf_init(&sb, JR_REPLY_MAX);
-	if (rpc_json_run(doc, jr_conf.pretty_format != 0, &out) < 0) {
+	r = reply_new();
+	if (!r) {
+		log_error("jsonrpcs: %u answers wait for readers of their FIFOs, request dropped", n_replies);
+		return;
+	}
+	out.later_arg = r;
+	err = rpc_json_run(doc, jr_conf.pretty_format != 0, &out);
+	if (err == 0 || err == -EINPROGRESS)
+		reply_name(r, out.reply_name);
+	if (err == 0) {
+		reply_start(r, out.call);
+	} else if (err != -EINPROGRESS) {
 		log_error("jsonrpcs: what came through the FIFO is no JSON");
-		strbuf_done(&sb);
-		return;
+		reply_free(r);
 	}
-	n = sb.n;
-	text = strbuf_take(&sb);
-	if (!text)
-		return;
-	if (!name_ok(out.reply_name)) {
-		log_error("jsonrpcs: bad reply_name \"%s\"", out.reply_name);
-		free(text);
-		return;
-	}
-	reply_start(out.reply_name, text, n);
 }
 
 static void on_readable(void *arg, int fd, int events)
 {
-	size_t from, len;
+	ptrdiff_t len;
 	ssize_t n;
 
 	(void)arg;
@@ -145,43 +176,53 @@ static void on_readable(void *arg, int fd, int events)
 	if (n <= 0)
 		return;
 	fifo.n += (size_t)n;
-	while ((len = jr_doc_end(str_of(fifo.buf, fifo.n), &from)) > 0) {
-		run_doc(str_of(fifo.buf + from, len));
-		fifo.n -= from + len;
-		memmove(fifo.buf, fifo.buf + from + len, fifo.n);
+	while ((len = jr_doc_end(str_of(fifo.buf, fifo.n), &fifo.scan)) > 0) {
+		size_t end = fifo.scan.from + (size_t)len;
+
+		run_doc(str_of(fifo.buf + fifo.scan.from, (size_t)len));
+		fifo.n -= end;
+		memmove(fifo.buf, fifo.buf + end, fifo.n);
+		fifo.scan = (struct rpc_scan){ 0 };
 	}
-	if (from == fifo.n) {
-		fifo.n = 0; /* nothing that could become a document */
-	} else if (fifo.n == JR_FIFO_DOC_MAX) {
+	if (fifo.n < JR_FIFO_DOC_MAX && fifo.scan.from < fifo.n)
+		return;
+	if (fifo.n == JR_FIFO_DOC_MAX)
 		log_error("jsonrpcs: request of more than %u bytes on the FIFO, dropped", JR_FIFO_DOC_MAX);
-		fifo.n = 0;
+	fifo.n = 0; /* nothing that could become a document */
+	fifo.scan = (struct rpc_scan){ 0 };
+}
+
+/* Nobody reads it: an old one may go. */
+static int clear_the_way(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)close(fd);
+		return -EADDRINUSE;
 	}
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int jr_fifo_start(struct loop *loop)
 {
-	mode_t mode = (mode_t)jr_conf.fifo_mode;
-	char path[JR_PATH_MAX];
-	uid_t uid;
-	gid_t gid;
-	int err = jr_path(jr_conf.fifo_name, path);
+	struct rpc_perms perms = { jr_conf.fifo_mode, jr_conf.fifo_user, jr_conf.fifo_group };
+	char path[RPC_PATH_MAX];
+	int err = rpc_path(jr_conf.fifo_name, path);
 
 	if (err < 0)
 		return log_fail(err, "jsonrpcs: fifo_name \"%.*s\"", STR_FMT(jr_conf.fifo_name));
-	err = jr_owner(jr_conf.fifo_user, jr_conf.fifo_group, &uid, &gid);
+	if (perms.mode == 0)
+		log_warn("jsonrpcs: fifo_mode 0 becomes 0600");
+	err = clear_the_way(path);
+	if (err == 0 && mkfifo(path, 0600) < 0)
+		err = -errno;
+	if (err < 0)
+		return log_fail(err, "jsonrpcs: cannot make FIFO %s", path);
+	jr_file_note(true);
+	err = rpc_file_own("jsonrpcs", path, &perms);
 	if (err < 0)
 		return err;
-	if (mode == 0) {
-		log_warn("jsonrpcs: fifo_mode 0 becomes 0600");
-		mode = 0600;
-	}
-	if (unlink(path) < 0 && errno != ENOENT)
-		return log_fail(-errno, "jsonrpcs: cannot remove the old %s", path);
-	if (mkfifo(path, mode) < 0)
-		return log_fail(-errno, "jsonrpcs: cannot make FIFO %s", path);
-	jr_file_note(true);
-	if (chmod(path, mode) < 0 || ((uid != (uid_t)-1 || gid != (gid_t)-1) && chown(path, uid, gid) < 0))
-		return log_fail(-errno, "jsonrpcs: cannot set mode or owner of %s", path);
 	/* open for writing too: there is always a writer, so that it never ends */
 	fifo.fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	if (fifo.fd < 0)

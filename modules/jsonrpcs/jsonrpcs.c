@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/log.h"
@@ -56,14 +57,14 @@ void jr_file_note(bool fifo)
 /* A file of that type only: what stands there may be another's by now. */
 static void remove_if(struct str name, mode_t type)
 {
-	char path[JR_PATH_MAX];
+	char path[RPC_PATH_MAX];
 	struct stat st;
 
-	if (jr_path(name, path) == 0 && lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type)
+	if (rpc_path(name, path) == 0 && lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type)
 		(void)unlink(path);
 }
 
-void jr_files_remove(void)
+static void jr_files_remove(void)
 {
 	if (!jr.files)
 		return;
@@ -84,13 +85,13 @@ static int fn_exec(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
 	struct result *r = pool_zalloc(ctx->pool, sizeof(*r));
 	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
+	struct rpc_out out = { .reply = &sb };
 
 	(void)n;
 	if (!r)
 		return -1;
 	ctx->modstate[jr.modstate] = NULL;
-	strbuf_init_pool(&sb, ctx->pool, JR_DGRAM_MAX);
+	strbuf_init_pool(&sb, ctx->pool, JR_DOC_MAX);
 	if (rpc_json_run(args[0].s, jr_conf.pretty_format != 0, &out) < 0)
 		return -1;
 	r->code = out.fault_code ? out.fault_code : 200;
@@ -153,6 +154,8 @@ static int init(void)
 		log_error("jsonrpcs: transport 8 (TCP) needs tcp_socket");
 		return -EINVAL;
 	}
+	if (jr_sock_check() < 0)
+		return -EINVAL;
 	jr.modstate = ctx_modstate_register("jsonrpcs");
 	if (jr.modstate < 0)
 		return log_fail(jr.modstate, "jsonrpcs: too many modules keep state per message");
@@ -170,7 +173,7 @@ static int rpcd_init(struct loop *loop)
 	};
 	bool all = jr_conf.transport == 0;
 
-	char dir[JR_PATH_MAX];
+	char dir[RPC_PATH_MAX];
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	/* the run directory may be missing; what cannot be made is told when something in it cannot */

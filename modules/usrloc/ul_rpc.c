@@ -8,6 +8,8 @@
 #include "modules/usrloc/ul_priv.h"
 
 #define DUMP_POOL_BYTES ((size_t)64 << 20)
+#define DUMP_PIECE_AORS 50
+#define DUMP_PIECE_BUCKETS 256u
 #define AOR_MAX 512u
 
 static void add_text(struct rpc *rpc, struct rpc_node *n, const char *name, struct str s)
@@ -32,8 +34,7 @@ static void add_expires(struct rpc *rpc, struct rpc_node *n, const struct ul_con
 static void add_contact(struct rpc *rpc, struct rpc_node *contacts, const struct ul_contact *c)
 {
 	static const char *const states[] = { "CS_NEW", "CS_SYNC", "CS_DIRTY", "CS_UNKNOWN" };
-	struct rpc_node *wrap = rpc_add_object(rpc, contacts, NULL);
-	struct rpc_node *n = wrap ? rpc_add_object(rpc, wrap, "Contact") : NULL;
+	struct rpc_node *n = rpc_add_object(rpc, contacts, "Contact");
 
 	if (!n)
 		return;
@@ -63,10 +64,12 @@ static void add_contact(struct rpc *rpc, struct rpc_node *contacts, const struct
 
 /* ---- ul.dump ---- */
 
-struct dump {
+struct dump { /* of one domain; as long as the call */
+	struct ul_domain *d;
 	struct rpc *rpc;
 	struct rpc_node *aors, *contacts;
-	struct str aor; /* the one that contacts belong to */
+	struct str aor;  /* the one that contacts belong to */
+	uint32_t bucket; /* the next one */
 	bool brief;
 	int64_t n_records, n_slots_max, n_here;
 };
@@ -77,19 +80,17 @@ static int dump_one(struct ul_domain *d, struct str aor, const struct ul_contact
 
 	(void)d;
 	if (!str_eq(w->aor, aor)) {
-		struct rpc_node *item = rpc_add_object(w->rpc, w->aors, NULL), *info = NULL;
+		struct rpc_node *info = NULL;
 
 		w->n_records++;
 		w->n_here++;
 		w->aor = aor;
 		w->contacts = NULL;
-		if (!item)
-			return -ENOMEM;
 		if (w->brief) {
-			rpc_add_str(w->rpc, item, "AoR", aor);
+			rpc_add_str(w->rpc, w->aors, "AoR", aor);
 			return 0;
 		}
-		info = rpc_add_object(w->rpc, item, "Info");
+		info = rpc_add_object(w->rpc, w->aors, "Info");
 		if (!info)
 			return -ENOMEM;
 		rpc_add_str(w->rpc, info, "AoR", aor);
@@ -101,47 +102,59 @@ static int dump_one(struct ul_domain *d, struct str aor, const struct ul_contact
 	return 0;
 }
 
+/* The next buckets, until there is something worth sending. */
+static int dump_aors(struct rpc *rpc, struct rpc_node *node, void *state)
+{
+	struct pool *pool = pool_new(DUMP_POOL_BYTES);
+	struct dump *w = state;
+	int64_t from = w->n_records;
+	unsigned n_buckets = 0;
+	int err = pool ? 0 : -ENOMEM;
+
+	w->rpc = rpc;
+	w->aors = node;
+	while (err >= 0 && w->bucket < shm_hash_n_buckets(w->d->hash) && w->n_records - from < DUMP_PIECE_AORS &&
+	       n_buckets++ < DUMP_PIECE_BUCKETS) {
+		w->n_here = 0;
+		w->aor = STR_NULL;
+		err = ul_walk_all(w->d, w->bucket++, pool, dump_one, w);
+		if (w->n_here > w->n_slots_max)
+			w->n_slots_max = w->n_here;
+		pool_reset(pool);
+	}
+	pool_free(pool);
+	return err >= 0 && w->bucket < shm_hash_n_buckets(w->d->hash);
+}
+
+static int dump_stats(struct rpc *rpc, struct rpc_node *node, void *state)
+{
+	struct dump *w = state;
+
+	rpc_add_int(rpc, node, "Records", w->n_records);
+	rpc_add_int(rpc, node, "Max-Slots", w->n_slots_max);
+	return 0;
+}
+
+/* The list is made while it is sent: it may be longer than any memory, and no table is held meanwhile. */
 static void rpc_dump(struct rpc *rpc)
 {
 	struct str mode = STR_NULL;
-	struct dump w = { .rpc = rpc };
-	struct rpc_node *top, *domains;
-	struct pool *pool = pool_new(DUMP_POOL_BYTES);
+	struct rpc_node *top = rpc_add_object(rpc, NULL, NULL), *domains = rpc_add_array(rpc, top, "Domains");
+	bool brief = rpc_args_left(rpc) && rpc_arg_str(rpc, &mode) == 0 && str_eq(mode, STR_LIT("brief"));
 
-	if (!pool) {
-		rpc_fault(rpc, 500, "Internal Error");
-		return;
-	}
-	w.brief = rpc_arg_str(rpc, &mode) == 0 && str_eq(mode, STR_LIT("brief"));
-	top = rpc_add_object(rpc, NULL, NULL);
-	domains = top ? rpc_add_array(rpc, top, "Domains") : NULL;
 	for (unsigned i = 0; domains && i < ul_domain_count(); i++) {
-		struct ul_domain *d = ul_domain_at(i);
-		struct rpc_node *item = rpc_add_object(rpc, domains, NULL);
-		struct rpc_node *n = item ? rpc_add_object(rpc, item, "Domain") : NULL, *stats;
+		struct rpc_node *n = rpc_add_object(rpc, domains, "Domain");
+		struct dump *w = rpc_alloc(rpc, sizeof(*w));
 
-		if (!n)
+		if (!n || !w)
 			break;
-		rpc_add_str(rpc, n, "Domain", d->name);
-		rpc_add_int(rpc, n, "Size", shm_hash_n_buckets(d->hash));
-		w.aors = rpc_add_array(rpc, n, "AoRs");
-		w.n_records = w.n_slots_max = 0;
-		for (uint32_t b = 0; w.aors && b < shm_hash_n_buckets(d->hash); b++) {
-			w.n_here = 0;
-			w.aor = STR_NULL;
-			if (ul_walk_all(d, b, pool, dump_one, &w) < 0)
-				break;
-			if (w.n_here > w.n_slots_max)
-				w.n_slots_max = w.n_here;
-			pool_reset(pool);
-		}
-		stats = rpc_add_object(rpc, n, "Stats");
-		if (!stats)
-			break;
-		rpc_add_int(rpc, stats, "Records", w.n_records);
-		rpc_add_int(rpc, stats, "Max-Slots", w.n_slots_max);
+		w->d = ul_domain_at(i);
+		w->brief = brief;
+		rpc_add_str(rpc, n, "Domain", w->d->name);
+		rpc_add_int(rpc, n, "Size", shm_hash_n_buckets(w->d->hash));
+		rpc_add_pieces(rpc, rpc_add_array(rpc, n, "AoRs"), dump_aors, w);
+		rpc_add_pieces(rpc, rpc_add_object(rpc, n, "Stats"), dump_stats, w);
 	}
-	pool_free(pool);
 }
 
 /* ---- one AoR ---- */

@@ -13,7 +13,7 @@ tests_unit_modules_test_htable_LDADD = $(RF_TEST_LIBS)
 
 check_PROGRAMS += tests/unit/modules/test_jsonrpcs
 TESTS += tests/unit/modules/test_jsonrpcs
-tests_unit_modules_test_jsonrpcs_SOURCES = tests/unit/modules/test_jsonrpcs.c modules/jsonrpcs/jr_out.c modules/jsonrpcs/jr_fifo.c modules/jsonrpcs/jr_sock.c
+tests_unit_modules_test_jsonrpcs_SOURCES = tests/unit/modules/test_jsonrpcs.c modules/jsonrpcs/jr_fifo.c modules/jsonrpcs/jr_sock.c
 tests_unit_modules_test_jsonrpcs_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_jsonrpcs_LDADD = $(RF_TEST_LIBS)
 check_PROGRAMS += tests/unit/modules/test_rr tests/unit/modules/test_maxfwd

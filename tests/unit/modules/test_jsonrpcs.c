@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <arpa/inet.h>
@@ -49,10 +50,16 @@ static const struct { const char *in; size_t from, len; } docs[] = {
 
 START_TEST(document_ends)
 {
-	size_t from;
+	struct str in = str_lit(docs[_i].in);
+	struct rpc_scan whole = { 0 }, bytewise = { 0 };
+	ptrdiff_t len = 0;
 
-	ck_assert_uint_eq(jr_doc_end(str_lit(docs[_i].in), &from), docs[_i].len);
-	ck_assert_uint_eq(from, docs[_i].from);
+	ck_assert_int_eq(jr_doc_end(in, &whole), (ptrdiff_t)docs[_i].len);
+	ck_assert_uint_eq(whole.from, docs[_i].from);
+	for (size_t n = 1; n <= in.n && len == 0; n++)
+		len = jr_doc_end(str_of(in.s, n), &bytewise);
+	ck_assert_int_eq(len, (ptrdiff_t)docs[_i].len);
+	ck_assert_uint_eq(bytewise.from, docs[_i].from);
 }
 END_TEST
 
@@ -67,6 +74,7 @@ static void setup(void)
 	jr_conf = (struct jr_conf){ .pretty_format = 0, .fifo_mode = 0600, .dgram_mode = 0600, .fifo_name = STR_LIT("f"),
 				    .dgram_socket = STR_LIT("s"), .tcp_socket = STR_LIT("tcp:127.0.0.1:21701") };
 	jr_conf.fifo_reply_dir = STR_LIT("/tmp/");
+	ck_assert_int_eq(jr_sock_check(), 0);
 	ck_assert_int_eq(loop_new(&loop), 0);
 }
 
@@ -259,11 +267,12 @@ static void udp_client(void)
 
 START_TEST(udp_datagram)
 {
+	jr_conf.dgram_socket = STR_LIT("udp:127.0.0.1:80");
+	ck_assert_int_eq(jr_sock_check(), -EINVAL);
 	jr_conf.dgram_socket = STR_LIT("udp:127.0.0.1:21702");
+	ck_assert_int_eq(jr_sock_check(), 0);
 	ck_assert_int_eq(jr_dgram_start(loop), 0);
 	serve(udp_client);
-	jr_conf.dgram_socket = STR_LIT("udp:127.0.0.1:80");
-	ck_assert_int_eq(jr_dgram_start(loop), -EINVAL);
 }
 END_TEST
 

@@ -100,7 +100,7 @@ static const struct { const char *method, *params, *has; } stats[] = {
 START_TEST(statistics)
 {
 	struct strbuf reply;
-	struct rpc_json_out out = { .reply = &reply };
+	struct rpc_out out = { .reply = &reply };
 	char request[256], answer[65536];
 
 	snprintf(request, sizeof(request), "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"params\":[%s],\"id\":1}", stats[_i].method, stats[_i].params);

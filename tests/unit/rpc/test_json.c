@@ -158,7 +158,7 @@ START_TEST(reply_vectors)
 {
 	char mem[4096];
 	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
+	struct rpc_out out = { .reply = &sb };
 
 	strbuf_init_fixed(&sb, mem, sizeof(mem));
 	ck_assert_int_eq(rpc_json_run(str_lit(vectors[_i].in), vectors[_i].pretty, &out), vectors[_i].err);
@@ -190,7 +190,7 @@ START_TEST(too_fast)
 {
 	char mem[512];
 	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
+	struct rpc_out out = { .reply = &sb };
 	struct str req = STR_LIT(REQ("\"method\":\"t.delta\""));
 
 	clock_fake(5000, 100);
@@ -209,7 +209,7 @@ START_TEST(reply_name_and_store)
 {
 	char mem[512], path[] = "/tmp/rf_rpc_XXXXXX", req[256], file[256];
 	struct strbuf sb;
-	struct rpc_json_out out = { .reply = &sb };
+	struct rpc_out out = { .reply = &sb };
 	int fd = mkstemp(path);
 	ssize_t n;
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * binrpc, the language of kamcmd: packets of typed records.
+ *
+ *     0xA1 | type:4 length_bytes-1:2 cookie_bytes-1:2 | length of the body | cookie | records
+ *
+ * A record starts with one byte: bit 7 says that bits 6-4 are the number of bytes of the length that follows, else they are the
+ * length itself; bits 3-0 are the type. Numbers are big-endian and as short as they can be.
+ */
+#ifndef RF_RPC_BINRPC_H
+#define RF_RPC_BINRPC_H
+
+#include "core/rpc/rpc.h"
+
+#define RPC_BIN_HEAD_MAX 10u          /* of a packet, without its body */
+#define RPC_BIN_REQUEST_MAX 65536u    /* body of a request */
+
+/*
+ * Where the first packet of a stream ends. Returns its length; 0: more bytes are needed; -EBADMSG: this is no packet;
+ * -EMSGSIZE: its body is longer than RPC_BIN_REQUEST_MAX. Reads at most RPC_BIN_HEAD_MAX bytes.
+ */
+MUST_CHECK ptrdiff_t rpc_bin_frame(struct str bytes);
+
+/*
+ * Runs one packet, which must be whole. out->reply: gets the reply packet; its room is the limit of a reply. convert: numbers and
+ * texts are taken for one another where a command wants the other. Delayed answers are read with rpc_read_all().
+ * Returns 0; -EBADMSG: no packet, or not a request, so there is no reply; -EINPROGRESS as with rpc_json_run(); -EMSGSIZE.
+ */
+MUST_CHECK int rpc_bin_run(struct str packet, bool convert, struct rpc_out *out);
+
+#endif
