@@ -479,9 +479,9 @@ static int check_cseq(struct sip_msg *m, struct diag *reterr)
 	const struct sip_cseq *cseq = sip_msg_cseq(m);
 
 	if (!cseq)
-		return diag_set(reterr, sip_msg_hdr(m, SIP_H_CSEQ)->off, "Bad CSeq");
+		return diag_set(reterr, sip_msg_hdr(m, SIP_H_CSEQ)->off, "CSeq number is illegal");
 	if (m->kind == SIP_REQUEST && !str_eq(cseq->name, m->method_name))
-		return diag_set(reterr, sip_msg_hdr(m, SIP_H_CSEQ)->off, "CSeq Method Mismatch");
+		return diag_set(reterr, sip_msg_hdr(m, SIP_H_CSEQ)->off, "CSeq method does not match request method");
 	return 0;
 }
 
@@ -495,7 +495,7 @@ static int check_request(struct sip_msg *m, struct diag *reterr)
 	int more;
 
 	if (!uri)
-		return diag_set(reterr, (size_t)(m->ruri.s - m->buf.s), "Bad Request-URI");
+		return diag_set(reterr, (size_t)(m->ruri.s - m->buf.s), "Bad Request URI");
 	if (uri->headers.n > 0)
 		return diag_set(reterr, (size_t)(uri->headers.s - m->buf.s),
 		                "Headers In Request-URI");
@@ -508,6 +508,7 @@ static int check_request(struct sip_msg *m, struct diag *reterr)
 	return more < 0 ? diag_set(reterr, it.hdr->off, "Bad Contact") : 0;
 }
 
+/* The texts are those of sanity_check(), which never sees what is refused here. */
 int sip_msg_check(struct sip_msg *msg, struct diag *reterr)
 {
 	int err = check_via(msg, reterr);
@@ -517,13 +518,13 @@ int sip_msg_check(struct sip_msg *msg, struct diag *reterr)
 	if (err == 0)
 		err = check_cseq(msg, reterr);
 	if (err == 0 && msg->has_content_length && msg->content_length > msg->buf.n - msg->body_off)
-		err = diag_set(reterr, msg->body_off, "Content-Length Larger Than Message");
+		err = diag_set(reterr, msg->body_off, "Content-Length mis-match");
 	if (err == 0 && sip_msg_call_id(msg).n == 0)
 		err = diag_set(reterr, sip_msg_hdr(msg, SIP_H_CALL_ID)->off, "Empty Call-ID");
 	if (err == 0 && !sip_msg_from(msg))
-		err = diag_set(reterr, sip_msg_hdr(msg, SIP_H_FROM)->off, "Bad From");
+		err = diag_set(reterr, sip_msg_hdr(msg, SIP_H_FROM)->off, "Invalid From Header");
 	if (err == 0 && !sip_msg_to(msg))
-		err = diag_set(reterr, sip_msg_hdr(msg, SIP_H_TO)->off, "Bad To");
+		err = diag_set(reterr, sip_msg_hdr(msg, SIP_H_TO)->off, "Invalid To Header");
 	if (err == 0 && msg->kind == SIP_REQUEST)
 		err = check_request(msg, reterr);
 	return err;

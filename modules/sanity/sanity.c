@@ -60,7 +60,7 @@ static int check_scheme(struct ctx *ctx, int uris, struct verdict *v)
 	(void)uris;
 	if (!u)
 		return FAIL(v, 400, "Bad Request URI");
-	if (u->scheme != SIP_URI_SIP && u->scheme != SIP_URI_SIPS && u->scheme != SIP_URI_TEL && u->scheme != SIP_URI_TELS)
+	if (u->scheme == SIP_URI_OTHER)
 		return FAIL(v, 416, "Unsupported URI Scheme in Request URI");
 	return 0;
 }
@@ -144,8 +144,6 @@ static int check_expires(struct ctx *ctx, int uris, struct verdict *v)
 		return 0;
 	s = str_trim(h->value);
 	if (s.n == 0)
-		return FAIL(v, 400, "Missing number in Expires header");
-	if (s.s[0] < '0' || s.s[0] > '9')
 		return FAIL(v, 400, "Bad Expires Header");
 	if (num_u32(s, &n) < 0)
 		return FAIL(v, 400, "Expires value is illegal");
@@ -177,6 +175,8 @@ static int check_proxy_require(struct ctx *ctx, int uris, struct verdict *v)
 	for (const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_PROXY_REQUIRE); h; h = sip_msg_hdr_next(&ctx->msg, h)) {
 		struct str rest = h->value, item;
 
+		if (rest.n == 0)
+			return FAIL(v, 400, "Bad Proxy Require Header");
 		while (sip_list_next(&rest, &item) == 1) {
 			item = str_trim(item);
 			if (item.n == 0 || extension_known(item))
@@ -206,7 +206,7 @@ static int check_uris(struct ctx *ctx, int uris, struct verdict *v)
 	struct sip_addr c;
 	int got = 0;
 
-	if ((uris & URI_R) && !sip_msg_ruri(&ctx->msg))
+	if ((uris & URI_R) && !uri_good(ctx->msg.ruri))
 		return FAIL(v, 400, "Bad Request URI");
 	if (uris & URI_FROM) {
 		a = sip_msg_from(&ctx->msg);
@@ -219,6 +219,10 @@ static int check_uris(struct ctx *ctx, int uris, struct verdict *v)
 			return FAIL(v, 400, "Invalid To Header");
 	}
 	if (uris & URI_CONTACT) {
+		const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_CONTACT);
+
+		if (h && h->value.n == 0)
+			return FAIL(v, 400, "Bad Contact Header");
 		while ((got = sip_msg_addr_next(&ctx->msg, SIP_H_CONTACT, &it, &c)) == 1) {
 			if (!c.star && !uri_good(c.uri))
 				return FAIL(v, 400, "Bad Contact URI");
@@ -240,9 +244,11 @@ static int check_digest(struct ctx *ctx, int uris, struct verdict *v)
 			struct sip_credentials c;
 
 			if (sip_credentials_parse(h->value, &c, NULL) < 0)
-				return FAIL(v, 400, "Bad Auth Credentials");
+				return FAIL(v, 400, "Bad Auth Header");
 			if (!c.is_digest)
 				continue;
+			if (!c.username.s || !c.realm.s || !c.nonce.s || !c.uri.s || !c.response.s)
+				return FAIL(v, 400, "Bad Auth Credentials");
 			if (c.username.n == 0)
 				return FAIL(v, 400, "Auth Empty User");
 			if (c.nonce.n == 0)
@@ -271,9 +277,9 @@ static int check_tags(struct ctx *ctx, int uris, struct verdict *v)
 
 	(void)uris;
 	if (!from || count_tags(from) > 1)
-		return FAIL(v, 400, "Invalid From Header");
+		return FAIL(v, 400, "Many From Tag Params");
 	if (!to || count_tags(to) > 1)
-		return FAIL(v, 400, "Invalid To Header");
+		return FAIL(v, 400, "Many To Tag Params");
 	return 0;
 }
 
