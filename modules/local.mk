@@ -2,6 +2,7 @@
 include modules/pv/local.mk
 include modules/sl/local.mk
 include modules/tm/local.mk
+include modules/tmx/local.mk
 include modules/rr/local.mk
 include modules/maxfwd/local.mk
 include modules/textops/local.mk

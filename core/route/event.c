@@ -98,6 +98,16 @@ static int run_route(struct ctx *ctx, enum ctx_kind kind, struct str name)
 	return 0;
 }
 
+static int run_continued(struct ctx *ctx, struct str name)
+{
+	int route = vm_script() ? script_route_find(vm_script(), CTX_REQUEST, name) : -1;
+
+	if (route < 0)
+		return -ENOENT;
+	route_start(ctx, route, CTX_FAILURE, ctx->finished);
+	return 0;
+}
+
 static bool has_route(enum ctx_kind kind, struct str name)
 {
 	return vm_script() && script_route_find(vm_script(), kind, name) >= 0;
@@ -116,7 +126,7 @@ static int forward_request(struct ctx *ctx, const struct tm_relay_opts *opts)
 void route_tm_hooks(void)
 {
 	static const struct tm_hooks hooks = {
-		.call_route = call_route, .run_route = run_route, .has_route = has_route, .server_header = server_header,
+		.call_route = call_route, .run_route = run_route, .run_continued = run_continued, .has_route = has_route, .server_header = server_header,
 		.stateless_reply = route_reply_stateless, .forward_reply = route_forward_reply, .forward_request = forward_request,
 		.may_forward = route_may_forward,
 		.run_again = route_run_again,

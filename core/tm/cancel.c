@@ -5,6 +5,7 @@
  * whether we wait for its first provisional (1), give it up (0), or send the CANCEL all the same (2).
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -39,28 +40,43 @@ void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason)
 	tm_branch_arm_fr(t, b, false, now); /* RFC 3261, 9.1: no 487 in time means that it is over */
 }
 
+/* Whether it was told to stop before or now. */
+static void stop(struct tm_txn *t, struct tm_branch *b, struct str reason)
+{
+	if (!b || tm_branch_final(b) || (b->flags & (TM_B_CANCEL_SENT | TM_B_CANCEL_WANTED)))
+		return;
+	if (!(b->flags & TM_B_BLIND) && (b->state == TM_S_PROCEEDING || tm_conf.cancel_b_method == 2)) {
+		tm_cancel_branch(t, b, reason);
+	} else if (tm_conf.cancel_b_method == 0 || (b->flags & TM_B_BLIND)) {
+		b->status = 487;
+		b->flags |= TM_B_FAKED;
+		b->state = TM_S_COMPLETED;
+		b->retr_at = b->fr_at = 0;
+	} else {
+		b->flags |= TM_B_CANCEL_WANTED;
+	}
+}
+
 void tm_cancel_branches(struct tm_txn *t, struct str reason, unsigned except)
 {
 	if (!tm_conf.local_cancel_reason && !t->canceled)
 		reason = STR_NULL;
-	if (t->method != SIP_M_INVITE)
-		return;
-	for (unsigned i = 0; i < t->n_branches; i++) {
-		struct tm_branch *b = tm_branch_at(t, i);
+	for (unsigned i = 0; t->method == SIP_M_INVITE && i < t->n_branches; i++)
+		if (i != except)
+			stop(t, tm_branch_at(t, i), reason);
+}
 
-		if (i == except || tm_branch_final(b) || (b->flags & (TM_B_CANCEL_SENT | TM_B_CANCEL_WANTED)))
-			continue;
-		if (b->state == TM_S_PROCEEDING || tm_conf.cancel_b_method == 2) {
-			tm_cancel_branch(t, b, reason);
-		} else if (tm_conf.cancel_b_method == 0) {
-			b->status = 487;
-			b->flags |= TM_B_FAKED;
-			b->state = TM_S_COMPLETED;
-			b->retr_at = b->fr_at = 0;
-		} else {
-			b->flags |= TM_B_CANCEL_WANTED;
-		}
-	}
+enum tm_after tm_stop_event(struct tm_txn *t, const struct tm_event *ev)
+{
+	struct str reason = str_of(ev->bytes, ev->len);
+
+	if (ev->flag)
+		t->msg_flags |= 1u << (ev->flag - 1);
+	if (ev->branch >= TM_BRANCHES_MAX)
+		tm_cancel_branches(t, reason, TM_BRANCHES_MAX);
+	else if (t->method == SIP_M_INVITE)
+		stop(t, tm_branch_at(t, ev->branch), reason);
+	return tm_conclude(t); /* cancel_b_method 0: it is over at once */
 }
 
 /* The Reason fields of a CANCEL, to be passed on. */
@@ -88,7 +104,8 @@ enum tm_after tm_cancel_event(struct tm_txn *t, struct str cancel_msg)
 	t->canceled = true;
 	if (t->status >= 200)
 		return TM_MINE;
-	if (t->n_branches == 0) {
+	if (t->n_branches == 0 || tm_is_suspended(t)) {
+		tm_suspend_end(t);
 		(void)tm_uas_reply(t, NULL, 487, STR_LIT("Request canceled"), STR_NULL);
 		return TM_MINE;
 	}
@@ -111,7 +128,7 @@ static bool match_invite(const struct tm_txn *t, const void *arg)
 static bool any_open(const struct tm_txn *t)
 {
 	for (unsigned i = 0; i < t->n_branches; i++)
-		if (!tm_branch_final(tm_branch_at(t, i)))
+		if (!tm_branch_final(tm_branch_at(t, i)) && !(tm_branch_at(t, i)->flags & TM_B_BLIND))
 			return true;
 	return false;
 }
@@ -150,6 +167,29 @@ int tm_relay_cancel(struct ctx *ctx)
 	return 1;
 }
 
+int tm_cancel_which(struct ctx *ctx, enum tm_which which)
+{
+	struct tm_txn *t = ctx->txn;
+
+	if (!t || t->method != SIP_M_INVITE || ctx->msg.kind != SIP_REPLY)
+		return -1;
+	if (which == TM_THIS)
+		stop(t, tm_branch_at(t, ctx->txn_branch), STR_NULL);
+	else
+		tm_cancel_branches(t, STR_NULL, which == TM_OTHERS ? ctx->txn_branch : TM_BRANCHES_MAX);
+	return 1;
+}
+
+struct ctx *tm_invite_ctx(struct ctx *ctx)
+{
+	struct ctx *copy = NULL;
+	struct tm_key key;
+
+	if (ctx->msg.method == SIP_M_CANCEL && tm_key_of(ctx, &key) == 0)
+		tm_copy_request(tm_key_hash(&key), match_invite, &(struct cancel_key){ &key }, &copy);
+	return copy;
+}
+
 /* ---- by Call-ID and CSeq, for operators ---- */
 
 struct by_callid {
@@ -162,7 +202,8 @@ static bool match_callid(const struct tm_txn *t, const void *arg)
 {
 	const struct by_callid *k = arg;
 
-	return !(t->flags & TM_T_LOCAL) && (t->method == SIP_M_INVITE || !k->invite) && t->cseq == k->cseq &&
+	/* An INVITE of our own can be cancelled, and answered by nobody here. */
+	return (t->method == SIP_M_INVITE || !k->invite) && (k->invite || !(t->flags & TM_T_LOCAL)) && t->cseq == k->cseq &&
 	       str_eq(tm_span_str(t, t->callid), k->callid);
 }
 
@@ -190,19 +231,18 @@ static int leave_with(const struct tm_name *name, bool invite, uint16_t pending,
 	return 0;
 }
 
-int tm_cancel(struct str callid, struct str cseq)
+int tm_stop(const struct tm_name *name, unsigned branch, unsigned flag, int cause)
 {
-	struct tm_name name = { .callid = callid };
 	struct tm_snapshot snap = { 0 };
 	struct tm_event *ev;
-	int err;
+	char text[64];
+	int n = cause > 0 ? snprintf(text, sizeof(text), "Reason: SIP;cause=%d\r\n", cause) : 0, err;
 
-	if (callid.n == 0 || num_u32(cseq, &name.cseq) < 0)
-		return -ENOENT;
-	ev = tm_event_new(TM_IN_CANCEL, 0, STR_NULL, NULL);
+	ev = tm_event_new(TM_IN_STOP, branch < TM_BRANCHES_MAX ? (uint8_t)branch : TM_BRANCHES_MAX, str_of(text, n > 0 ? (size_t)n : 0), NULL);
 	if (!ev)
 		return -ENOMEM;
-	err = leave_with(&name, true, 0, ev, &snap);
+	ev->flag = (uint16_t)(flag < 32 ? flag + 1 : 0);
+	err = leave_with(name, true, 0, ev, &snap);
 	return err < 0 ? err : snap.n_branches;
 }
 

@@ -77,7 +77,7 @@ void tm_branch_arm_fr(struct tm_txn *t, struct tm_branch *b, bool invite_answere
 int tm_branch_send(struct tm_txn *t, struct tm_branch *b)
 {
 	struct str sent = tm_branch_sent(b);
-	int err = tx_send_bytes(&b->dest, sent.s, sent.n);
+	int err = b->flags & TM_B_BLIND ? 0 : tx_send_bytes(&b->dest, sent.s, sent.n);
 
 	if (err < 0) {
 		char to[NET_ADDR_TEXT_MAX];
@@ -221,6 +221,26 @@ int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch 
 
 		b->alts = shm_ref_of(alts);
 	}
+	branch_link(t, b);
+	return t->n_branches - 1;
+}
+
+int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t)
+{
+	const struct ctx_target *g = &ctx->main;
+	struct str text[TM_X_N] = { [TM_X_URI] = ctx_ruri(ctx), [TM_X_DST] = g->dst_uri, [TM_X_PATH] = g->path, [TM_X_RUID] = g->ruid,
+		[TM_X_INSTANCE] = g->instance, [TM_X_ON_REPLY] = ctx->on_reply, [TM_X_ON_FAILURE] = ctx->on_failure };
+	struct tm_branch *b;
+
+	if (t->n_branches >= TM_BRANCHES_MAX)
+		return -12;
+	b = branch_alloc(text, 0);
+	if (!b)
+		return -2;
+	b->machine = t->method == SIP_M_INVITE ? TM_UAC_INVITE : TM_UAC_OTHER;
+	b->flags = TM_B_BLIND;
+	b->bflags = g->bflags;
+	tm_branch_arm_fr(t, b, false, clock_ms());
 	branch_link(t, b);
 	return t->n_branches - 1;
 }
@@ -664,7 +684,7 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 		t->fr_ms = ctx->fr_ms;
 	if (ctx->fr_inv_ms)
 		t->fr_inv_ms = ctx->fr_inv_ms;
-	if (t->method == SIP_M_INVITE && tm_conf.auto_inv_100 && t->status == 0 && !(opts && (opts->flags & 1)) && !(t->flags & TM_T_NO_INV_100))
-		(void)tm_uas_reply(t, ctx, 100, tm_conf.auto_inv_100_reason, STR_NULL); /* the INVITE comes again if it is lost */
+	if (!(opts && (opts->flags & 1)))
+		tm_uas_trying(ctx, t);
 	return relay_start(ctx, opts);
 }

@@ -196,7 +196,7 @@ static struct str failure_name(const struct tm_txn *t, int w)
 	return w >= 0 ? tm_branch_text(tm_branch_at(t, (unsigned)w), TM_X_ON_FAILURE) : STR_NULL;
 }
 
-static struct ctx *failure_ctx(struct tm_txn *t, unsigned branch)
+struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch)
 {
 	const struct tm_branch *b = tm_branch_at(t, branch);
 	struct ctx *ctx = tm_txn_ctx(t);
@@ -251,7 +251,7 @@ enum tm_after tm_conclude(struct tm_txn *t)
 	w = tm_pick_winner(t);
 	name = failure_name(t, w);
 	if (w >= 0 && name.n && !(t->flags & (TM_T_RAN_FAILURE | TM_T_LOCAL)) && tm_self.hooks->has_route(CTX_FAILURE, name)) {
-		struct ctx *ctx = failure_ctx(t, (unsigned)w);
+		struct ctx *ctx = tm_failure_ctx(t, (unsigned)w);
 
 		if (ctx) {
 			name = str_dup(ctx->pool, name);
@@ -295,7 +295,7 @@ static enum tm_after branch_failed(struct tm_txn *t, unsigned i)
 	if (b->status >= 600 && b->status < 700 && !tm_conf.disable_6xx_block && !(t->flags & TM_T_DISABLE_6XX))
 		tm_cancel_branches(t, STR_NULL, i);
 	if (armed.n && !(b->flags & TM_B_BF_RAN) && !(t->flags & TM_T_LOCAL) && t->status < 200) {
-		struct ctx *ctx = failure_ctx(t, i);
+		struct ctx *ctx = tm_failure_ctx(t, i);
 		struct str name;
 
 		b->flags |= TM_B_BF_RAN;
@@ -544,7 +544,12 @@ struct ctx *tm_reply_ctx(struct ctx *ctx)
 	const struct tm_branch *b = t ? tm_branch_at(t, ctx->txn_branch) : NULL;
 	const struct tm_buf *buf = b ? shm_ptr(b->reply) : NULL;
 
-	return buf ? ctx_from_bytes(str_of(buf->bytes, buf->len), &t->rx) : NULL;
+	struct rx_info rx;
+
+	if (!buf)
+		return NULL;
+	rx = (struct rx_info){ .proto = (enum sip_proto)b->dest.proto, .listener = b->dest.listener, .src = b->dest.to, .rx_us = t->rx.rx_us, .wall_s = t->rx.wall_s };
+	return ctx_from_bytes(str_of(buf->bytes, buf->len), &rx); /* it came from where the request went */
 }
 
 /* ---- a transport failed after the bytes were queued ---- */

@@ -565,6 +565,12 @@ int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason,
 	return uas_reply_tag(t, ctx, code, reason, extra, STR_NULL);
 }
 
+void tm_uas_trying(struct ctx *ctx, struct tm_txn *t)
+{
+	if (t->method == SIP_M_INVITE && tm_conf.auto_inv_100 && t->status == 0 && !(t->flags & TM_T_NO_INV_100))
+		(void)tm_uas_reply(t, ctx, 100, tm_conf.auto_inv_100_reason, STR_NULL); /* the INVITE comes again if it is lost */
+}
+
 /* tm.reply, handed over by the RPC process. */
 enum tm_after tm_answer_event(struct tm_txn *t, struct str packed)
 {
@@ -766,6 +772,10 @@ void tm_run_events(struct tm_txn *t)
 			after = tm_branch_fake(t, ev->branch, 477);
 		else if (ev && ev->kind == TM_IN_ANSWER)
 			after = tm_answer_event(t, str_of(ev->bytes, ev->len));
+		else if (ev && ev->kind == TM_IN_STOP)
+			after = tm_stop_event(t, ev);
+		else if (ev && ev->kind == TM_IN_CONTINUE)
+			after = tm_continue_event(t, str_of(ev->bytes, ev->len));
 		shm_free(ev);
 		if (after == TM_MOVED) /* a timer that is due finds its deadlines again when the route lets go */
 			return;

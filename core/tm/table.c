@@ -249,6 +249,26 @@ enum tm_found tm_find(uint32_t hash, tm_match_fn *match, const void *arg, enum t
 	return found;
 }
 
+static char request_copy[UINT16_MAX]; /* no request is longer; no allocation under a lock */
+
+void tm_copy_request(uint32_t hash, tm_match_fn *match, const void *arg, struct ctx **ret_ctx)
+{
+	struct find_arg f = { match, arg };
+	struct shm_hbucket *b = shm_hash_lock(tm_self.table, hash);
+	const struct shm_hnode *n = shm_hash_find_locked(b, hash, eq_match, &f);
+	const struct tm_txn *t = n ? CONTAINER_OF((struct shm_hnode *)(uintptr_t)n, struct tm_txn, node) : NULL;
+	struct str bytes = STR_NULL;
+	struct rx_info rx = { .proto = SIP_PROTO_UDP };
+
+	if (t) { /* request and origin are written once */
+		bytes = str_of(request_copy, t->req_len);
+		rx = t->rx;
+		memcpy(request_copy, t->request, t->req_len);
+	}
+	shm_hash_unlock(b);
+	*ret_ctx = bytes.n ? ctx_from_bytes(bytes, &rx) : NULL;
+}
+
 bool tm_next(struct tm_txn *t, uint16_t *ret_pending, struct tm_event **ret_ev)
 {
 	struct shm_hbucket *b;

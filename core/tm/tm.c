@@ -279,6 +279,31 @@ int tm_drop_replies(struct ctx *ctx, char mode)
 	return 1;
 }
 
+int tm_drop(struct ctx *ctx, int code)
+{
+	struct tm_txn *t = ctx->txn;
+
+	if (!t)
+		return -1;
+	t->status = (uint16_t)code;
+	t->state = t->machine == TM_UAS_INVITE ? TM_S_CONFIRMED : TM_S_COMPLETED;
+	t->flags |= TM_T_RELEASED;
+	tm_uas_act(t, TM_A_STOP_RETRANSMIT | TM_A_ARM_WAIT, clock_ms());
+	tm_cancel_branches(t, STR_NULL, TM_BRANCHES_MAX);
+	return 0;
+}
+
+int tm_flags_flush(struct ctx *ctx, enum tm_flags_which which)
+{
+	if (!ctx->txn)
+		return -1;
+	if (which == TM_FLAGS_MSG)
+		ctx->txn->msg_flags = ctx->flags;
+	else
+		ctx->txn->xflags = ctx->xflags;
+	return 1;
+}
+
 /* ---- for variables and modules ---- */
 
 int tm_info(struct ctx *ctx, struct tm_info *ret_info)
@@ -304,7 +329,8 @@ int tm_branch_info(struct ctx *ctx, unsigned branch, struct tm_branch_info *ret_
 	if (!b)
 		return -ENOENT;
 	*ret_info = (struct tm_branch_info){ .uri = tm_branch_text(b, TM_X_URI), .ruid = tm_branch_text(b, TM_X_RUID), .bflags = b->bflags,
-		.last_status = b->status };
+		.dst_uri = tm_branch_text(b, TM_X_DST), .path = tm_branch_text(b, TM_X_PATH), .instance = tm_branch_text(b, TM_X_INSTANCE),
+		.last_status = b->status, .is_faked = (b->flags & TM_B_FAKED) != 0 };
 	return 0;
 }
 

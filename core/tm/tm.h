@@ -37,6 +37,8 @@ struct tm_hooks {
 	int (*call_route)(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg);
 	/* Starts a script run in a fresh ctx; ctx->finished is called when it is over (perhaps before this returns). */
 	int (*run_route)(struct ctx *ctx, enum ctx_kind kind, struct str name);
+	/* The same with a route[name], which runs as a failure route. */
+	int (*run_continued)(struct ctx *ctx, struct str name);
 	bool (*has_route)(enum ctx_kind kind, struct str name);
 	struct str (*server_header)(void); /* whole field with CRLF, or n 0 */
 	/* A stateless local reply built and sent (the sl way). */
@@ -72,6 +74,20 @@ struct tm_relay_opts {
 	bool cancel_only;        /* t_relay_cancel */
 };
 int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts); /* opts NULL: defaults */
+/* Which branches of the transaction of a reply route are cancelled: all, all but the reply's, the reply's. */
+enum tm_which { TM_ALL, TM_OTHERS, TM_THIS };
+int tm_cancel_which(struct ctx *ctx, enum tm_which which);
+/* The transaction (made when there is none) stays when the route ends, until tm_continue() runs a route of it, or fr_timer is over:
+ * then the failure route and 408. Script code; request and failure routes. */
+int tm_suspend(struct ctx *ctx);
+/* Runs route[name] for a suspended transaction, as a failure route, now or as soon as its holder lets go of it.
+ * Returns 1; -1: no such transaction, none that is suspended, or no such route. Context: worker. */
+int tm_continue(uint32_t index, uint32_t label, struct str route);
+/* Ends the transaction with that status and no reply. Returns 0 (stops the script), or -1: there is none. */
+int tm_drop(struct ctx *ctx, int code);
+/* Message flags of the run become those of the transaction. */
+enum tm_flags_which { TM_FLAGS_MSG, TM_FLAGS_X };
+int tm_flags_flush(struct ctx *ctx, enum tm_flags_which which);
 /* code 100-699. */
 int tm_reply(struct ctx *ctx, int code, struct str reason);
 int tm_reply_error(struct ctx *ctx);
@@ -113,14 +129,17 @@ struct tm_info {
 	int uas_status;
 };
 MUST_CHECK int tm_info(struct ctx *ctx, struct tm_info *ret_info); /* -ENOENT: none */
-/* The transaction's request, parsed into a context of its own whose memory is ctx->pool ($T_req); NULL: none. */
+/* The transaction's request, parsed into a context of its own ($T_req); NULL: none. */
 struct ctx *tm_request_ctx(struct ctx *ctx);
 /* The winning reply ($T_rpl), failure routes. */
 struct ctx *tm_reply_ctx(struct ctx *ctx);
+/* The INVITE that ctx's CANCEL is about ($T_inv); NULL: none. The caller frees it, as that of tm_request_ctx() and tm_reply_ctx(). */
+struct ctx *tm_invite_ctx(struct ctx *ctx);
 struct tm_branch_info {
-	struct str uri, ruid;
+	struct str uri, ruid, dst_uri, path, instance; /* views: live as long as the branch */
 	uint32_t bflags;
 	int last_status;
+	bool is_faked; /* last_status was made here */
 };
 MUST_CHECK int tm_branch_info(struct ctx *ctx, unsigned branch, struct tm_branch_info *ret_info);
 
@@ -160,7 +179,13 @@ struct tm_name {
 MUST_CHECK int tm_reply_to(const struct tm_name *name, int code, struct str reason, struct str to_tag, struct str headers, struct str body);
 /* Sends the last answer again. Returns 0, -ENOENT. */
 MUST_CHECK int tm_retransmit(const struct tm_name *name);
-/* Cancels by Call-ID and CSeq number text. Returns the number of branches left, -ENOENT. */
-int tm_cancel(struct str callid, struct str cseq);
+/*
+ * Cancels an INVITE, ours or one that is proxied; it is not marked as cancelled by its caller: what follows from the 487s is the
+ * failure route's business. branch: one, or TM_ALL_BRANCHES. flag: message flag to set in it, TM_NO_FLAG none. cause: of the
+ * Reason field; 0 none. Done by a worker. Returns the number of branches, -ENOENT, -ENOMEM.
+ */
+#define TM_ALL_BRANCHES 255u
+#define TM_NO_FLAG 255u
+MUST_CHECK int tm_stop(const struct tm_name *name, unsigned branch, unsigned flag, int cause);
 
 #endif

@@ -35,7 +35,8 @@ struct tm_span { /* part of tm_txn.request */
 
 enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4, TM_P_MEND = 8 /* its holder died */ };
 
-enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED, TM_IN_ANSWER /* struct tm_answer, then its texts */ };
+enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED, TM_IN_ANSWER /* struct tm_answer, then its texts */,
+	TM_IN_STOP /* by an operator or script: Reason fields; branch: one, or TM_BRANCHES_MAX: all */, TM_IN_CONTINUE /* a route's name */ };
 
 struct tm_answer {
 	int32_t code;
@@ -46,7 +47,7 @@ struct tm_event { /* in the inbox; written by who sends it, then read only */
 	shm_ref next; /* bucket lock */
 	uint8_t kind; /* enum tm_inbox_kind */
 	uint8_t branch;
-	uint16_t pad;
+	uint16_t flag; /* TM_IN_STOP: message flag to set, + 1; 0 none */
 	uint32_t len;
 	struct rx_info rx;
 	char bytes[];
@@ -62,7 +63,8 @@ enum tm_txn_flags { /* tm_txn.flags */
 
 enum tm_branch_flags { /* tm_branch.flags */
 	TM_B_CANCEL_WANTED = 1, TM_B_CANCEL_SENT = 2, TM_B_REPLIED = 4, TM_B_TIMED_OUT = 8, TM_B_FAKED = 16, TM_B_DROPPED = 32,
-	TM_B_BF_RAN = 64, TM_B_SUPERSEDED = 128 /* failed over: another branch stands for it */
+	TM_B_BF_RAN = 64, TM_B_SUPERSEDED = 128 /* failed over: another branch stands for it */,
+	TM_B_BLIND = 256 /* nothing is sent: it holds a suspended transaction and its timer */
 };
 
 /* Texts behind struct tm_branch, in this order, then the bytes that were sent. */
@@ -184,6 +186,8 @@ struct tm_snapshot {
 /* Looks for a transaction. When it is busy: pending bits and ev (may be NULL; becomes the transaction's) are left with it. */
 enum tm_found tm_find(uint32_t hash, tm_match_fn *match, const void *arg, enum tm_take take, uint16_t pending, struct tm_event *ev,
 		      struct tm_txn **ret_txn, struct tm_snapshot *ret_snap);
+/* A context with the request of a transaction; nothing is claimed. *ret_ctx NULL: not found. */
+void tm_copy_request(uint32_t hash, tm_match_fn *match, const void *arg, struct ctx **ret_ctx);
 struct tm_event *tm_event_new(enum tm_inbox_kind kind, uint8_t branch, struct str bytes, const struct rx_info *rx);
 /* Next thing to do for the holder; false: there was none and the claim is given up. */
 bool tm_next(struct tm_txn *t, uint16_t *ret_pending, struct tm_event **ret_ev);
@@ -201,6 +205,8 @@ uint32_t tm_hash_of(const struct tm_txn *t);
 int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready);
 /* A local reply; ctx: of the request, or NULL (made from the stored one). extra: whole fields. Returns 1 or -1. */
 int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra);
+/* The 100 to an INVITE (auto_inv_100), unless something was said already. */
+void tm_uas_trying(struct ctx *ctx, struct tm_txn *t);
 enum tm_after tm_answer_event(struct tm_txn *t, struct str packed);
 void tm_uas_event(struct tm_txn *t, enum tm_event_kind ev, uint64_t now);
 /* Carries out arming and disarming of the server's timers (enum tm_action). */
@@ -238,6 +244,8 @@ struct tm_new_branch {
 };
 /* Builds and appends a branch, not sent yet. Returns its index, or an internal code of 1.4 (< 0). */
 int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch *nb);
+/* A branch that nothing is sent for, with the destination and routes of ctx. Returns its index, or < 0 as above. */
+int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t);
 
 /* ---- reply.c ---- */
 enum tm_after { TM_MINE, TM_MOVED }; /* the claim is still ours / went to a route or the transaction is gone */
@@ -250,6 +258,9 @@ int tm_pick_winner(const struct tm_txn *t);
 /* Ends a transaction of our own: its caller gets the answer. */
 void tm_local_done(struct tm_txn *t, int code, struct str reply);
 
+/* For routes that run when a branch has failed: the request, as changed before; destination set empty. NULL at the limit. */
+struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch);
+
 void tm_send_failed(const struct tx_dest *dest, struct str bytes, int err); /* tx_on_fail() */
 
 /* ---- cancel.c ---- */
@@ -258,6 +269,14 @@ int tm_relay_cancel(struct ctx *ctx);
 void tm_cancel_branches(struct tm_txn *t, struct str reason, unsigned except);
 void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason);
 enum tm_after tm_cancel_event(struct tm_txn *t, struct str cancel_msg);
+enum tm_after tm_stop_event(struct tm_txn *t, const struct tm_event *ev);
+
+/* ---- suspend.c ---- */
+enum tm_after tm_continue_event(struct tm_txn *t, struct str route);
+/* Is all that it waits for the continuation? */
+bool tm_is_suspended(const struct tm_txn *t);
+/* Nothing continues it any more. */
+void tm_suspend_end(struct tm_txn *t);
 
 /* ---- timer.c ---- */
 enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now);

@@ -66,24 +66,6 @@ static void rpc_list(struct rpc *rpc)
 	(void)tm_list(list_one, &l); /* 1: cut off at the limit */
 }
 
-static void rpc_cancel(struct rpc *rpc)
-{
-	struct str callid, cseq;
-	int n;
-
-	if (rpc_arg_str(rpc, &callid) < 0 || rpc_arg_any_str(rpc, &cseq) < 0) {
-		rpc_fault(rpc, 400, "Call-ID and CSeq number expected");
-		return;
-	}
-	n = tm_cancel(callid, cseq);
-	if (n < 0) {
-		rpc_fault(rpc, 400, "Transaction not found");
-		return;
-	}
-	rpc_add_int(rpc, NULL, NULL, n);
-	rpc_add_str(rpc, NULL, NULL, STR_LIT("branches remaining (waiting for timeout)"));
-}
-
 /* ---- answering from outside ---- */
 
 /* "index:label", numbers of tm.list. */
@@ -110,6 +92,24 @@ static int take_callid(struct rpc *rpc, struct tm_name *name)
 		return -EINVAL;
 	space = str_find_char(cseq, ' '); /* "1 INVITE" is understood too */
 	return num_u32(space > 0 ? str_sub(cseq, 0, (size_t)space) : cseq, &name->cseq);
+}
+
+static void rpc_cancel(struct rpc *rpc)
+{
+	struct tm_name name = { .callid = STR_NULL };
+	int n;
+
+	if (take_callid(rpc, &name) < 0) {
+		rpc_fault(rpc, 400, "Call-ID and CSeq number expected");
+		return;
+	}
+	n = tm_stop(&name, TM_ALL_BRANCHES, TM_NO_FLAG, 0);
+	if (n < 0) {
+		rpc_fault(rpc, 400, "Transaction not found");
+		return;
+	}
+	rpc_add_int(rpc, NULL, NULL, n);
+	rpc_add_str(rpc, NULL, NULL, STR_LIT("branches remaining (waiting for timeout)"));
 }
 
 static struct str unless_dot(struct str s)
