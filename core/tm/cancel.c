@@ -284,3 +284,36 @@ int tm_retransmit(const struct tm_name *name)
 
 	return leave_with(name, false, TM_P_RESEND, NULL, &snap);
 }
+
+static bool match_local(const struct tm_txn *t, const void *arg)
+{
+	const struct by_callid *k = arg;
+
+	return (t->flags & TM_T_LOCAL) && t->method == SIP_M_INVITE && t->cseq == k->cseq && str_eq(tm_span_str(t, t->callid), k->callid);
+}
+
+int tm_uac_ack_by(struct str callid, uint32_t cseq, struct str headers, struct str body)
+{
+	struct tm_answer a = { .headers = (uint32_t)headers.n, .body = (uint32_t)body.n };
+	struct by_callid k = { callid, cseq, true };
+	struct tm_key key = { .callid = callid, .cseq = cseq };
+	struct tm_snapshot snap = { 0 };
+	struct tm_txn *t = NULL;
+	struct tm_event *ev;
+	struct strbuf sb;
+
+	strbuf_init(&sb, 65535);
+	strbuf_add(&sb, str_of(&a, sizeof(a)));
+	strbuf_add(&sb, headers);
+	strbuf_add(&sb, body);
+	ev = strbuf_err(&sb) == 0 ? tm_event_new(TM_IN_ACK, 0, strbuf_str(&sb), NULL) : NULL;
+	strbuf_done(&sb);
+	if (!ev)
+		return -ENOMEM;
+	if (tm_find(tm_key_hash(&key), match_local, &k, TM_TAKE_LEAVE, 0, ev, &t, &snap) != TM_BUSY) {
+		shm_free(ev);
+		return -ENOENT;
+	}
+	tm_kick(tm_key_hash(&key), snap.label);
+	return 0;
+}

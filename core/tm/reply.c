@@ -400,6 +400,20 @@ static enum tm_after final_failure(struct ctx *ctx, struct tm_txn *t, unsigned i
 	return branch_failed(t, i);
 }
 
+/* Nobody behind us acknowledges the 2xx to an INVITE of our own. */
+static void local_accepted(struct ctx *ctx, struct tm_txn *t, struct tm_branch *b)
+{
+	struct tm_buf *kept;
+
+	if (!(t->flags & TM_T_NO_2XX_ACK)) {
+		tm_uac_ack(b, ctx->msg.buf, &ctx->rx, STR_NULL, STR_NULL);
+		return;
+	}
+	kept = b->reply ? NULL : tm_buf_new(ctx->msg.buf, ctx->msg.status);
+	if (kept) /* for t_uac_ack_local() */
+		tm_ref_set(&b->reply, kept);
+}
+
 static enum tm_after reply_pass(struct ctx *ctx, struct tm_txn *t, unsigned i, bool drop)
 {
 	struct tm_branch *b = tm_branch_at(t, i);
@@ -418,6 +432,8 @@ static enum tm_after reply_pass(struct ctx *ctx, struct tm_txn *t, unsigned i, b
 		CRASH_POINT("tm.accepted.state");
 		relay_ctx(ctx, t);
 		CRASH_POINT("tm.accepted.relayed");
+		if (t->method == SIP_M_INVITE && (t->flags & TM_T_LOCAL))
+			local_accepted(ctx, t, b);
 		if (t->method == SIP_M_INVITE)
 			tm_cancel_branches(t, STR_LIT("Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\n"), i);
 		return absorb(ctx);

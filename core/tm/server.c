@@ -774,6 +774,8 @@ void tm_run_events(struct tm_txn *t)
 			after = tm_answer_event(t, str_of(ev->bytes, ev->len));
 		else if (ev && ev->kind == TM_IN_STOP)
 			after = tm_stop_event(t, ev);
+		else if (ev && ev->kind == TM_IN_ACK)
+			after = tm_ack_event(t, ev);
 		else if (ev && ev->kind == TM_IN_CONTINUE)
 			after = tm_continue_event(t, str_of(ev->bytes, ev->len));
 		shm_free(ev);

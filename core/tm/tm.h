@@ -22,7 +22,7 @@ struct tm_conf { /* module parameters of tm, same names and defaults; times in m
 	    auto_inv_100, restart_fr_on_each_reply, aggregate_challenges, reparse_invite, cancel_b_method, unmatched_cancel,
 	    failure_reply_mode, faked_reply_prio, remap_503_500, disable_6xx_block, failure_exec_mode, delayed_reply,
 	    reply_408_code, default_code, local_cancel_reason, e2e_cancel_reason, e2e_cancel_hop_by_hop, headers_mode,
-	    reparse_on_dns_failover, pass_provisional_replies, max_branches, reply_to_via;
+	    reparse_on_dns_failover, pass_provisional_replies, max_branches, reply_to_via, local_ack_mode;
 	struct str auto_inv_100_reason, reply_408_reason, default_reason, ac_extra_hdrs, on_sl_reply, failover_reply_codes,
 		fr_timer_avp, fr_inv_timer_avp /* names of attributes that hold seconds; n 0: none */;
 };
@@ -149,10 +149,16 @@ struct tm_uac_req {
 	uint16_t listener;    /* NET_LISTENER_NONE: choose */
 	uint32_t cseq;        /* 0: 10 */
 	unsigned fr_ms;       /* 0: fr_timer */
+	unsigned fr_inv_ms;   /* INVITE; 0: fr_inv_timer */
+	bool no_ack;          /* INVITE: its 2xx is acknowledged by tm_uac_ack_by() or by nobody */
 };
 /* reply NULL on local timeout or failure (code 408, 477, 478). */
 typedef void tm_uac_fn(void *arg, int code, struct sip_msg *reply);
+/* Any method but ACK and CANCEL (tm_stop()). An INVITE's answer is told once; its 2xx is acknowledged as RFC 3261, 13.2.2.4, says. */
 MUST_CHECK int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void *arg, struct diag *reterr);
+
+/* The ACK for the 2xx of an INVITE that was started with no_ack; headers: whole fields with CRLF. Returns 0, -ENOENT, -ENOMEM. */
+MUST_CHECK int tm_uac_ack_by(struct str callid, uint32_t cseq, struct str headers, struct str body);
 
 /* ---- numbers ---- */
 struct tm_stats {

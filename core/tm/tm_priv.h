@@ -36,7 +36,8 @@ struct tm_span { /* part of tm_txn.request */
 enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4, TM_P_MEND = 8 /* its holder died */ };
 
 enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED, TM_IN_ANSWER /* struct tm_answer, then its texts */,
-	TM_IN_STOP /* by an operator or script: Reason fields; branch: one, or TM_BRANCHES_MAX: all */, TM_IN_CONTINUE /* a route's name */ };
+	TM_IN_STOP /* by an operator or script: Reason fields; branch: one, or TM_BRANCHES_MAX: all */, TM_IN_CONTINUE /* a route's name */,
+	TM_IN_ACK /* of the 2xx of our own: struct tm_answer, fields, body */ };
 
 struct tm_answer {
 	int32_t code;
@@ -59,6 +60,7 @@ enum tm_txn_flags { /* tm_txn.flags */
 	TM_T_DISABLE_6XX = 4, TM_T_DISABLE_FAILOVER = 8, TM_T_DISABLE_INTERNAL_REPLY = 16, TM_T_NO_AUTO_ACK = 32, TM_T_NO_E2E_REASON = 64,
 	TM_T_NO_INV_100 = 128, TM_T_RAN_FAILURE = 256, TM_T_RELEASED = 512, TM_T_EXPIRED = 1024, TM_T_DROP_ALL = 2048, TM_T_DROP_LAST = 4096,
 	TM_T_MENDED = 8192, /* a holder died once; routes are not run again a second time */
+	TM_T_NO_2XX_ACK = 16384, /* an INVITE of our own whose 2xx somebody else acknowledges */
 };
 
 enum tm_branch_flags { /* tm_branch.flags */
@@ -295,5 +297,10 @@ bool tm_in_worker(void);
 /* Makes some worker work off the inbox of a transaction. */
 void tm_kick(uint32_t hash, uint64_t label);
 void tm_uac_answer(struct tm_txn *t, int code, struct str reply);
+
+/* ---- uac_ack.c ---- */
+/* Acknowledges the 2xx to an INVITE of our own. headers: further whole fields; body: its Content-Type is among them. */
+void tm_uac_ack(const struct tm_branch *b, struct str reply, const struct rx_info *rx, struct str headers, struct str body);
+enum tm_after tm_ack_event(struct tm_txn *t, const struct tm_event *ev);
 
 #endif

@@ -4,7 +4,7 @@
  * the process that asked, by its ring. The callback stays in that process in a table of waiting callers; shared memory holds
  * only its number. A caller that died is not missed: its slot's next process knows the number no more.
  *
- * Left out: INVITE (its 2xx would have to be acknowledged end to end); it is refused.
+ * An INVITE is one of them: its failures are acknowledged as those of any branch, its 2xx by uac_ack.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,9 +23,9 @@
 enum uac_op { UAC_START = 1, UAC_ANSWER, UAC_KICK };
 
 struct uac_head { /* of a ring message; texts follow in this order */
-	uint32_t op, slot, id, cseq, fr_ms;
+	uint32_t op, slot, id, cseq, fr_ms, fr_inv_ms;
 	int32_t code;
-	uint16_t listener, pad;
+	uint16_t listener, no_ack;
 	uint32_t hash;
 	uint64_t label;
 	uint32_t method, ruri, next_hop, headers, body, callid; /* lengths */
@@ -38,7 +38,8 @@ static struct {
 
 struct uac_work { /* heap: a request on its way out */
 	struct ctx *ctx;
-	uint32_t slot, id, fr_ms;
+	uint32_t slot, id, fr_ms, fr_inv_ms;
+	bool no_ack;
 	uint16_t listener;
 	struct str next_hop; /* in ctx's pool */
 };
@@ -128,6 +129,9 @@ static void work_send(struct uac_work *w, const struct resolve_answer *a)
 		return;
 	}
 	t->fr_ms = w->fr_ms;
+	t->fr_inv_ms = w->fr_inv_ms;
+	if (w->no_ack)
+		t->flags |= TM_T_NO_2XX_ACK;
 	ctx->txn = t;
 	i = tm_branch_add(ctx, t, &nb);
 	b = i >= 0 ? tm_branch_at(t, (unsigned)i) : NULL;
@@ -252,6 +256,8 @@ static int start_here(const struct tm_uac_req *req, uint32_t slot, uint32_t id, 
 	w->slot = slot;
 	w->id = id;
 	w->fr_ms = req->fr_ms;
+	w->fr_inv_ms = req->fr_inv_ms;
+	w->no_ack = req->no_ack;
 	w->listener = req->listener;
 	w->next_hop = req->next_hop.n ? str_dup(w->ctx->pool, req->next_hop) : STR_NULL;
 	if (tm_self.hooks->has_route(CTX_EVENT, STR_LIT("tm:local-request"))) {
@@ -295,12 +301,13 @@ static bool here_is_worker(void)
 
 int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void *arg, struct diag *reterr)
 {
-	struct uac_head h = { .op = UAC_START, .cseq = req->cseq, .fr_ms = req->fr_ms, .listener = req->listener };
+	struct uac_head h = { .op = UAC_START, .cseq = req->cseq, .fr_ms = req->fr_ms, .fr_inv_ms = req->fr_inv_ms,
+		.no_ack = req->no_ack, .listener = req->listener };
 	struct iovec iov[7];
 	unsigned worker;
 	int err;
 
-	if (str_eq(req->method, STR_LIT("INVITE")) || str_eq(req->method, STR_LIT("ACK")) || str_eq(req->method, STR_LIT("CANCEL")))
+	if (str_eq(req->method, STR_LIT("ACK")) || str_eq(req->method, STR_LIT("CANCEL")))
 		return diag_err(reterr, -ENOTSUP, 0, "%.*s cannot be sent from here", STR_FMT(req->method));
 	h.slot = (uint32_t)shm_slot_self();
 	h.id = wait_add(done, arg);
@@ -376,7 +383,7 @@ static void on_ring(unsigned from, const void *data, size_t len)
 			rest = str_sub(rest, n[i], rest.n);
 		}
 		if (start_here(&(struct tm_uac_req){ .method = t[0], .ruri = t[1], .next_hop = t[2], .headers = t[3], .body = t[4],
-				       .callid = t[5], .listener = h.listener, .cseq = h.cseq, .fr_ms = h.fr_ms }, h.slot, h.id, &why) < 0) {
+				       .callid = t[5], .listener = h.listener, .cseq = h.cseq, .fr_ms = h.fr_ms, .fr_inv_ms = h.fr_inv_ms, .no_ack = h.no_ack != 0 }, h.slot, h.id, &why) < 0) {
 			log_info("request of process %u not sent: %s", from, why.text);
 			answer_to(h.slot, h.id, 400, STR_NULL);
 		}

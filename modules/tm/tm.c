@@ -302,8 +302,10 @@ static int uac_send(struct ctx *ctx, const union script_arg *a, unsigned n)
 	(void)ctx; /* the request is of its own */
 	if (n != 6)
 		return -1;
-	if (str_ends(req.method, STR_LIT(".")))
+	if (str_ends(req.method, STR_LIT("."))) {
 		req.method.n--;
+		req.no_ack = true;
+	}
 	if (str_eq(req.next_hop, STR_LIT(".")))
 		req.next_hop = STR_NULL;
 	if (a[3].s.n && !str_eq(a[3].s, STR_LIT("."))) {
@@ -430,7 +432,7 @@ static const struct setting settings[] = {
 	SETTING_INT("retr_timer2", struct tm_conf, retr_timer2, 4000, 10, 60000),
 	BIT(noisy_ctimer, 1), BIT(auto_inv_100, 1), BIT(restart_fr_on_each_reply, 1), BIT(aggregate_challenges, 1), BIT(remap_503_500, 1),
 	BIT(pass_provisional_replies, 0), BIT(disable_6xx_block, 0), BIT(delayed_reply, 1), BIT(local_cancel_reason, 1), BIT(e2e_cancel_reason, 1),
-	UPTO(cancel_b_method, 1, 2), UPTO(unmatched_cancel, 0, 2), UPTO(failure_reply_mode, 3, 3),
+	UPTO(cancel_b_method, 1, 2), UPTO(local_ack_mode, 0, 2), UPTO(unmatched_cancel, 0, 2), UPTO(failure_reply_mode, 3, 3),
 	SETTING_INT("faked_reply_prio", struct tm_conf, faked_reply_prio, 0, -10000, 100000),
 	SETTING_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
 	SETTING_INT("default_code", struct tm_conf, default_code, 500, 400, 699),
@@ -443,7 +445,7 @@ static const struct setting settings[] = {
 	ONLY("reply_relay_mode", 1), ONLY("enable_uac_fr", 0), ONLY("evlreq_mode", 0),
 	SETTING_END
 };
-static const char *const events[] = { "tm:local-request", "tm:local-response", "tm:branch-failure:*", NULL };
+static const char *const events[] = { "tm:local-request", "tm:local-response", "tm:local-ack-sent", "tm:branch-failure:*", NULL };
 /* clang-format on */
 
 static int init(void)

@@ -100,7 +100,7 @@ static void rpc_cancel(struct rpc *rpc)
 	int n;
 
 	if (take_callid(rpc, &name) < 0) {
-		rpc_fault(rpc, 400, "Call-ID and CSeq number expected");
+		rpc_fault(rpc, 400, "Callid and CSeq expected as parameters");
 		return;
 	}
 	n = tm_stop(&name, TM_ALL_BRANCHES, TM_NO_FLAG, 0);
@@ -205,7 +205,15 @@ static void rpc_clean(struct rpc *rpc)
 	(void)rpc; /* an empty answer */
 }
 
+static void rpc_hash_stats(struct rpc *rpc)
+{
+	rpc_fault(rpc, 500, "Hash statistics not supported");
+}
+
 /* ---- requests ---- */
+
+enum uac_mode { UAC_START, UAC_WAIT, UAC_BLOCK };
+enum uac_rpflags { UAC_HEX_BODY = 1 };
 
 /* Takes what all of them take. Returns 0, or -EINVAL and a fault is set. */
 static int take_request(struct rpc *rpc, struct tm_uac_req *req)
@@ -213,34 +221,27 @@ static int take_request(struct rpc *rpc, struct tm_uac_req *req)
 	struct str socket = STR_NULL;
 	struct sip_uri u;
 
-	*req = (struct tm_uac_req){ .listener = NET_LISTENER_NONE };
 	if (rpc_arg_str(rpc, &req->method) < 0 || req->method.n == 0) {
 		rpc_fault(rpc, 400, "Empty method");
 		return -EINVAL;
 	}
 	if (rpc_arg_str(rpc, &req->ruri) < 0 || sip_uri_parse(req->ruri, &u, NULL) < 0) {
-		rpc_fault(rpc, 400, "Invalid request uri");
+		rpc_fault(rpc, 400, "Invalid request uri \"%.*s\"", STR_FMT(req->ruri));
 		return -EINVAL;
 	}
-	if (rpc_arg_str(rpc, &req->next_hop) < 0) {
-		rpc_fault(rpc, 400, "Invalid next-hop uri");
-		return -EINVAL;
-	}
-	req->next_hop = unless_dot(req->next_hop);
+	if (rpc_arg_str(rpc, &req->next_hop) == 0)
+		req->next_hop = unless_dot(req->next_hop);
 	if (req->next_hop.n && sip_uri_parse(req->next_hop, &u, NULL) < 0) {
-		rpc_fault(rpc, 400, "Invalid next-hop uri");
+		rpc_fault(rpc, 400, "Invalid next-hop uri \"%.*s\"", STR_FMT(req->next_hop));
 		return -EINVAL;
 	}
-	if (rpc_arg_str(rpc, &socket) < 0) {
-		rpc_fault(rpc, 400, "Invalid send socket");
-		return -EINVAL;
-	}
-	socket = unless_dot(socket);
+	if (rpc_arg_str(rpc, &socket) == 0)
+		socket = unless_dot(socket);
 	if (socket.n) {
 		const struct net_listener *l = net_listener_find(socket);
 
 		if (!l) {
-			rpc_fault(rpc, 400, "No local socket for");
+			rpc_fault(rpc, 400, "No local socket for \"%.*s\"", STR_FMT(socket));
 			return -EINVAL;
 		}
 		req->listener = l->index;
@@ -256,13 +257,31 @@ static int take_request(struct rpc *rpc, struct tm_uac_req *req)
 	return 0;
 }
 
-static void rpc_uac_start(struct rpc *rpc)
+static int hex_digit(char c)
 {
-	struct tm_uac_req req;
-	struct diag why = { 0 };
+	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
 
-	if (take_request(rpc, &req) == 0 && tm_uac_start(&req, NULL, NULL, &why) < 0)
-		rpc_fault(rpc, 400, "%s", why.text);
+/* The body's bytes, in memory that the next call overwrites. Returns 0, or -EINVAL and a fault is set. */
+static int take_hex(struct rpc *rpc, struct str *body)
+{
+	static char bytes[65536];
+	struct str hex = *body;
+
+	if (hex.n % 2 || hex.n / 2 > sizeof(bytes))
+		goto bad;
+	for (size_t i = 0; i < hex.n; i += 2) {
+		int hi = hex_digit(hex.s[i]), lo = hex_digit(hex.s[i + 1]);
+
+		if (hi < 0 || lo < 0)
+			goto bad;
+		bytes[i / 2] = (char)(hi << 4 | lo);
+	}
+	*body = str_of(bytes, hex.n / 2);
+	return 0;
+bad:
+	rpc_fault(rpc, 400, "Invalid body");
+	return -EINVAL;
 }
 
 #define UAC_WAIT_MS 80000u
@@ -319,15 +338,11 @@ static void uac_late(void *arg)
 	wait_end(w); /* w goes when tm is done with the request */
 }
 
-static void uac_wait(struct rpc *rpc, bool brief)
+static void uac_wait(struct rpc *rpc, const struct tm_uac_req *req, bool brief)
 {
-	struct tm_uac_req req;
 	struct diag why = { 0 };
-	struct uac_wait *w;
+	struct uac_wait *w = calloc(1, sizeof(*w));
 
-	if (take_request(rpc, &req) < 0)
-		return;
-	w = calloc(1, sizeof(*w));
 	if (!w || loop_timer_add(loop_self(), UAC_WAIT_MS, 0, uac_late, w, &w->timer) < 0) {
 		free(w);
 		rpc_fault(rpc, 500, "Out of memory");
@@ -341,21 +356,90 @@ static void uac_wait(struct rpc *rpc, bool brief)
 		return;
 	}
 	w->rpc = rpc;
-	if (tm_uac_start(&req, uac_answered, w, &why) < 0) {
+	if (tm_uac_start(req, uac_answered, w, &why) < 0) {
 		rpc_fault(rpc, 400, "%s", why.text);
 		wait_end(w);
 		free(w);
 	}
 }
 
-static void rpc_uac_wait(struct rpc *rpc)
+static void uac(struct rpc *rpc, enum uac_mode mode, unsigned rpflags, struct tm_uac_req req)
 {
-	uac_wait(rpc, false);
+	struct diag why = { 0 };
+
+	if (take_request(rpc, &req) < 0 || ((rpflags & UAC_HEX_BODY) && take_hex(rpc, &req.body) < 0))
+		return;
+	if (mode != UAC_START)
+		uac_wait(rpc, &req, mode == UAC_BLOCK);
+	else if (tm_uac_start(&req, NULL, NULL, &why) < 0)
+		rpc_fault(rpc, 400, "%s", why.text);
 }
 
-static void rpc_uac_wait_block(struct rpc *rpc)
+#define UAC(name_, mode_, rpflags_, no_ack_) \
+	static void name_(struct rpc *rpc) \
+	{ \
+		uac(rpc, mode_, rpflags_, (struct tm_uac_req){ .listener = NET_LISTENER_NONE, .no_ack = no_ack_ }); \
+	}
+UAC(uac_start, UAC_START, 0, false)
+UAC(uac_start_hex, UAC_START, UAC_HEX_BODY, false)
+UAC(uac_start_noack, UAC_START, 0, true)
+UAC(uac_wait_plain, UAC_WAIT, 0, false)
+UAC(uac_wait_hex, UAC_WAIT, UAC_HEX_BODY, false)
+UAC(uac_wait_noack, UAC_WAIT, 0, true)
+UAC(uac_block, UAC_BLOCK, 0, false)
+UAC(uac_block_hex, UAC_BLOCK, UAC_HEX_BODY, false)
+UAC(uac_block_noack, UAC_BLOCK, 0, true)
+
+/* One "name=value". Returns 0 or -EINVAL. */
+static int take_attr(struct str attr, enum uac_mode *mode, unsigned *rpflags, struct tm_uac_req *req)
 {
-	uac_wait(rpc, true);
+	ptrdiff_t eq = str_find_char(attr, '=');
+	struct str name = str_trim(str_sub(attr, 0, eq < 0 ? attr.n : (size_t)eq)), value = eq < 0 ? STR_NULL : str_trim(str_sub(attr, (size_t)eq + 1, attr.n));
+	uint32_t n = 0;
+
+	if (str_eq(name, STR_LIT("mode"))) {
+		*mode = str_eq(value, STR_LIT("start")) ? UAC_START : str_eq(value, STR_LIT("wait")) ? UAC_WAIT : UAC_BLOCK;
+		return *mode != UAC_BLOCK || str_eq(value, STR_LIT("block")) ? 0 : -EINVAL;
+	}
+	if (str_eq(name, STR_LIT("cbflags"))) {
+		req->no_ack = str_eq(value, STR_LIT("noack"));
+		return req->no_ack ? 0 : -EINVAL;
+	}
+	if (num_u32(value, &n) < 0)
+		return -EINVAL;
+	if (str_eq(name, STR_LIT("rpflags")) && n <= UAC_HEX_BODY)
+		*rpflags = n;
+	else if (str_eq(name, STR_LIT("fr_timeout")))
+		req->fr_ms = n;
+	else if (str_eq(name, STR_LIT("fr_inv_timeout")))
+		req->fr_inv_ms = n;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static void uac_attrs(struct rpc *rpc)
+{
+	struct tm_uac_req req = { .listener = NET_LISTENER_NONE };
+	enum uac_mode mode = UAC_START;
+	unsigned rpflags = 0;
+	struct str rest;
+
+	if (rpc_arg_str(rpc, &rest) < 0) {
+		rpc_fault(rpc, 400, "Invalid attributes");
+		return;
+	}
+	while (rest.n) {
+		ptrdiff_t semi = str_find_char(rest, ';');
+		struct str attr = str_trim(str_sub(rest, 0, semi < 0 ? rest.n : (size_t)semi));
+
+		rest = semi < 0 ? STR_NULL : str_sub(rest, (size_t)semi + 1, rest.n);
+		if (attr.n && take_attr(attr, &mode, &rpflags, &req) < 0) {
+			rpc_fault(rpc, 400, "Invalid attribute \"%.*s\"", STR_FMT(attr));
+			return;
+		}
+	}
+	uac(rpc, mode, rpflags, req);
 }
 
 /* clang-format off */
@@ -368,9 +452,17 @@ const struct rpc_method tm_rpcs[] = {
 	{ "tm.reply_callid", rpc_reply_callid, 0, "Answer a transaction: code, reason, Call-ID, CSeq, To tag, headers, body" },
 	{ "tm.retransmit_reply", rpc_retransmit, 0, "Send the last answer again: index:label" },
 	{ "tm.retransmit_reply_callid", rpc_retransmit_callid, 0, "Send the last answer again: Call-ID, CSeq" },
-	{ "tm.t_uac_wait", rpc_uac_wait, RPC_RET_ARRAY, "As tm.t_uac_start; answers with code, reason, contact, next hop, routes, rest" },
-	{ "tm.t_uac_wait_block", rpc_uac_wait_block, 0, "As tm.t_uac_start; answers with code and text" },
-	{ "tm.t_uac_start", rpc_uac_start, 0, "Send a request of our own: method, URI, next hop, socket, headers, body" },
+	{ "tm.t_uac_start", uac_start, 0, "Send a request of our own: method, URI, next hop, socket, headers, body" },
+	{ "tm.t_uac_start_hex", uac_start_hex, 0, "As tm.t_uac_start, the body in hex" },
+	{ "tm.t_uac_start_noack", uac_start_noack, 0, "As tm.t_uac_start; the 2xx to an INVITE is not acknowledged" },
+	{ "tm.t_uac_wait", uac_wait_plain, RPC_RET_ARRAY, "As tm.t_uac_start; answers with code, reason, contact, next hop, routes, rest" },
+	{ "tm.t_uac_wait_hex", uac_wait_hex, RPC_RET_ARRAY, "As tm.t_uac_wait, the body in hex" },
+	{ "tm.t_uac_wait_noack", uac_wait_noack, RPC_RET_ARRAY, "As tm.t_uac_wait; the 2xx to an INVITE is not acknowledged" },
+	{ "tm.t_uac_wait_block", uac_block, 0, "As tm.t_uac_start; answers with code and text" },
+	{ "tm.t_uac_wait_block_hex", uac_block_hex, 0, "As tm.t_uac_wait_block, the body in hex" },
+	{ "tm.t_uac_wait_block_noack", uac_block_noack, 0, "As tm.t_uac_wait_block; the 2xx to an INVITE is not acknowledged" },
+	{ "tm.t_uac_attrs", uac_attrs, 0, "As tm.t_uac_start, with attributes before: mode=start|wait|block;cbflags=noack;rpflags=1;fr_timeout=ms;fr_inv_timeout=ms" },
+	{ "tm.hash_stats", rpc_hash_stats, 0, "Not counted" },
 	{ NULL, NULL, 0, NULL },
 };
 /* clang-format on */

@@ -99,6 +99,16 @@ static int reply_callid(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return tm_reply_to(&name, (int)a[2].i, a[3].s, STR_NULL, STR_NULL, STR_NULL) < 0 ? -1 : 1;
 }
 
+static int ack_local(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	uint32_t cseq;
+
+	(void)ctx; /* it is about a request of our own */
+	if (n < 2 || a[0].s.n == 0 || num_u32(a[1].s, &cseq) < 0)
+		return -1;
+	return tm_uac_ack_by(a[0].s, cseq, n > 2 ? a[2].s : STR_NULL, n > 3 ? a[3].s : STR_NULL) < 0 ? -1 : 1;
+}
+
 static int drop(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	int64_t code = n ? a[0].i : 500;
@@ -159,6 +169,9 @@ static const struct script_func funcs[] = {
 	{ .name = "t_cancel_callid", .fn = cancel_callid, .n_params = 4, .param = { SP_DSTR, SP_DSTR, SP_DINT, SP_DINT }, .kinds = CTX_ANY },
 	{ .name = "t_cancel_branch_idx", .fn = cancel_branch_idx, .n_params = 3, .param = { SP_DINT, SP_DINT, SP_DINT }, .kinds = CTX_ANY },
 	{ .name = "t_reply_callid", .fn = reply_callid, .n_params = 4, .param = { SP_DSTR, SP_DSTR, SP_DINT, SP_DSTR }, .kinds = CTX_ANY },
+	{ .name = "t_uac_ack_local", .fn = ack_local, .n_params = 2, .param = { SP_DSTR, SP_DSTR }, .kinds = CTX_ANY },
+	{ .name = "t_uac_ack_local", .fn = ack_local, .n_params = 3, .param = { SP_DSTR, SP_DSTR, SP_DSTR }, .kinds = CTX_ANY },
+	{ .name = "t_uac_ack_local", .fn = ack_local, .n_params = 4, .param = { SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR }, .kinds = CTX_ANY },
 	NOARG("t_drop", drop, CTX_ANY),
 	{ .name = "t_drop", .fn = drop, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY },
 	NOARG("t_flush_flags", flush_flags, CTX_ANY), NOARG("t_flush_xflags", flush_xflags, CTX_ANY),

@@ -87,6 +87,11 @@ static void short_life(void)
 	if (tm_uac_start(&own, NULL, NULL, &why) < 0)
 		_exit(3);
 	fixture_reply(last("OPTIONS"), 200, "OK", "");
+	own.method = STR_LIT("INVITE");
+	own.no_ack = true;
+	if (tm_uac_start(&own, NULL, NULL, &why) < 0)
+		_exit(3);
+	fixture_reply(last("INVITE"), 200, "OK", "");
 	fixture_wait(40000);
 }
 
