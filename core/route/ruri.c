@@ -85,12 +85,12 @@ static bool is_tel(const struct sip_uri *u)
 	return u->scheme == SIP_URI_TEL || u->scheme == SIP_URI_TELS;
 }
 
-/* A tel: URI that gets a host becomes a sip: one (RFC 3261, 19.1.6). */
+/* A tel: URI that gets a host becomes a sip: one; its parameters belong to the number, which is the user (RFC 3261, 19.1.6). */
 static int tel_to_sip(struct ctx *ctx, const struct sip_uri *u, struct parts *p)
 {
 	p->scheme = u->scheme == SIP_URI_TELS ? STR_LIT("sips") : STR_LIT("sip");
-	if (p->params.n)
-		return pool_printf(ctx->pool, &p->params, "%.*s;user=phone", STR_FMT(p->params));
+	if (p->params.n > 0 && pool_printf(ctx->pool, &p->user, "%.*s;%.*s", STR_FMT(p->user), STR_FMT(p->params)) < 0)
+		return -ENOMEM;
 	p->params = STR_LIT("user=phone");
 	return 0;
 }

@@ -171,7 +171,7 @@ static int prepare_regex(const struct arg_at *a, struct call *c, bool subst)
 			return bad_why(a, &why, "is not understood");
 		return 0;
 	}
-	if (script_regex(a->ld, text, true, &c->args[a->i].re, &why) < 0)
+	if (script_regex(a->ld, text, REGEX_ICASE | REGEX_NEWLINE, &c->args[a->i].re, &why) < 0)
 		return bad_why(a, &why, "is not understood");
 	return 0;
 }

@@ -161,7 +161,7 @@ static void check_binary(struct checker *c, struct node *n)
 		not_number(c, n->a);
 		if (n->b->kind == N_NUM)
 			load_error(c->ld, n->b->pos, "a regular expression in quotes is needed");
-		if (n->b->kind == N_STR && script_regex(c->ld, n->b->text, true, &re, &why) < 0)
+		if (n->b->kind == N_STR && script_regex(c->ld, n->b->text, REGEX_ICASE, &re, &why) < 0)
 			load_error(c->ld, n->b->pos, "bad regular expression: %s", why.text);
 		if (n->b->kind == N_STR && n->a->kind == N_STR)
 			load_warning(c->ld, n->pos, "the result is always the same");
@@ -307,7 +307,7 @@ static void check_cond(struct checker *c, struct node *n)
 		return;
 	}
 	check_expr(c, n->a);
-	if (n->num == O_MATCH && n->a->kind == N_STR && script_regex(c->ld, n->a->text, true, &re, &why) < 0)
+	if (n->num == O_MATCH && n->a->kind == N_STR && script_regex(c->ld, n->a->text, REGEX_ICASE, &re, &why) < 0)
 		load_error(c->ld, n->a->pos, "bad regular expression: %s", why.text);
 	if (!COND_IS_TEXT(n->op) && !COND_IS_IP(n->op))
 		want_number(c, n->a);
@@ -399,7 +399,7 @@ static void check_case(struct checker *c, struct node *sw, struct node *label, e
 	if (label->flag) {
 		if (label->a->kind != N_STR)
 			load_error(c->ld, label->a->pos, "a regular expression in quotes is needed");
-		else if (script_regex(c->ld, label->a->text, false, &re, &why) < 0)
+		else if (script_regex(c->ld, label->a->text, 0, &re, &why) < 0)
 			load_error(c->ld, label->a->pos, "bad regular expression: %s", why.text);
 		return;
 	}

@@ -154,12 +154,12 @@ static void gen_pv_index(struct compiler *c, enum opcode op, unsigned a, struct 
 	emit(c, op, a, 0, c->pvs.n - 1);
 }
 
-static uint32_t add_regex(struct compiler *c, struct node *n, bool icase)
+static uint32_t add_regex(struct compiler *c, struct node *n)
 {
 	const struct regex *re = NULL;
 	struct diag why;
 
-	if (script_regex(c->ld, n->text, icase, &re, &why) < 0)
+	if (script_regex(c->ld, n->text, REGEX_ICASE, &re, &why) < 0)
 		load_error(c->ld, n->pos, "%s", why.text);
 	VEC_ADD(c, &c->regexes, re);
 	return c->regexes.n - 1;
@@ -234,7 +234,7 @@ static void gen_cond(struct compiler *c, struct node *n)
 		emit(c, OP_CIPV, n->op, differs, n->num == O_MATCH);
 	} else if (n->num == O_MATCH && n->a->kind == N_STR) {
 		emit(c, OP_COND, n->op, 0, 0);
-		emit(c, OP_CMATCH, 0, 0, add_regex(c, n->a, true));
+		emit(c, OP_CMATCH, 0, 0, add_regex(c, n->a));
 	} else {
 		emit(c, OP_COND, n->op, 0, 0);
 		gen_expr(c, n->a, CALL_VALUE);
@@ -257,7 +257,7 @@ static void gen_binary(struct compiler *c, struct node *n)
 	}
 	if (n->op == O_MATCH && n->b->kind == N_STR) {
 		c->at = n->pos;
-		emit(c, OP_MATCH, 0, 0, add_regex(c, n->b, true));
+		emit(c, OP_MATCH, 0, 0, add_regex(c, n->b));
 		return;
 	}
 	gen_expr(c, n->b, CALL_VALUE);
@@ -453,7 +453,7 @@ static void gen_switch(struct compiler *c, struct node *n)
 			if (label->flag) {
 				struct diag why;
 
-				if (script_regex(c->ld, label->a->text, false, &one->re, &why) < 0)
+				if (script_regex(c->ld, label->a->text, 0, &one->re, &why) < 0)
 					load_error(c->ld, label->a->pos, "%s", why.text);
 			}
 		}

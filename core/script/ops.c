@@ -157,7 +157,7 @@ static int match(const struct value *a, const struct value *b, struct pool *pool
 	if (err == 0)
 		err = value_to_str(b, pool, &pattern);
 	if (err == 0)
-		err = regex_cached(pattern, REGEX_ICASE | REGEX_NEWLINE, &re, &why);
+		err = regex_cached(pattern, REGEX_ICASE, &re, &why);
 	if (err == 0)
 		err = regex_match(re, s, 0, NULL);
 	if (err < 0)

@@ -53,10 +53,10 @@ static void end_regex(void *re)
 	regex_free(re);
 }
 
-int script_regex(struct loader *ld, struct str text, bool icase, const struct regex **ret, struct diag *reterr)
+int script_regex(struct loader *ld, struct str text, unsigned flags, const struct regex **ret, struct diag *reterr)
 {
 	struct regex *re;
-	int err = regex_compile(text, REGEX_NEWLINE | (icase ? REGEX_ICASE : 0), &re, reterr);
+	int err = regex_compile(text, flags, &re, reterr);
 
 	if (err < 0)
 		return err;

@@ -361,8 +361,9 @@ bool parsed_has_route(const struct parsed *parsed, enum ctx_kind kind, struct st
 MUST_CHECK int script_verify(struct vm_code *code, struct diag *reterr);
 const char *opcode_name(unsigned op);
 
-/* Compiles an expression of the language and keeps it with the script. */
-MUST_CHECK int script_regex(struct loader *ld, struct str text, bool icase, const struct regex **ret, struct diag *reterr);
+/* Compiles an expression of the language and keeps it with the script. flags: of regex_compile(). Operators see the text as
+ * one line (only arguments of functions are newline-sensitive), and case labels heed case. */
+MUST_CHECK int script_regex(struct loader *ld, struct str text, unsigned flags, const struct regex **ret, struct diag *reterr);
 
 /* A substitution whose variables are struct pv_spec in pool, and which goes with it. */
 MUST_CHECK int script_subst_parse(struct pool *pool, struct str text, const struct regex_subst **ret, struct diag *reterr);

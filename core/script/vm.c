@@ -283,7 +283,7 @@ static int ip_matches(struct ctx *ctx, struct vm *vm, const struct net_addr *a, 
 	if (cond_addr_known_text(text, &ip))
 		return net_addr_in(a, &ip.net, ip.bits) ? IP_YES : IP_NO;
 	if (as_regex) {
-		err = regex_cached(text, REGEX_ICASE | REGEX_NEWLINE, &re, &why);
+		err = regex_cached(text, REGEX_ICASE, &re, &why);
 		if (err < 0)
 			return err;
 		return regex_match(re, str_of(buf, net_addr_ip_text(a, false, buf)), 0, NULL);

@@ -163,15 +163,22 @@ int cfg_select(struct str group, int id)
 	return 0;
 }
 
+int cfg_selected(struct str group)
+{
+	for (unsigned i = 0; i < n_selected; i++)
+		if (str_eq(selected[i].group, group))
+			return selected[i].id;
+	return 0;
+}
+
 int cfg_get(struct str group, int id, struct str name, struct pool *pool, struct value *ret)
 {
 	struct cell c;
 	struct str s;
 	int at;
 
-	for (unsigned i = 0; id == 0 && i < n_selected; i++)
-		if (str_eq(selected[i].group, group))
-			id = selected[i].id;
+	if (id == 0)
+		id = cfg_selected(group);
 	at = find(group, id, name);
 	if (at < 0 && id != 0)
 		at = find(group, 0, name);

@@ -32,6 +32,8 @@ MUST_CHECK int cfg_reset(struct str group, int id, struct str name);
  * Returns 0; -ENOENT: no such group or instance; -ENOSPC: too many groups have one selected.
  */
 MUST_CHECK int cfg_select(struct str group, int id);
+/* What cfg_select() chose in this process; 0: the group itself. */
+int cfg_selected(struct str group);
 /* Grows with each change. */
 uint64_t cfg_generation(void);
 /* A number to be followed without a look-up; NULL when there is none. Valid for ever after cfg_share(). */

@@ -137,7 +137,16 @@ static int br_all_get(struct ctx *ctx, const struct pv_spec *spec, struct value 
 	return pv_ret_str(ret, strbuf_str(&sb));
 }
 
-/* $ds: what a 3xx would carry. The request URI counts until it was forwarded to. */
+/* The same, always in brackets. */
+static void add_contact(struct strbuf *sb, struct str uri, int q)
+{
+	if (q < 0 || q > 1000)
+		strbuf_printf(sb, "<%.*s>", STR_FMT(uri));
+	else
+		add_target(sb, uri, q);
+}
+
+/* $ds: what a 3xx would carry. The request URI counts when it was rewritten and not forwarded to since. */
 static int ds_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret)
 {
 	struct strbuf sb;
@@ -146,14 +155,14 @@ static int ds_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret
 	(void)spec;
 	strbuf_init_pool(&sb, ctx->pool, 65535);
 	strbuf_add_lit(&sb, "Contact: ");
-	if (ctx->msg.kind == SIP_REQUEST && !(ctx->mflags & CTX_F_RURI_CONSUMED)) {
-		add_target(&sb, ctx_ruri(ctx), ctx->main.q);
+	if (ctx->main.uri.n > 0 && !(ctx->mflags & CTX_F_RURI_CONSUMED)) {
+		add_contact(&sb, ctx->main.uri, ctx->main.q);
 		n++;
 	}
 	for (unsigned i = 0; i < ctx->n_branches; i++, n++) {
 		if (n > 0)
 			strbuf_add_lit(&sb, ", ");
-		add_target(&sb, ctx->branch[i].uri, ctx->branch[i].q);
+		add_contact(&sb, ctx->branch[i].uri, ctx->branch[i].q);
 	}
 	if (n == 0)
 		return pv_ret_null(ret);
@@ -281,7 +290,7 @@ static int branch_get(struct ctx *ctx, const struct pv_spec *spec, struct value 
 	if (spec->arg == T_COUNT)
 		return pv_ret_int(ret, ctx->n_branches);
 	t = branch_of(ctx, spec);
-	return t ? target_get(t, (enum target_what)spec->arg, ret) : -ENOENT;
+	return t ? target_get(t, (enum target_what)spec->arg, ret) : pv_ret_null(ret);
 }
 
 static int branch_set(struct ctx *ctx, const struct pv_spec *spec, const struct value *v)

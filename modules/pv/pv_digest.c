@@ -316,7 +316,16 @@ ptrdiff_t pv_base58_decode(struct str in, char *out)
 	return (ptrdiff_t)(zeros + n);
 }
 
-/* ---- GSM 03.38: eight 7-bit characters in seven bytes, least significant bits first ---- */
+/* ---- GSM 03.38: eight 7-bit characters in seven bytes, least significant bits first; the bytes as upper-case hex ---- */
+
+static size_t hex_byte(char *out, unsigned byte)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	out[0] = digits[byte >> 4 & 15];
+	out[1] = digits[byte & 15];
+	return 2;
+}
 
 ptrdiff_t pv_7bit_encode(struct str in, char *out)
 {
@@ -327,13 +336,13 @@ ptrdiff_t pv_7bit_encode(struct str in, char *out)
 		acc |= ((unsigned)in.s[i] & 0x7f) << bits;
 		bits += 7;
 		if (bits >= 8) {
-			out[n++] = (char)acc;
+			n += hex_byte(out + n, acc);
 			acc >>= 8;
 			bits -= 8;
 		}
 	}
 	if (bits > 0)
-		out[n++] = (char)acc;
+		n += hex_byte(out + n, acc);
 	return (ptrdiff_t)n;
 }
 
@@ -342,8 +351,14 @@ ptrdiff_t pv_7bit_decode(struct str in, char *out)
 	unsigned acc = 0, bits = 0;
 	size_t n = 0;
 
-	for (size_t i = 0; i < in.n; i++) {
-		acc |= (unsigned)(unsigned char)in.s[i] << bits;
+	if (in.n % 2 != 0)
+		return -EBADMSG;
+	for (size_t i = 0; i < in.n; i += 2) {
+		int hi = hex_digit(in.s[i]), lo = hex_digit(in.s[i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return -EBADMSG;
+		acc |= (unsigned)(hi << 4 | lo) << bits;
 		bits += 8;
 		while (bits >= 7) {
 			out[n++] = (char)(acc & 0x7f);
@@ -351,7 +366,7 @@ ptrdiff_t pv_7bit_decode(struct str in, char *out)
 			bits -= 7;
 		}
 	}
-	if (n > 0 && in.n % 7 == 0 && out[n - 1] == 0) /* seven bits of filling at the end */
+	if (n > 0 && in.n % 14 == 0 && out[n - 1] == 0) /* seven bits of filling at the end */
 		n--;
 	return (ptrdiff_t)n;
 }

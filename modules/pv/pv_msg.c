@@ -56,17 +56,14 @@ struct str pv_uri_host(const struct sip_uri *uri)
 	return str_of(uri->host.s - 1, uri->host.n + 2);
 }
 
-static int ret_port(const struct sip_uri *uri, struct value *ret)
+static void ret_port(const struct sip_uri *uri, struct value *ret)
 {
-	if (uri->scheme == SIP_URI_TEL || uri->scheme == SIP_URI_TELS)
-		return -EINVAL;
 	if (uri->port_text.n > 0)
 		*ret = value_str_int(uri->port_text, uri->port);
 	else if (uri->proto == SIP_PROTO_TLS)
 		*ret = value_str_int(STR_LIT("5061"), 5061);
 	else
 		*ret = value_str_int(STR_LIT("5060"), 5060);
-	return 0;
 }
 
 int pv_uri_part(const struct sip_uri *uri, enum pv_uri_part part, struct value *ret)
@@ -81,7 +78,8 @@ int pv_uri_part(const struct sip_uri *uri, enum pv_uri_part part, struct value *
 	case PV_U_HOST:
 		return pv_ret_str(ret, pv_uri_host(uri));
 	case PV_U_PORT:
-		return ret_port(uri, ret);
+		ret_port(uri, ret);
+		return 0;
 	case PV_U_PROTO:
 		*ret = uri->transport.n > 0 ? value_str_int(uri->transport, uri->proto) : value_udp;
 		return 0;
@@ -195,7 +193,7 @@ static int nh_prepare(struct pool *pool, struct pv_spec *spec, struct diag *rete
 	return pv_word_prepare(nh_words, spec, reterr);
 }
 
-/* Where a reply goes, as a URI: its second Via, with received and rport. */
+/* Where a reply goes, as a URI: its second Via, with received and rport, and its transport in lower case. */
 static int reply_hop_uri(struct ctx *ctx, struct str *ret)
 {
 	const struct sip_via *via = sip_msg_via2(&ctx->msg);
@@ -211,9 +209,8 @@ static int reply_hop_uri(struct ctx *ctx, struct str *ret)
 		port = via->port;
 	if (port == 0)
 		port = 5060;
-	return pool_printf(ctx->pool, ret, "sip:%s%.*s%s:%u%s%.*s", v6 ? "[" : "", STR_FMT(host), v6 ? "]" : "", port,
-			   via->proto == SIP_PROTO_UDP ? "" : ";transport=", via->proto == SIP_PROTO_UDP ? 0 : (int)via->transport.n,
-			   via->transport.s);
+	return pool_printf(ctx->pool, ret, "sip:%s%.*s%s:%u%s%s", v6 ? "[" : "", STR_FMT(host), v6 ? "]" : "", port,
+			   via->proto == SIP_PROTO_NONE ? "" : ";transport=", via->proto == SIP_PROTO_NONE ? "" : sip_proto_name(via->proto));
 }
 
 static int nh_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret)
@@ -402,7 +399,12 @@ static int msg_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 {
 	const struct sip_msg *m = &ctx->msg;
 	size_t end = m->n_hdrs > 0 ? (size_t)m->hdrs[m->n_hdrs - 1].off + m->hdrs[m->n_hdrs - 1].len : m->headers_off;
-	struct str hdrs = str_sub(m->buf, m->headers_off, end - m->headers_off);
+	struct str hdrs;
+
+	/* the end of the last line belongs to no part */
+	while (end > m->headers_off && (m->buf.s[end - 1] == '\n' || m->buf.s[end - 1] == '\r'))
+		end--;
+	hdrs = str_sub(m->buf, m->headers_off, end - m->headers_off);
 
 	switch ((enum msg_what)spec->arg) {
 	case M_LEN:
@@ -424,7 +426,7 @@ static int msg_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 	case M_FPART:
 		return pv_ret_str(ret, str_sub(m->buf, 0, end));
 	case M_LPART:
-		return pv_ret_str(ret, str_sub(m->buf, end, m->buf.n));
+		return pv_ret_str(ret, str_sub(m->buf, m->headers_off, m->buf.n));
 	}
 	return -EINVAL;
 }

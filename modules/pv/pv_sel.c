@@ -23,7 +23,7 @@ struct sel_elem {
 
 enum sel_root {
 	R_RURI, R_DST_URI, R_NEXT_HOP, R_FROM, R_TO, R_ADDR, R_CONTACT, R_VIA, R_RR, R_CSEQ, R_MSG, R_METHOD, R_VERSION, R_STATUS, R_REASON,
-	R_FIELD, R_AUTH, R_SRC, R_DST, R_RECEIVED, R_SYS, R_BRANCH, R_CFG
+	R_FIELD, R_AUTH, R_SRC, R_DST, R_RECEIVED, R_SYS, R_BRANCH, R_CFG, R_CFG_SELECTED
 };
 
 struct sel {
@@ -146,7 +146,7 @@ static const struct root {
 	{ "received", R_RECEIVED, 0, " proto ip port ip_port proto_ip_port " },
 	{ "sys", R_SYS, 0, " pid unique now server_id " },
 	{ "branch", R_BRANCH, 0, " count uri dst_uri uriq q " },
-	{ "cfg_get", R_CFG, 0, " " },
+	{ "cfg_get", R_CFG, 0, " " }, { "cfg_selected", R_CFG_SELECTED, 0, " " },
 };
 
 static const char any_uri[] = " type user rn_user pwd host port hostport transport params ";
@@ -217,6 +217,8 @@ static int sel_prepare(struct pool *pool, struct pv_spec *spec, struct diag *ret
 	spec->data = s;
 	if (r->root == R_CFG)
 		return s->n == 2 ? 0 : diag_set(reterr, 0, "select cfg_get needs group and name");
+	if (r->root == R_CFG_SELECTED)
+		return s->n == 1 ? 0 : diag_set(reterr, 0, "select cfg_selected needs a group");
 	if (!r->subs)
 		return uri_check(s, 0, reterr);
 	if (s->n > 0 && !listed(r->subs, s->e[0].name))
@@ -233,6 +235,13 @@ static int sel_prepare(struct pool *pool, struct pv_spec *spec, struct diag *ret
 static bool is(const struct sel *s, unsigned at, const char *name)
 {
 	return at < s->n && str_eq(s->e[at].name, str_lit(name));
+}
+
+/* What is there and empty is "". */
+static int ret_text(struct value *ret, struct str s)
+{
+	*ret = value_str(s.n > 0 ? s : STR_LIT(""));
+	return 0;
 }
 
 static int ret_num(struct ctx *ctx, struct value *ret, int64_t i)
@@ -254,6 +263,18 @@ static int ret_param(const struct sel *s, unsigned at, struct str params, struct
 	return pv_ret_str(ret, p.value);
 }
 
+/* A telephone number without its visual separators (RFC 3966, 5.1.1). */
+static int ret_digits(struct ctx *ctx, struct str number, struct value *ret)
+{
+	struct strbuf sb;
+
+	strbuf_init_pool(&sb, ctx->pool, number.n + 1);
+	for (size_t i = 0; i < number.n; i++)
+		if (!strchr("-.()", number.s[i]))
+			strbuf_add_char(&sb, number.s[i]);
+	return strbuf_err(&sb) < 0 ? -ENOMEM : pv_ret_str(ret, strbuf_str(&sb));
+}
+
 static int sel_uri(struct ctx *ctx, const struct sel *s, unsigned at, struct str text, struct value *ret)
 {
 	struct sip_uri u;
@@ -269,24 +290,26 @@ static int sel_uri(struct ctx *ctx, const struct sel *s, unsigned at, struct str
 		return pv_ret_null(ret);
 	if (is(s, at, "type"))
 		return pv_ret_str(ret, u.scheme_text);
-	if (is(s, at, "user"))
-		return pv_ret_str(ret, u.user);
-	if (is(s, at, "rn_user")) { /* the user without what follows ';' */
-		semi = str_find_char(u.user, ';');
-		return pv_ret_str(ret, semi < 0 ? u.user : str_sub(u.user, 0, (size_t)semi));
+	if (is(s, at, "user") || is(s, at, "rn_user")) {
+		semi = is(s, at, "rn_user") ? str_find_char(u.user, ';') : -1; /* the user without what follows ';' */
+		if (semi >= 0)
+			u.user = str_sub(u.user, 0, (size_t)semi);
+		return u.scheme == SIP_URI_TEL || u.scheme == SIP_URI_TELS ? ret_digits(ctx, u.user, ret) : pv_ret_str(ret, u.user);
 	}
 	if (is(s, at, "pwd"))
 		return pv_ret_str(ret, u.password);
 	if (is(s, at, "host"))
-		return pv_ret_str(ret, u.host.n > 0 ? pv_uri_host(&u) : STR_NULL);
+		return ret_text(ret, u.host.n > 0 ? pv_uri_host(&u) : STR_NULL);
 	if (is(s, at, "port"))
 		return pv_ret_str(ret, u.port_text);
 	if (is(s, at, "hostport")) {
+		if (u.host.n == 0)
+			return pv_ret_null(ret);
 		err = pool_printf(ctx->pool, &out, "%.*s:%u", STR_FMT(pv_uri_host(&u)), sip_uri_port(&u));
 		return err < 0 ? err : pv_ret_str(ret, out);
 	}
 	if (is(s, at, "transport"))
-		return pv_ret_str(ret, u.transport);
+		return pv_ret_str(ret, u.transport.n > 0 ? u.transport : u.scheme == SIP_URI_SIPS ? STR_LIT("tls") : STR_LIT("udp"));
 	return ret_param(s, at + 1, u.params, ret);
 }
 
@@ -301,7 +324,7 @@ static int sel_addr(struct ctx *ctx, const struct sel *s, const struct sip_addr 
 	if (is(s, 0, "tag"))
 		return pv_ret_str(ret, a->tag);
 	if (is(s, 0, "name"))
-		return pv_ret_str(ret, a->display);
+		return s->root == R_CONTACT && !a->star ? ret_text(ret, a->display) : pv_ret_str(ret, a->display);
 	if (is(s, 0, "params"))
 		return ret_param(s, 1, a->params, ret);
 	if (!sip_param_find(a->params, is(s, 0, "instance") ? STR_LIT("+sip.instance") : s->e[0].name, &p))
@@ -333,13 +356,13 @@ static int sel_addr_field(struct ctx *ctx, const struct sel *s, struct value *re
 	return pv_ret_null(ret);
 }
 
-/* The i-th value (from 0, negative from the end) of all Via fields. */
+/* The i-th value (from 1, negative from the end) of all Via fields. */
 static bool via_at(struct ctx *ctx, int i, struct sip_via *ret)
 {
 	int total = 0;
 
 	for (unsigned round = i < 0 ? 0 : 1; round < 2; round++) {
-		int n = i < 0 ? i + total : i;
+		int n = i < 0 ? i + total : i - 1;
 
 		if (round == 1 && n < 0)
 			return false;
@@ -360,7 +383,7 @@ static int sel_via(struct ctx *ctx, const struct sel *s, struct value *ret)
 {
 	struct sip_via v;
 
-	if (!via_at(ctx, s->first.has_idx ? s->first.idx : 0, &v))
+	if (!via_at(ctx, s->first.has_idx ? s->first.idx : 1, &v))
 		return pv_ret_null(ret);
 	if (s->n == 0)
 		return pv_ret_str(ret, v.text);
@@ -482,9 +505,9 @@ static int sel_msg(struct ctx *ctx, const struct sel *s, struct value *ret)
 		return err < 0 ? err : pv_ret_str(ret, out);
 	}
 	if (is(s, 0, "type"))
-		return pv_ret_str(ret, request ? STR_LIT("SIP_REQUEST") : STR_LIT("SIP_REPLY"));
+		return pv_ret_str(ret, request ? STR_LIT("1") : STR_LIT("2"));
 	if (is(s, 0, "body") || is(s, 0, "content"))
-		return is(s, 1, "sdp") && s->n > 2 ? sel_sdp_line(ctx, s, ret) : pv_ret_str(ret, m->body);
+		return is(s, 1, "sdp") && s->n > 2 ? sel_sdp_line(ctx, s, ret) : ret_text(ret, m->body);
 	if (is(s, 0, "header") || is(s, 0, "h"))
 		return sel_header(ctx, s, ret);
 	if (is(s, 1, "version"))
@@ -638,6 +661,8 @@ static int sel_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 	const struct sip_addr *a;
 	const struct sip_hdr *h;
 	char ip[NET_ADDR_TEXT_MAX];
+	ptrdiff_t semi;
+	int id;
 
 	switch (s->root) {
 	case R_RURI:
@@ -668,8 +693,7 @@ static int sel_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 	case R_MSG:
 		return sel_msg(ctx, s, ret);
 	case R_METHOD:
-		cseq = request ? NULL : sip_msg_cseq(m);
-		return pv_ret_str(ret, request ? m->method_name : cseq ? cseq->name : STR_NULL);
+		return request ? pv_ret_str(ret, m->method_name) : pv_ret_null(ret);
 	case R_VERSION:
 		return pv_ret_str(ret, m->version);
 	case R_STATUS:
@@ -690,9 +714,15 @@ static int sel_get(struct ctx *ctx, const struct pv_spec *spec, struct value *re
 		return sel_branch(ctx, s, ret);
 	case R_CFG:
 		return sel_cfg(ctx, s, ret);
+	case R_CFG_SELECTED: /* the instance that cfg_select() chose, "" for none */
+		id = cfg_selected(s->e[0].name);
+		return id ? ret_num(ctx, ret, id) : ret_text(ret, STR_NULL);
 	}
 	h = sip_msg_hdr(m, s->id);
-	return h ? pv_ret_str(ret, h->value) : pv_ret_null(ret);
+	if (!h)
+		return pv_ret_null(ret);
+	semi = s->id == SIP_H_EVENT ? str_find_char(h->value, ';') : -1; /* the package only */
+	return pv_ret_str(ret, semi < 0 ? h->value : str_trim(str_sub(h->value, 0, (size_t)semi)));
 }
 
 /* clang-format off */

@@ -129,10 +129,13 @@ static int s_crc32(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 	return err < 0 ? err : set_int(v, pv_crc32(s));
 }
 
-/* The same on every node and after every start, so not keyed: FNV-1a with a last mix, as decimal text. */
+/*
+ * Scripts pick servers by it, so it must give the same everywhere: big-endian words of four bytes and the rest, each mixed with
+ * itself and summed, the sum's upper bits folded in (found from, and checked against, what Kamailio prints). As decimal text.
+ */
 static int s_corehash(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 {
-	uint32_t h = 2166136261u;
+	uint32_t h = 0, word = 0;
 	int64_t size = 0;
 	struct str s;
 	int err = text_of(ctx, v, &s);
@@ -141,11 +144,14 @@ static int s_corehash(struct ctx *ctx, const struct pv_trans *t, struct value *v
 		return err;
 	if (t->n_params > 0 && (err = trans_param_int(ctx, &t->param[0], &size)) < 0)
 		return err;
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ (unsigned char)s.s[i]) * 16777619u;
-	h ^= h >> 15;
-	h *= 0x85ebca6bu;
-	h ^= h >> 13;
+	for (size_t i = 0; i < s.n; i++) {
+		word = word << 8 | (unsigned char)s.s[i];
+		if (i % 4 == 3 || i + 1 == s.n) {
+			h += word ^ word >> 3;
+			word = 0;
+		}
+	}
+	h += (h >> 11) + (h >> 13) + (h >> 23);
 	if (size > 0 && size <= UINT32_MAX && (size & (size - 1)) == 0)
 		h &= (uint32_t)size - 1;
 	*v = value_int(h);
@@ -579,7 +585,7 @@ static const struct codec {
 } codecs[] = {
 	{ pv_hex_encode, 2, 0 },      { pv_hex_decode, 1, 0 },       { pv_base64_encode, 2, 4 },   { pv_base64_decode, 1, 3 },
 	{ pv_base64t_encode, 2, 4 },  { pv_base64url_encode, 2, 4 }, { pv_base64urlt_encode, 2, 4 }, { pv_base64url_decode, 1, 3 },
-	{ pv_base58_encode, 2, 4 },   { pv_base58_decode, 1, 1 },    { pv_7bit_encode, 1, 1 },     { pv_7bit_decode, 2, 2 },
+	{ pv_base58_encode, 2, 4 },   { pv_base58_decode, 1, 1 },    { pv_7bit_encode, 2, 2 },     { pv_7bit_decode, 1, 1 },
 	{ pv_common_escape, 2, 0 },   { pv_common_unescape, 1, 0 },  { pv_crlf_escape, 2, 0 },     { pv_crlf_unescape, 1, 0 },
 	{ pv_user_escape, 3, 0 },     { pv_percent_unescape, 1, 0 }, { pv_param_escape, 3, 0 },    { pv_csv_escape, 2, 2 },
 	{ pv_form_encode, 3, 0 },     { pv_form_decode, 1, 0 },

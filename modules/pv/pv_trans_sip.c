@@ -52,15 +52,12 @@ static int uri_short(struct ctx *ctx, const struct sip_uri *u, bool user, bool r
 
 static int uri_tosocket(struct ctx *ctx, const struct sip_uri *u, struct value *v)
 {
-	enum sip_proto proto = u->proto;
 	struct str s;
 	int err;
 
-	if (u->transport.n > 0 && proto == SIP_PROTO_NONE)
+	if (u->transport.n == 0 || u->proto == SIP_PROTO_NONE)
 		return set_str(v, STR_LIT(""));
-	if (proto == SIP_PROTO_NONE)
-		proto = u->scheme == SIP_URI_SIPS ? SIP_PROTO_TLS : SIP_PROTO_UDP;
-	err = pool_printf(ctx->pool, &s, "%s:%.*s:%u", sip_proto_name(proto), STR_FMT(pv_uri_host(u)), u->port ? u->port : 5060u);
+	err = pool_printf(ctx->pool, &s, "%s:%.*s:%u", sip_proto_name(u->proto), STR_FMT(pv_uri_host(u)), u->port ? u->port : 5060u);
 	return err < 0 ? err : set_str(v, s);
 }
 
@@ -299,7 +296,7 @@ static int t_addr(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 
 /* ---- {urialias.*} ---- */
 
-/* sip:ip:port;transport=x -> alias=ip~port~number */
+/* sip:ip:port;transport=x -> ip~port~number; decode takes "alias=" in front of it too */
 static int alias_encode(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 {
 	struct sip_uri u;
@@ -311,7 +308,7 @@ static int alias_encode(struct ctx *ctx, const struct pv_trans *t, struct value 
 		return err;
 	if (sip_uri_parse(s, &u, NULL) < 0 || u.host.n == 0 || (u.transport.n > 0 && u.proto == SIP_PROTO_NONE))
 		return set_str(v, STR_LIT(""));
-	err = pool_printf(ctx->pool, &s, "alias=%.*s~%u~%d", STR_FMT(pv_uri_host(&u)), sip_uri_port(&u),
+	err = pool_printf(ctx->pool, &s, "%.*s~%u~%d", STR_FMT(pv_uri_host(&u)), sip_uri_port(&u),
 			  u.proto == SIP_PROTO_NONE ? SIP_PROTO_UDP : u.proto);
 	return err < 0 ? err : set_str(v, s);
 }
