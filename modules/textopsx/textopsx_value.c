@@ -182,11 +182,12 @@ static int edit(struct ctx *ctx, const char *from, size_t drop, struct str put)
 	return sip_edit_add(&ctx->edits, ctx->pool, &ctx->msg, (uint32_t)(from - ctx->msg.buf.s), (uint32_t)drop, put, SIP_EDIT_SCRIPT, 0) < 0 ? -1 : 1;
 }
 
-static int edit_printf(struct ctx *ctx, const char *from, size_t drop, const char *fmt, struct str a, struct str b)
+/* Puts lead, a, mid and b there. */
+static int edit_join(struct ctx *ctx, const char *from, size_t drop, const char *lead, struct str a, const char *mid, struct str b)
 {
 	struct str text;
 
-	return pool_printf(ctx->pool, &text, fmt, STR_FMT(a), STR_FMT(b)) < 0 ? -1 : edit(ctx, from, drop, text);
+	return pool_printf(ctx->pool, &text, "%s%.*s%s%.*s", lead, STR_FMT(a), mid, STR_FMT(b)) < 0 ? -1 : edit(ctx, from, drop, text);
 }
 
 /* Takes [v] out of a list with one separator: the one behind for the first, else the one in front. */
@@ -276,15 +277,11 @@ static int remove_param(struct ctx *ctx, const struct value_at *v, bool credenti
 static int assign_param(struct ctx *ctx, const struct value_at *v, bool credentials, struct str name, struct str value)
 {
 	struct str p = find_param(v, credentials, name);
-	const char *fmt = value.n > 0 ? "%.*s=%.*s" : "%.*s%.*s";
+	const char *equals = value.n > 0 ? "=" : "";
 
 	if (p.n > 0)
-		return edit_printf(ctx, p.s, p.n, fmt, name, value);
-	if (credentials)
-		fmt = value.n > 0 ? ",%.*s=%.*s" : ",%.*s%.*s";
-	else
-		fmt = value.n > 0 ? ";%.*s=%.*s" : ";%.*s%.*s";
-	return edit_printf(ctx, v->value.s + v->value.n, 0, fmt, name, value);
+		return edit_join(ctx, p.s, p.n, "", name, equals, value);
+	return edit_join(ctx, v->value.s + v->value.n, 0, credentials ? "," : ";", name, equals, value);
 }
 
 /* Calls one on the value that is meant, or on each. 1: at least one was changed. */
@@ -318,7 +315,7 @@ static int assign_one(struct ctx *ctx, const struct place *p, const struct value
 {
 	if (p->param.n > 0)
 		return assign_param(ctx, v, credentials, p->param, value);
-	return edit_printf(ctx, v->value.s, v->value.n, "%.*s%.*s", value, STR_NULL);
+	return edit(ctx, v->value.s, v->value.n, value);
 }
 
 int textopsx_remove_value(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -365,7 +362,7 @@ int textopsx_append_value(struct ctx *ctx, const union script_arg *a, unsigned n
 
 	(void)n;
 	if (p->index != INDEX_NONE && find(ctx, p->name, false, p->index, &v))
-		return edit_printf(ctx, v.value.s + v.value.n, 0, ",%.*s%.*s", a[1].s, STR_NULL);
+		return edit_join(ctx, v.value.s + v.value.n, 0, ",", a[1].s, "", STR_NULL);
 	return new_field(ctx, p->name, a[1].s, NULL);
 }
 
@@ -382,7 +379,7 @@ int textopsx_insert_value(struct ctx *ctx, const union script_arg *a, unsigned n
 	/* right behind the comma in front */
 	while (v.value.s > v.hdr->value.s && v.value.s[-1] != ',')
 		v.value.s--;
-	return edit_printf(ctx, v.value.s, 0, "%.*s%.*s", a[1].s, STR_LIT(","));
+	return edit_join(ctx, v.value.s, 0, "", a[1].s, ",", STR_NULL);
 }
 
 /* ---- fields that are a set: Supported, Require ---- */
@@ -408,7 +405,7 @@ int textopsx_include_value(struct ctx *ctx, const union script_arg *a, unsigned 
 		return 1;
 	if (!find(ctx, a[0].s, false, -1, &last))
 		return new_field(ctx, a[0].s, a[1].s, NULL);
-	return edit_printf(ctx, last.value.s + last.value.n, 0, ",%.*s%.*s", a[1].s, STR_NULL);
+	return edit_join(ctx, last.value.s + last.value.n, 0, ",", a[1].s, "", STR_NULL);
 }
 
 int textopsx_exclude_value(struct ctx *ctx, const union script_arg *a, unsigned n)
