@@ -622,6 +622,8 @@ static int worker_start(struct loop *loop, unsigned number)
 	if (err == 0)
 		err = conn_worker_init(loop);
 	if (err == 0)
+		err = ctx_lock_worker_init(loop);
+	if (err == 0)
 		err = resolve_worker_init(loop);
 	if (err == 0)
 		err = tm_worker_init(loop);

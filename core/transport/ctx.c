@@ -9,7 +9,7 @@
  * running, and it finds out by itself that nothing waits any more, which is cheaper than taking it
  * off the loop each time.
  */
-#include "core/transport/ctx.h"
+#include "core/transport/ctx_lock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -159,6 +159,8 @@ void ctx_free(struct ctx *ctx)
 		return;
 	for (unsigned i = 0; i < n_on_free; i++)
 		on_free[i](ctx);
+	if (UNLIKELY(ctx->held != NULL))
+		ctx_unlock_all(ctx);
 	if (ctx->parked)
 		ctxs.n_parked--;
 	if (ctx->bytes_kept)

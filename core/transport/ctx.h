@@ -94,6 +94,7 @@ struct ctx {
 	struct str auth_user, auth_realm; /* after successful authentication; n 0 */
 	const struct sip_hdr *auth_hdr;   /* the authorised credentials field */
 	struct str raw_uri_for_log;
+	struct ctx_held *held;     /* advisory locks: ctx_lock.h */
 	void *modstate[16];        /* per-message state of modules: index from ctx_modstate_register() */
 
 	/* script */

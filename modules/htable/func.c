@@ -219,9 +219,11 @@ static int w_lock(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
 	struct str key;
 	struct ht_table *t = table_and("sht_lock", args[0].s, &key);
+	enum ctx_lock_result rc;
 
 	(void)n;
-	return t ? ht_lock_take(ctx, t, key) : -1;
+	rc = t ? ctx_lock(ctx, ht_lock_word(t, key), t->def.name) : CTX_LOCK_FAILED;
+	return rc == CTX_LOCK_WAITS ? SCRIPT_SUSPEND : (int)rc;
 }
 
 static int w_unlock(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -230,7 +232,7 @@ static int w_unlock(struct ctx *ctx, const union script_arg *args, unsigned n)
 	struct ht_table *t = table_and("sht_unlock", args[0].s, &key);
 
 	(void)n;
-	return t ? ht_lock_give(ctx, t, key) : -1;
+	return t && ctx_unlock(ctx, ht_lock_word(t, key)) ? 1 : -1;
 }
 
 static int w_reset(struct ctx *ctx, const union script_arg *args, unsigned n)

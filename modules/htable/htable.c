@@ -56,7 +56,6 @@ static void ctx_gone(struct ctx *ctx)
 
 	if (!hc)
 		return;
-	ht_lock_release_all(hc);
 	for (unsigned i = 0; i < HT_ITERATORS; i++)
 		ht_snap_done(&hc->iter[i].snap);
 }
@@ -375,10 +374,10 @@ static bool any_reloadat(void)
 static int worker_init(struct loop *loop, unsigned worker)
 {
 	struct loop_timer *t;
-	int err = ht_lock_worker_init(loop);
+	int err = 0;
 
-	if (err < 0 || worker != 0)
-		return err < 0 ? log_fail(err, "htable: worker %u", worker) : 0;
+	if (worker != 0)
+		return 0;
 	for (unsigned i = 0; i < ht_table_count(); i++) {
 		g.time[i].n_reloaded_seen = atomic_load(&ht_table_at(i)->shared->n_reloaded);
 		g.time[i].reload_ms = clock_ms() + (uint64_t)ht_table_at(i)->def.reloadat_s * 1000;

@@ -7,7 +7,6 @@
 #include "modules/htable/table.h"
 
 #define HT_ITERATORS 4u
-#define HT_LOCK_WAIT_MS 5000u
 
 struct ht_conf {
 	struct str db_url, key_name_column, key_type_column, value_type_column, key_value_column, expires_column, array_size_suffix;
@@ -26,17 +25,10 @@ struct ht_iter {
 	struct ht_row row;      /* views into snap */
 };
 
-struct ht_held {
-	struct ht_held *next;
-	struct ht_table *table;
-	unsigned index, depth;
-};
-
 /* Of one run of the script; in its pool. */
 struct ht_ctx {
 	const struct ht_row *record; /* in htable:expired: the item */
 	struct ht_iter iter[HT_ITERATORS];
-	struct ht_held *held;        /* advisory locks */
 };
 
 /* Registers the slot in contexts. Before forking. */
@@ -79,10 +71,5 @@ MUST_CHECK int ht_db_store(struct ht_table *t, struct diag *reterr);  /* blocks:
 void ht_db_reload_start(struct ht_table *t);
 MUST_CHECK int ht_db_worker_init(void);
 
-/* Waiters for advisory locks, of this worker. */
-MUST_CHECK int ht_lock_worker_init(struct loop *loop);
-int ht_lock_take(struct ctx *ctx, struct ht_table *t, struct str key);
-int ht_lock_give(struct ctx *ctx, struct ht_table *t, struct str key);
-void ht_lock_release_all(struct ht_ctx *hc);
 
 #endif

@@ -538,34 +538,15 @@ void ht_snap_done(struct ht_snap *snap)
 
 /* ---- advisory locks ---- */
 
-unsigned ht_lock_index(struct str key)
+ctx_lock_word *ht_lock_word(const struct ht_table *t, struct str key)
 {
-	return hashfn32(key) % HT_LOCKS;
-}
-
-bool ht_lock_try(struct ht_table *t, unsigned index)
-{
-	uint64_t nobody = 0;
-
-	return atomic_compare_exchange_strong(&t->shared->lock[index], &nobody, (uint64_t)shm_slot_self() + 1u);
-}
-
-void ht_lock_drop(struct ht_table *t, unsigned index)
-{
-	uint64_t self = (uint64_t)shm_slot_self() + 1u;
-
-	(void)atomic_compare_exchange_strong(&t->shared->lock[index], &self, 0);
+	return &t->shared->lock[hashfn32(key) % HT_LOCKS];
 }
 
 int ht_locks_recover(unsigned slot)
 {
-	for (unsigned i = 0; g.dir && i < g.dir->n; i++) {
-		for (unsigned j = 0; j < HT_LOCKS; j++) {
-			uint64_t owner = (uint64_t)slot + 1u;
-
-			(void)atomic_compare_exchange_strong(&g.dir->table[i].lock[j], &owner, 0);
-		}
-	}
+	for (unsigned i = 0; g.dir && i < g.dir->n; i++)
+		ctx_lock_recover(g.dir->table[i].lock, HT_LOCKS, slot);
 	return 0;
 }
 

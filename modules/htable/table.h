@@ -8,6 +8,7 @@
 
 #include "core/base/diag.h"
 #include "core/base/value.h"
+#include "core/transport/ctx_lock.h"
 #include "shm/hash.h"
 
 #define HT_TABLES_MAX 256u
@@ -38,7 +39,7 @@ struct ht_shared { /* in the arena, never freed */
 	_Atomic uint32_t gen;           /* counts reloads: items of an older generation go at their end; written: who reloads */
 	_Atomic uint32_t n_reloaded;    /* reloads that ended; worker 0 fires the event */
 	uint32_t pad;
-	_Atomic uint64_t lock[HT_LOCKS]; /* sht_lock: 0, or slot + 1, by compare-and-swap; the janitor clears those of the dead */
+	ctx_lock_word lock[HT_LOCKS];   /* sht_lock */
 };
 
 struct ht_table {
@@ -108,10 +109,8 @@ bool ht_expire_key(struct ht_table *t, struct str key, int64_t now_s);
 
 /* ---- advisory locks ---- */
 
-unsigned ht_lock_index(struct str key);
-/* False when another context has it. */
-MUST_CHECK bool ht_lock_try(struct ht_table *t, unsigned index);
-void ht_lock_drop(struct ht_table *t, unsigned index);
+/* The one that the key's hash leads to. */
+ctx_lock_word *ht_lock_word(const struct ht_table *t, struct str key);
 /* Janitor, after the death of a slot; also worker_stop with its own. */
 int ht_locks_recover(unsigned slot);
 
