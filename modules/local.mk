@@ -20,3 +20,4 @@ include modules/ctl/local.mk
 include modules/jsonrpcs/local.mk
 include modules/db_sqlite/local.mk
 include modules/kex/local.mk
+include modules/cfgutils/local.mk

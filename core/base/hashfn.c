@@ -68,3 +68,25 @@ uint32_t hashfn32_icase(struct str s)
 	} while (at < s.n);
 	return (uint32_t)(h ^ h >> 32);
 }
+
+/* Words of four bytes, the highest first; what is left of the text makes the last one. */
+static uint32_t core_update(uint32_t h, struct str s)
+{
+	uint32_t v = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		v = v << 8 | (uint8_t)s.s[i];
+		if (i % 4 == 3) {
+			h += v ^ v >> 3;
+			v = 0;
+		}
+	}
+	return h + (v ^ v >> 3);
+}
+
+uint32_t hashfn_core(struct str a, struct str b)
+{
+	uint32_t h = core_update(core_update(0, a), b);
+
+	return h + (h >> 11) + (h >> 13) + (h >> 23);
+}

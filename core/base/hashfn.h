@@ -12,4 +12,10 @@ uint64_t hashfn64_seed(const void *p, size_t n, uint64_t seed); /* chain: seed =
 uint32_t hashfn32(struct str s);
 uint32_t hashfn32_icase(struct str s); /* ASCII letters folded */
 
+/*
+ * The hash that scripts know ({s.corehash}, core_hash()): unkeyed, the same on every machine and in every release, so never for tables of
+ * our own. Over a, then b; where one ends counts.
+ */
+uint32_t hashfn_core(struct str a, struct str b);
+
 #endif

@@ -69,5 +69,7 @@ const char *script_func_nearest(struct str name);
  * the function's result. Returns SCRIPT_CALL, or -ENOENT when there is no such route.
  */
 int script_call_route(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg);
+/* Has the script that runs in ctx this route? */
+bool script_has_route(const struct ctx *ctx, enum ctx_kind kind, struct str name);
 
 #endif

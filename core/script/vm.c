@@ -894,6 +894,11 @@ enum vm_result vm_resume(struct ctx *ctx, int rc, int *ret_rc)
 	return finish(ctx, run(ctx, vm, wait == WAIT_CALL ? &rc : NULL, ret_rc));
 }
 
+bool script_has_route(const struct ctx *ctx, enum ctx_kind kind, struct str name)
+{
+	return ctx->vm && script_route_find(ctx->vm->script, kind, name) >= 0;
+}
+
 int script_call_route(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg),
 		      void *arg)
 {
