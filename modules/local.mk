@@ -3,6 +3,7 @@ include modules/pv/local.mk
 include modules/sl/local.mk
 include modules/tm/local.mk
 include modules/tmx/local.mk
+include modules/outbound/local.mk
 include modules/rr/local.mk
 include modules/maxfwd/local.mk
 include modules/textops/local.mk

@@ -15,35 +15,54 @@
 
 struct out_conf out_conf;
 
-/* ---- Record-Route templates: MARK, double_rr digit, full_lr digit, user, NUL, host[:port] to show, NUL, params ---- */
+/* ---- Record-Route templates: MARK, double_rr digit, flags letter, user, NUL, host[:port] to show, NUL, params ---- */
 
-int out_rr_template(struct pool *pool, struct str user, struct str show, struct str params, bool full_lr, int double_rr, struct str *ret)
+#define RR_HEAD 3u /* bytes before the user */
+enum rr_flags { RR_BASE = 'a', RR_FULL_LR = 1, RR_SIPS = 2, RR_SOCKNAME = 4 };
+
+int out_rr_template(struct pool *pool, const struct out_rr *rr, struct str *ret)
 {
 	struct strbuf sb;
 
 	strbuf_init_pool(&sb, pool, 2048);
 	strbuf_add_char(&sb, OUT_RR_MARK);
-	strbuf_add_char(&sb, (char)('0' + double_rr));
-	strbuf_add_char(&sb, full_lr ? '1' : '0');
-	strbuf_add(&sb, user);
+	strbuf_add_char(&sb, (char)('0' + rr->double_rr));
+	strbuf_add_char(&sb, (char)(RR_BASE + ((rr->full_lr ? RR_FULL_LR : 0) | (rr->sips ? RR_SIPS : 0) | (rr->sockname ? RR_SOCKNAME : 0))));
+	strbuf_add(&sb, rr->user);
 	strbuf_add_char(&sb, '\0');
-	strbuf_add(&sb, show);
+	strbuf_add(&sb, rr->show);
 	strbuf_add_char(&sb, '\0');
-	strbuf_add(&sb, params);
+	strbuf_add(&sb, rr->params);
 	*ret = strbuf_str(&sb);
 	return strbuf_err(&sb);
 }
 
-static void rr_one(struct strbuf *sb, const struct net_listener *l, struct str user, struct str show, struct str params, bool full_lr, bool r2,
-		   bool show_udp, struct str adv_host, uint16_t adv_port)
+static int rr_read(struct str tmpl, struct out_rr *ret)
 {
-	strbuf_add_lit(sb, "Record-Route: <sip:");
-	if (user.n) {
-		strbuf_add(sb, user);
-		strbuf_add_char(sb, '@');
-	}
-	if (show.n) {
-		strbuf_add(sb, show);
+	const char *nul, *nul2;
+	int flags;
+
+	if (tmpl.n <= RR_HEAD || tmpl.s[0] != OUT_RR_MARK)
+		return -EINVAL;
+	nul = memchr(tmpl.s + RR_HEAD, '\0', tmpl.n - RR_HEAD);
+	nul2 = nul ? memchr(nul + 1, '\0', tmpl.n - (size_t)(nul + 1 - tmpl.s)) : NULL;
+	if (!nul2)
+		return -EINVAL;
+	flags = tmpl.s[2] - RR_BASE;
+	*ret = (struct out_rr){ .user = str_of(tmpl.s + RR_HEAD, (size_t)(nul - tmpl.s) - RR_HEAD),
+				.show = str_of(nul + 1, (size_t)(nul2 - nul) - 1),
+				.params = str_of(nul2 + 1, tmpl.n - (size_t)(nul2 + 1 - tmpl.s)),
+				.double_rr = tmpl.s[1] - '0',
+				.full_lr = flags & RR_FULL_LR,
+				.sips = flags & RR_SIPS,
+				.sockname = flags & RR_SOCKNAME };
+	return 0;
+}
+
+static void rr_host(struct strbuf *sb, const struct net_listener *l, const struct out_rr *rr, struct str adv_host, uint16_t adv_port)
+{
+	if (rr->show.n) {
+		strbuf_add(sb, rr->show);
 	} else if (adv_host.n) {
 		strbuf_add(sb, adv_host);
 		if (adv_port || l->addr.port != 5060) {
@@ -53,15 +72,32 @@ static void rr_one(struct strbuf *sb, const struct net_listener *l, struct str u
 	} else {
 		strbuf_add(sb, l->uri_hostport);
 	}
+}
+
+static void rr_one(struct strbuf *sb, const struct net_listener *l, const struct out_rr *rr, bool r2, bool show_udp, struct str adv_host, uint16_t adv_port)
+{
+	strbuf_add_lit(sb, rr->sips ? "Record-Route: <sips:" : "Record-Route: <sip:");
+	if (rr->user.n) {
+		strbuf_add(sb, rr->user);
+		strbuf_add_char(sb, '@');
+	}
+	rr_host(sb, l, rr, adv_host, adv_port);
 	if (l->proto != SIP_PROTO_UDP || show_udp) {
 		/* RFC 7118 knows one word for both: transport=ws, the security is in the connection. */
 		strbuf_add_lit(sb, ";transport=");
 		strbuf_add_lit(sb, sip_proto_name(l->proto == SIP_PROTO_WSS ? SIP_PROTO_WS : l->proto));
 	}
+	if (rr->sockname && l->name.n && rr->show.n == 0) {
+		strbuf_add_lit(sb, ";sn=");
+		strbuf_add(sb, l->name);
+	}
 	if (r2)
 		strbuf_add_lit(sb, ";r2=on");
-	strbuf_add_lit(sb, full_lr ? ";lr=on" : ";lr");
-	strbuf_add(sb, params);
+	if (rr->show.n) /* the order of Kamailio's record_route_advertised_address() */
+		strbuf_add(sb, rr->params);
+	strbuf_add_lit(sb, rr->full_lr ? ";lr=on" : ";lr");
+	if (rr->show.n == 0)
+		strbuf_add(sb, rr->params);
 	strbuf_add_lit(sb, ">\r\n");
 }
 
@@ -69,30 +105,18 @@ int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener 
 		  struct str adv_host, uint16_t adv_port, struct str *ret)
 {
 	struct strbuf sb;
-	const char *nul, *nul2;
-	struct str user, show, params;
-	int double_rr;
-	bool full, two;
+	struct out_rr rr;
+	int err = rr_read(tmpl, &rr);
+	bool two;
 
-	if (tmpl.n < 4 || tmpl.s[0] != OUT_RR_MARK)
-		return -EINVAL;
-	nul = memchr(tmpl.s + 3, '\0', tmpl.n - 3);
-	if (!nul)
-		return -EINVAL;
-	nul2 = memchr(nul + 1, '\0', tmpl.n - (size_t)(nul + 1 - tmpl.s));
-	if (!nul2)
-		return -EINVAL;
-	user = str_of(tmpl.s + 3, (size_t)(nul - tmpl.s) - 3);
-	show = str_of(nul + 1, (size_t)(nul2 - nul) - 1);
-	params = str_of(nul2 + 1, tmpl.n - (size_t)(nul2 + 1 - tmpl.s));
-	double_rr = tmpl.s[1] - '0';
-	full = tmpl.s[2] == '1';
-	two = in && (double_rr == 2 || (double_rr == 1 && in != out));
+	if (err < 0)
+		return err;
+	two = in && (rr.double_rr == 2 || (rr.double_rr == 1 && in != out));
 	strbuf_init_pool(&sb, pool, 4096);
 	/* The outgoing side is on top: its peer meets it first on the way back. */
-	rr_one(&sb, out, user, show, params, full, two, two && double_rr == 2, adv_host, adv_port);
+	rr_one(&sb, out, &rr, two, two && rr.double_rr == 2, adv_host, adv_port);
 	if (two)
-		rr_one(&sb, in, user, show, params, full, true, double_rr == 2, adv_host, adv_port);
+		rr_one(&sb, in, &rr, true, rr.double_rr == 2, adv_host, adv_port);
 	*ret = strbuf_str(&sb);
 	return strbuf_err(&sb);
 }

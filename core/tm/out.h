@@ -20,11 +20,18 @@ extern struct out_conf out_conf;
 /* First byte of the text of a SIP_EDIT_RECORD_ROUTE edit that is expanded per send socket; see out_rr_template(). */
 #define OUT_RR_MARK '\x01'
 
-/*
- * Text for an edit that becomes one or two Record-Route fields once it is known which socket the request leaves by.
- * user: "" or the user part; show: n 0, or host[:port] instead of the sockets' own; params: with leading ';'. double_rr: 0 never two, 1 when sockets differ, 2 always.
- */
-MUST_CHECK int out_rr_template(struct pool *pool, struct str user, struct str show, struct str params, bool full_lr, int double_rr, struct str *ret);
+/* What a Record-Route shall say. */
+struct out_rr {
+	struct str user;   /* n 0: none */
+	struct str show;   /* host[:port] instead of the sockets' own; n 0: theirs */
+	struct str params; /* with leading ';' */
+	int double_rr;     /* 0: one field; 1: two when the sockets differ; 2: always two */
+	bool full_lr;      /* lr=on */
+	bool sips;         /* scheme */
+	bool sockname;     /* sn=NAME for a socket that has one */
+};
+/* Text for an edit that becomes one or two Record-Route fields once it is known which socket the request leaves by. */
+MUST_CHECK int out_rr_template(struct pool *pool, const struct out_rr *rr, struct str *ret);
 /* Text of it for a request received on `in` and sent by `out`; adv_host n 0: the sockets' own names. */
 MUST_CHECK int out_rr_expand(struct pool *pool, struct str tmpl, const struct net_listener *in, const struct net_listener *out,
 			     struct str adv_host, uint16_t adv_port, struct str *ret);

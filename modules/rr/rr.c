@@ -14,18 +14,25 @@
 #include "core/module/abi.h"
 #include "core/net/listener.h"
 #include "core/tm/out.h"
+#include "modules/outbound/outbound_api.h"
 
 #define ROUTES_MAX 64u
 
 static struct rr_conf {
-	int enable_full_lr, append_fromtag, enable_double_rr, enable_socket_mismatch_warning, loose_route_mode, add_username, force_send_socket;
+	int enable_full_lr, append_fromtag, enable_double_rr, enable_socket_mismatch_warning, loose_route_mode, add_username, force_send_socket, ignore_sips,
+		sockname_mode;
+	struct str custom_user_avp;
 } conf;
+
+static const struct outbound_api *outbound; /* NULL: module not loaded */
+static const struct pv_spec *custom_user;
 
 enum { DIR_UNKNOWN, DIR_DOWN, DIR_UP };
 
 struct rr_state { /* per message */
 	struct str params;    /* of the own Route, with leading ';' */
 	struct str route_uri; /* of the first Route */
+	struct str token;     /* of the flow that the request follows; n 0: none */
 	bool routed, next_hop;
 	uint8_t dir;
 };
@@ -41,6 +48,11 @@ static struct rr_state *state(struct ctx *ctx)
 		ctx->modstate[modstate] = s;
 	}
 	return s;
+}
+
+static bool is_me(const struct sip_uri *u)
+{
+	return (u->scheme == SIP_URI_SIP || u->scheme == SIP_URI_SIPS) && net_is_myself(u->host, sip_uri_port(u), u->proto);
 }
 
 /* ---- Record-Route ---- */
@@ -77,26 +89,70 @@ static int add_edit(struct ctx *ctx, struct str text)
 	return 1;
 }
 
-/* add_username: the user of the request line, or n 0. */
+/* The token of the Route on top when it leads down a flow, not when it came up by it. Returns as token_read(); -ENOENT also for the latter. */
+static int route_flow(struct ctx *ctx, const struct sip_uri *top, struct outbound_flow *ret)
+{
+	int err = outbound && top->user.n ? outbound->token_read(top->user, ret) : -ENOENT;
+
+	if (err == 0 && ret->proto == ctx->rx.proto && net_addr_equal(&ret->src, &ctx->rx.src) && ret->conn_id == ctx->rx.conn_id)
+		return -ENOENT;
+	return err;
+}
+
+/* The flow that later requests of the dialog are to follow: the one this goes down by, or the one it came up by. n 0: neither is one. */
+static struct str flow_token(struct ctx *ctx)
+{
+	const struct rr_state *s = ctx->modstate[modstate];
+	struct sip_addr_iter it = { 0 };
+	struct outbound_flow flow;
+	struct str token = STR_NULL;
+	struct sip_addr top;
+	struct sip_uri uri;
+
+	if (!outbound)
+		return STR_NULL;
+	if (s && s->token.n)
+		return s->token;
+	if (!s && sip_msg_addr_next(&ctx->msg, SIP_H_ROUTE, &it, &top) == 1 && sip_uri_parse(top.uri, &uri, NULL) == 0 && is_me(&uri) &&
+	    route_flow(ctx, &uri, &flow) == 0)
+		return uri.user;
+	if (outbound->wanted(ctx) && outbound->token_make(ctx, &token) < 0)
+		log_error("rr: no memory for a flow token");
+	return token;
+}
+
+/* The user part of our URI: a flow token; with add_username what custom_user_avp says, else the user of the request line. */
 static struct str shown_user(struct ctx *ctx)
 {
+	struct str token = flow_token(ctx);
+	struct value v;
 	struct sip_uri u;
 
-	if (!conf.add_username || sip_uri_parse(ctx_ruri(ctx), &u, NULL) < 0 || (u.scheme != SIP_URI_SIP && u.scheme != SIP_URI_SIPS))
-		return STR_NULL;
-	return u.user;
+	if (token.n || !conf.add_username)
+		return token;
+	if (custom_user && pv_get(ctx, custom_user, &v) == 0 && v.kind == VALUE_STR && v.s.n)
+		return v.s;
+	return sip_uri_parse(ctx_ruri(ctx), &u, NULL) < 0 ? STR_NULL : u.user;
+}
+
+/* RFC 3261, 16.6 step 4: where the request goes by sips, so must those that follow. */
+static bool shown_sips(struct ctx *ctx)
+{
+	return !conf.ignore_sips && str_istarts(ctx_ruri(ctx), STR_LIT("sips:"));
 }
 
 static int record_route_as(struct ctx *ctx, struct str show, struct str more)
 {
-	struct str params, text;
+	struct out_rr rr = { .show = show, .double_rr = conf.enable_double_rr, .full_lr = conf.enable_full_lr, .sockname = conf.sockname_mode };
+	struct str text;
 
 	if (own_edit(ctx)) {
 		log_error("Double attempt to record-route");
 		return -1;
 	}
-	if (params_text(ctx, more, &params) < 0 ||
-	    out_rr_template(ctx->pool, shown_user(ctx), show, params, conf.enable_full_lr != 0, conf.enable_double_rr, &text) < 0)
+	rr.user = shown_user(ctx);
+	rr.sips = shown_sips(ctx);
+	if (params_text(ctx, more, &rr.params) < 0 || out_rr_template(ctx->pool, &rr, &text) < 0)
 		return -1;
 	return add_edit(ctx, text);
 }
@@ -121,13 +177,16 @@ static int record_route_preset(struct ctx *ctx, const union script_arg *a, unsig
 		log_error("Double attempt to record-route");
 		return -1;
 	}
+	if (n > 1 && !conf.enable_double_rr) {
+		log_error("record_route_preset: two addresses need enable_double_rr");
+		return -1;
+	}
 	if (params_text(ctx, STR_NULL, &params) < 0)
 		return -1;
 	strbuf_init_pool(&sb, ctx->pool, 4096);
-	/* Two: the second text is the inner side, as in loose_route()'s order of removal. */
-	for (unsigned i = n; i-- > 0;)
-		strbuf_printf(&sb, "Record-Route: <sip:%.*s%s%.*s%s%s%.*s>\r\n", STR_FMT(user), user.n ? "@" : "", STR_FMT(a[i].s), n > 1 ? ";r2=on" : "",
-			      conf.enable_full_lr ? ";lr=on" : ";lr", STR_FMT(params));
+	for (unsigned i = 0; i < n; i++)
+		strbuf_printf(&sb, "Record-Route: <%s:%.*s%s%.*s%.*s%s>\r\n", shown_sips(ctx) ? "sips" : "sip", STR_FMT(user), user.n ? "@" : "", STR_FMT(a[i].s),
+			      STR_FMT(params), conf.enable_full_lr ? ";lr=on" : ";lr");
 	return strbuf_err(&sb) < 0 ? -1 : add_edit(ctx, strbuf_str(&sb));
 }
 
@@ -226,11 +285,6 @@ static int routes_remove(struct ctx *ctx, const struct routes *r)
 	return 0;
 }
 
-static bool is_me(const struct sip_uri *u)
-{
-	return (u->scheme == SIP_URI_SIP || u->scheme == SIP_URI_SIPS) && net_is_myself(u->host, sip_uri_port(u), u->proto);
-}
-
 static bool set_ruri(struct ctx *ctx, struct str uri)
 {
 	struct str copy = str_dup(ctx->pool, uri);
@@ -251,9 +305,16 @@ static bool set_dst(struct ctx *ctx, struct str uri)
 
 static void force_socket(struct ctx *ctx, const struct sip_uri *u)
 {
+	const struct net_listener *l = NULL;
+	struct sip_param sn;
 	struct str text;
-	const struct net_listener *l;
 
+	if (conf.sockname_mode && sip_param_find(u->params, STR_LIT("sn"), &sn))
+		l = net_listener_named(sn.value);
+	if (l) {
+		ctx->main.listener = l->index;
+		return;
+	}
 	if (pool_printf(ctx->pool, &text, "%s:%s%.*s%s:%u", sip_proto_name(u->proto == SIP_PROTO_NONE ? SIP_PROTO_UDP : u->proto),
 			u->host_v6 ? "[" : "", STR_FMT(u->host), u->host_v6 ? "]" : "", sip_uri_port(u)) < 0)
 		return;
@@ -313,13 +374,62 @@ static int take_own(struct ctx *ctx, struct routes *r)
 	return 2;
 }
 
-static int loose(struct ctx *ctx, struct routes *r, bool in_dialog)
+/* Down the flow and nowhere else: a stream that is gone is not opened anew. */
+static int follow_flow(struct ctx *ctx, const struct outbound_flow *flow)
+{
+	char at[NET_ADDR_TEXT_MAX];
+	const struct net_listener *l;
+	struct str text, uri;
+
+	(void)net_addr_text(&flow->dst, at);
+	if (pool_printf(ctx->pool, &text, "%s:%s", sip_proto_name(flow->proto), at) < 0)
+		return -ENOMEM;
+	l = net_listener_find(text);
+	if (!l) {
+		log_warn("the flow of %.*s came by socket %.*s, which is not there any more", STR_FMT(ctx->msg.method_name), STR_FMT(text));
+		return -ENOENT;
+	}
+	(void)net_addr_text(&flow->src, at);
+	if (pool_printf(ctx->pool, &uri, "sip:%s;transport=%s", at, sip_proto_name(flow->proto)) < 0 || !set_dst(ctx, uri))
+		return -ENOMEM;
+	ctx->main.listener = l->index;
+	ctx->main.conn_id = flow->conn_id;
+	if (flow->proto != SIP_PROTO_UDP)
+		ctx->mflags |= CTX_F_FWD_NO_CONNECT;
+	return 0;
+}
+
+/* The Route on top is ours: does it name a flow? 2 followed, -2 forged, -1 cannot be, 0 no. */
+static int loose_flow(struct ctx *ctx, struct routes *r, int mode)
 {
 	struct rr_state *s = state(ctx);
-	int own = take_own(ctx, r);
+	struct outbound_flow flow;
+	struct sip_uri top;
+	int err;
+
+	if (!s || !outbound || mode & 2 || sip_uri_parse(r->a[0].uri, &top, NULL) < 0 || !is_me(&top))
+		return 0;
+	err = route_flow(ctx, &top, &flow);
+	if (err == -ENOENT)
+		return 0;
+	if (err == -EBADMSG)
+		return -2;
+	if (take_own(ctx, r) < 0 || follow_flow(ctx, &flow) < 0 || routes_remove(ctx, r) < 0)
+		return -1;
+	s->token = top.user;
+	return 2;
+}
+
+static int loose(struct ctx *ctx, struct routes *r, bool in_dialog, int mode)
+{
+	struct rr_state *s = state(ctx);
 	struct sip_uri next;
 	bool ok = true;
+	int own = loose_flow(ctx, r, mode);
 
+	if (own != 0)
+		return own;
+	own = take_own(ctx, r);
 	if (own < 0 || !s)
 		return -1;
 	s->next_hop = (unsigned)own < r->n;
@@ -375,7 +485,7 @@ static int loose_route_with(struct ctx *ctx, int mode)
 	s->route_uri = r.a[0].uri;
 	if (in_dialog && !(mode & 1) && sip_uri_parse(ctx_ruri(ctx), &ruri, NULL) == 0 && is_me(&ruri))
 		return strict(ctx, &r);
-	return loose(ctx, &r, in_dialog);
+	return loose(ctx, &r, in_dialog, mode);
 }
 
 static int loose_route(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -477,6 +587,21 @@ static int get_rdir(struct ctx *ctx, const struct pv_spec *spec, struct value *r
 
 static int init(void)
 {
+	static struct pool *pool; /* lives as long as the process */
+	struct pv_spec *spec;
+	struct diag diag;
+	size_t len;
+
+	outbound = module_api_find("outbound");
+	if (conf.custom_user_avp.n) {
+		if (!pool)
+			pool = pool_new(4096);
+		if (!pool || pv_parse(pool, conf.custom_user_avp, &spec, &len, &diag) < 0 || len != conf.custom_user_avp.n) {
+			log_error("rr: custom_user_avp \"%.*s\" is no variable", STR_FMT(conf.custom_user_avp));
+			return -EINVAL;
+		}
+		custom_user = spec;
+	}
 	modstate = ctx_modstate_register("rr");
 	return modstate < 0 ? log_fail(modstate, "rr") : 0;
 }
@@ -506,6 +631,9 @@ static const struct setting settings[] = {
 	SETTING_INT("enable_socket_mismatch_warning", struct rr_conf, enable_socket_mismatch_warning, 1, 0, 1),
 	SETTING_INT("add_username", struct rr_conf, add_username, 0, 0, 1),
 	SETTING_INT("force_send_socket", struct rr_conf, force_send_socket, 0, 0, 1),
+	SETTING_INT("ignore_sips", struct rr_conf, ignore_sips, 0, 0, 1),
+	SETTING_INT("sockname_mode", struct rr_conf, sockname_mode, 0, 0, 1),
+	SETTING_STR("custom_user_avp", struct rr_conf, custom_user_avp, NULL),
 	SETTING_INT("loose_route_mode", struct rr_conf, loose_route_mode, 0, 0, 3),
 	SETTING_END
 };

@@ -3,10 +3,12 @@
 #include "core/net/listener.h"
 #include "core/module/abi.h"
 #include "core/tm/out.h"
+#include "modules/outbound/outbound_api.h"
 #include "tests/lib/test_main.h"
+#include <errno.h>
 #include <stdio.h>
 
-extern const struct module module_rr;
+extern const struct module module_rr, module_outbound;
 static struct loop *loop;
 
 static void setup(void)
@@ -133,6 +135,44 @@ START_TEST(loose_route_rows)
 }
 END_TEST
 
+/* Every digit of a token counts, and nothing else has the form of one. */
+START_TEST(tokens_cannot_be_made)
+{
+	static const char *const from[] = { "192.0.2.1", "2001:db8::1" }, *const at[] = { "127.0.0.2", "::1" };
+	struct net_listen_spec spec = { .proto = SIP_PROTO_TCP, .host = str_lit(at[_i]), .port = 21502 };
+	const struct outbound_api *api = module_outbound.api;
+	struct outbound_flow flow;
+	struct ctx *ctx = request("sip:x@h", NULL, "");
+	struct str token;
+	char text[128];
+
+	settings_defaults(module_outbound.settings, module_outbound.conf);
+	ck_assert_int_eq(module_outbound.init(), 0);
+	ck_assert_int_eq(net_listener_add(&spec, NULL), 0);
+	ck_assert_int_eq(net_addr_parse(str_lit(from[_i]), 40001, &ctx->rx.src), 0);
+	ctx->rx.proto = SIP_PROTO_TCP;
+	ctx->rx.listener = (uint16_t)(net_listener_count() - 1);
+	ctx->rx.conn_id = 0x81020304;
+	ck_assert_int_eq(api->token_make(ctx, &token), 0);
+	ck_assert_int_eq(api->token_read(token, &flow), 0);
+	ck_assert(net_addr_equal(&flow.src, &ctx->rx.src) && flow.src.family == ctx->rx.src.family);
+	ck_assert(net_addr_equal(&flow.dst, &net_listener_at(ctx->rx.listener)->addr));
+	ck_assert(flow.proto == SIP_PROTO_TCP && flow.conn_id == ctx->rx.conn_id);
+	ck_assert_uint_lt(token.n, sizeof(text));
+	for (size_t i = 0; i < token.n; i++) {
+		memcpy(text, token.s, token.n);
+		text[i] = text[i] == '0' ? '1' : '0';
+		ck_assert_int_eq(api->token_read(str_of(text, token.n), &flow), -EBADMSG);
+		text[i] = 'G';
+		ck_assert_int_eq(api->token_read(str_of(text, token.n), &flow), -ENOENT);
+		ck_assert_int_lt(api->token_read(str_of(token.s, i), &flow), 0);
+	}
+	ck_assert_int_eq(module_outbound.init(), 0); /* another key */
+	ck_assert_int_eq(api->token_read(token, &flow), -EBADMSG);
+	ctx_free(ctx);
+}
+END_TEST
+
 START_TEST(directions)
 {
 	struct ctx *down = request("sip:x@h", "t", "Route: <sip:me.test;lr;ftag=a1>\r\n"), *up = request("sip:x@h", "t", "Route: <sip:me.test;lr;ftag=zz>\r\n");
@@ -156,6 +196,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, record_route_one_and_two);
 	tcase_add_loop_test(t, loose_route_rows, 0, (int)(sizeof(rows) / sizeof(rows[0])));
+	tcase_add_loop_test(t, tokens_cannot_be_made, 0, 2);
 	tcase_add_test(t, directions);
 	suite_add_tcase(s, t);
 	return s;
