@@ -156,7 +156,7 @@ static void read_number(struct lexer *lx, struct token *tok)
 
 	while (lx_is_alnum(lx_at(lx, n)))
 		n++;
-	t = str_dup(lx->ld->pool, lx_view(lx, n));
+	t = load_dup(lx->ld, lx_view(lx, n)); /* a number may be the name of a route */
 	lx_take_n(lx, n);
 	tok->text = t;
 	tok->kind = T_NUM;
