@@ -519,7 +519,8 @@ static void gen_stmt(struct compiler *c, struct node *n)
 		gen_expr(c, n->b, CALL_RAW);
 		c->at = n->pos;
 		gen_pv_index(c, OP_STORE, 0, n->a);
-		if (here(c) > from + 2)
+		/* a constant or a variable cannot fail */
+		if (here(c) > from + 2 || (!c->failed && insn_at(c, from)->op == OP_CALLV))
 			fail_code(c, from, -1);
 		break;
 	case N_IF:

@@ -112,6 +112,49 @@ static int call_sound(struct verifier *v, uint32_t at, const struct call *c)
 	return on_stack == c->n_stack ? 0 : bad(v, at, "arguments on the stack miscounted");
 }
 
+/* Instructions that give up when their value is of no use: those that jump to `expr_failed` in the machine. */
+static bool may_fail(enum opcode op)
+{
+	switch (op) {
+	case OP_UNARY:
+	case OP_BINARY:
+	case OP_BOOL:
+	case OP_AND:
+	case OP_OR:
+	case OP_MATCH:
+	case OP_CMATCH:
+	case OP_CCMP:
+	case OP_JLE0:
+	case OP_JF:
+	case OP_CALL:
+	case OP_CALLV:
+	case OP_ROUTED:
+	case OP_ROUTEDV:
+	case OP_RET:
+	case OP_EXIT:
+	case OP_DROP: return true;
+	default: return false;
+	}
+}
+
+static bool in_fail_range(const struct vm_code *c, uint32_t at)
+{
+	for (uint32_t k = 0; k < c->n_fails; k++)
+		if (at >= c->fails[k].from && at < c->fails[k].to)
+			return true;
+	return false;
+}
+
+/* An instruction that fails outside of all ranges is left out, and the operand stack emptied; a call that has nothing there leaves it alone. */
+static int flow_unguarded(struct verifier *v, uint32_t at, unsigned depth)
+{
+	const struct insn *i = &v->code->insns[at];
+
+	if (!may_fail((enum opcode)i->op) || in_fail_range(v->code, at))
+		return 0;
+	return flow(v, at, at + 1, i->op == OP_CALL && v->code->calls[i->c].n_stack == 0 ? depth : 0);
+}
+
 static int step(struct verifier *v, uint32_t at)
 {
 	const struct insn *i = &v->code->insns[at];
@@ -134,6 +177,9 @@ static int step(struct verifier *v, uint32_t at)
 	}
 	if (depth < pops)
 		return bad(v, at, "operand stack underflow");
+	err = flow_unguarded(v, at, depth);
+	if (err < 0)
+		return err;
 	depth = depth - pops + (unsigned)row->pushes;
 	if (depth > v->max)
 		v->max = depth;
@@ -183,9 +229,9 @@ static int flow_fails(struct verifier *v)
 		const struct fail_range *f = &c->fails[k];
 		bool reached = false;
 
-		if (f->from < v->route->entry || f->from >= v->route->end)
+		if (f->to <= v->route->entry || f->from >= v->route->end)
 			continue;
-		if (f->to > v->route->end || f->to < f->from)
+		if (f->from < v->route->entry || f->to > v->route->end)
 			return bad(v, f->from, "range of failure leaves its route");
 		for (at = f->from; at < f->to; at++) {
 			uint16_t d = v->depth[at - v->route->entry];
@@ -243,6 +289,10 @@ int script_verify(struct vm_code *code, struct diag *reterr)
 	uint32_t i;
 	int err = 0;
 
+	/* the machine finds them by halving */
+	for (i = 0; i < code->n_fails; i++)
+		if (code->fails[i].from >= code->fails[i].to || (i && code->fails[i].from < code->fails[i - 1].to))
+			return bad(&v, code->fails[i].from, "ranges of failure out of order");
 	for (i = 0; i < code->n_routes && err == 0; i++)
 		err = verify_route(&v, &code->routes[i]);
 	return err;

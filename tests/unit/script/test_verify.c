@@ -12,7 +12,9 @@ static const struct hostile {
 	unsigned n;
 	const char *reason; /* NULL: sound */
 } hostiles[] = {
-	{ "sound", { { OP_CONST, 0, 0, 1 }, { OP_RET, 0, 0, 0 } }, 2, NULL },
+	{ "sound", { { OP_CONST, 0, 0, 1 }, { OP_RET, 0, 0, 0 }, { OP_END, 0, 0, 0 } }, 3, NULL },
+	{ "fails at the end", { { OP_CONST, 0, 0, 1 }, { OP_RET, 0, 0, 0 } }, 2, "leaves" },
+	{ "fails with more on the stack", { { OP_CONST, 0, 0, 1 }, { OP_CONST, 0, 0, 1 }, { OP_UNARY, O_NEG, 0, 0 }, { OP_POP, 0, 0, 0 }, { OP_POP, 0, 0, 0 }, { OP_END, 0, 0, 0 } }, 6, "different" },
 	{ "sound jump", { { OP_CONST, 0, 0, 0 }, { OP_JF, 0, 0, 2 }, { OP_END, 0, 0, 0 } }, 3, NULL },
 	{ "unknown opcode", { { 200, 0, 0, 0 }, { OP_END, 0, 0, 0 } }, 2, "unknown" },
 	{ "constant out of range", { { OP_CONST, 0, 0, 2 }, { OP_RET, 0, 0, 0 } }, 2, "out of range" },
@@ -70,6 +72,16 @@ START_TEST(bad_ranges)
 	fail.target = 2;
 	fail.to = 9;
 	ck_assert_int_lt(script_verify(&code, NULL), 0);
+	fail.to = 2;
+	fail.from = fail.to;
+	ck_assert_int_lt(script_verify(&code, NULL), 0); /* the machine looks for them by halving */
+	fail.from = 0;
+	route.end = 2;
+	fail.target = 1;
+	insns[1].op = OP_END;
+	fail.to = 3; /* begins in the route, ends behind it */
+	ck_assert_int_lt(script_verify(&code, NULL), 0);
+	insns[1].op = OP_POP;
 	fail.to = 2;
 	route.end = 9;
 	ck_assert_int_lt(script_verify(&code, NULL), 0);

@@ -164,6 +164,8 @@ static const struct route_vector {
 	bool dropped;
 } routes[] = {
 	{ "request_route { route(A); say(\"$rc\"); } route[A] { say(\"A\"); return 3; }", "A;3;", 1, false },
+	{ "request_route { $var(t) = \"abc\"; $var(r) = 5; $var(r) = ret($var(t)); say(\"$rc $var(r)\"); }", "0 5;", 1, false },
+	{ "request_route { route(7); $var(x) = 7; route($var(x)); $var(x) = \"7up\"; route($var(x)); } route[7] { say(\"7\"); } route[7up] { say(\"up\"); }", "7;7;up;", 1, false },
 	{ "request_route { route(A); say(\"$rc\"); } route[A] { nok(); }", "nok;-1;", 1, false },
 	{ "request_route { route(A); say(\"no\"); } route[A] { return 0; }", "", 0, false },
 	{ "request_route { route(A); say(\"$rc\"); } route[A] { break; }", "0;", 1, false },
