@@ -20,6 +20,24 @@
 
 /* ---- writing ---- */
 
+/* Bytes of the UTF-8 character at p; 0: it is none (RFC 3629, 4). */
+static size_t utf8_len(const char *p, const char *end)
+{
+	const unsigned char *u = (const unsigned char *)p;
+	size_t n = u[0] >= 0xc2 && u[0] <= 0xdf ? 2 : (u[0] & 0xf0) == 0xe0 ? 3 : u[0] >= 0xf0 && u[0] <= 0xf4 ? 4 : 0;
+
+	if (n == 0 || (size_t)(end - p) < n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+	/* longer than needed, the surrogates, over U+10FFFF */
+	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] >= 0xa0) || (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+/* Texts come from the network: what is no UTF-8 in them must not make a reply that no client can read. */
 static void emit_str(struct strbuf *out, struct str s)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -31,10 +49,18 @@ static void emit_str(struct strbuf *out, struct str s)
 		char esc[6] = { '\\', 0, '0', '0', 0, 0 };
 		size_t n = 2;
 
-		if (c >= 32 && c != '"' && c != '\\')
+		if (c >= 32 && c < 128 && c != '"' && c != '\\')
 			continue;
+		if (c >= 128 && (n = utf8_len(s.s + i, s.s + s.n)) > 0) {
+			i += n - 1;
+			continue;
+		}
 		strbuf_add(out, str_of(s.s + from, i - from));
 		from = i + 1;
+		if (c >= 128) {
+			strbuf_add_lit(out, "\\ufffd");
+			continue;
+		}
 		switch (c) {
 		case '"':
 		case '\\':

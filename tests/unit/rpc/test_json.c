@@ -40,7 +40,7 @@ static void t_tree(struct rpc *rpc)
 
 static void t_text(struct rpc *rpc)
 {
-	rpc_add_str(rpc, NULL, NULL, str_of("a\"b\\c/\b\f\n\r\t\x01\xc3\xa4", 14));
+	rpc_add_str(rpc, NULL, NULL, str_of("a\"b\\c/\b\f\n\r\t\x01\xc3\xa4\xe4z\xf0\x9f\x98\x80\xed\xa0\x80\xc0\xaf\xc3", 26));
 }
 
 static void t_args(struct rpc *rpc)
@@ -122,7 +122,7 @@ static const struct { const char *in; bool pretty; int err; const char *out; } v
 	  "{\n\t\"jsonrpc\":\t\"2.0\",\n\t\"result\":\t[\n\t\t\"core\",\n\t\t{\n\t\t\t\"n\":\t1,\n\t\t\t\"nil\":\tnull,\n\t\t\t\"yes\":\ttrue,\n"
 	  "\t\t\t\"list\":\t[\n\t\t\t\t{\n\t\t\t\t\t\"wrapped\":\t2\n\t\t\t\t},\n\t\t\t\t{\n\t\t\t\t\t\"wrapped\":\t3\n\t\t\t\t}\n\t\t\t],\n"
 	  "\t\t\t\"none\":\t[\n\t\t\t],\n\t\t\t\"void\":\t{\n\t\t\t},\n\t\t\t\"n\":\t4\n\t\t}\n\t],\n\t\"id\":\t1\n}" },
-	{ REQ("\"method\":\"t.text\""), false, 0, RES("\"result\":\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\xc3\xa4\"") },
+	{ REQ("\"method\":\"t.text\""), false, 0, RES("\"result\":\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\xc3\xa4\\ufffdz\xf0\x9f\x98\x80\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\"") },
 	{ REQ("\"method\":\"t.args\",\"params\":[\"a\",2.9,1.5,7,\"s\",true]"), false, 0, RES("\"result\":[\"a\",2,1.500000,\"7\",\"s\",\"1\"]") },
 	{ REQ("\"method\":\"t.args\",\"params\":{\"z\":\"a\",\"a\":\"3\"}"), false, 0, RES("\"result\":[\"a\",0]") },
 	{ REQ("\"method\":\"t.args\",\"params\":[5]"), false, 0, RES("\"result\":[]") },
