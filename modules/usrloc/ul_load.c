@@ -106,10 +106,14 @@ static void rows_came(void *arg, int err, struct db_rows *rows, struct str err_t
 	}
 	if (n) {
 		struct db_val id = db_rows_at(rows, n - 1, UL_N_COLS);
+		int64_t last;
 
-		if (db_val_int(&id, &load.asked_id) < 0) {
-			log_error("usrloc: column id of table %.*s is not a number, no contacts are loaded", STR_FMT(load.d->name));
+		/* one that does not rise would be asked for again and again */
+		if (db_val_int(&id, &last) < 0 || last <= load.asked_id) {
+			log_error("usrloc: column id of table %.*s is not a rising number, no more contacts are loaded", STR_FMT(load.d->name));
 			n = 0;
+		} else {
+			load.asked_id = last;
 		}
 	}
 	load.read_all = n < (unsigned)ul_conf.fetch_rows;

@@ -92,8 +92,11 @@ static int64_t val_time_of(const struct db_val *v)
 {
 	int64_t i = 0;
 
-	if (v->type == DB_DOUBLE && !ul_conf.expires_type)
-		return (int64_t)((v->d - JULIAN_EPOCH) * 86400.0 + 1.0);
+	if (v->type == DB_DOUBLE && !ul_conf.expires_type) { /* a Julian day; what is no time gives 0 */
+		struct db_val s = { .type = DB_DOUBLE, .d = (v->d - JULIAN_EPOCH) * 86400.0 + 1.0 };
+
+		return db_val_int(&s, &i) < 0 ? 0 : i;
+	}
 	if (v->type == DB_TIME)
 		return v->i;
 	return db_val_int(v, &i) < 0 ? 0 : i;
@@ -137,7 +140,7 @@ void ul_row_contact(const struct db_val v[UL_N_COLS], struct ul_contact *c)
 		c->expires = UINT32_MAX;
 	if (c->modified <= 0 || c->modified > UINT32_MAX)
 		c->modified = clock_wall_s();
-	c->q = q < 0 ? UL_Q_UNSET : q > 1 ? 1000 : (int16_t)(q * 1000 + 0.5);
+	c->q = !(q >= 0) ? UL_Q_UNSET : q > 1 ? 1000 : (int16_t)(q * 1000 + 0.5);
 	c->cseq = val_u32_of(&v[UL_COL_CSEQ], 0);
 	c->flags = val_u32_of(&v[UL_COL_FLAGS], 0) & ~(uint32_t)UL_F_MEM_ONLY;
 	c->cflags = val_u32_of(&v[UL_COL_CFLAGS], 0);
