@@ -183,7 +183,7 @@ static void clean(char *p, size_t n)
 			p[i] = ' ';
 }
 
-static void vwrite(const struct log_site *site, const char *func, int level, const char *fmt, va_list ap)
+PRINTF_LIKE(4, 0) static void vwrite(const struct log_site *site, const char *func, int level, const char *fmt, va_list ap)
 {
 	char buf[LINE_MAX_BYTES - 256];
 	size_t n;
