@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Framing of a stream: the first byte seeds where the stream is cut; cut there or not at all, the
- * same messages come out at the same places, and a message that was framed has its body where the
+ * Framing of a stream: the first byte says how many bytes behind it say how much arrives each time (in turn); cut
+ * like that or not at all, the same messages come out at the same places, and a message that was framed has its body where the
  * parser finds it.
  */
 #include <errno.h>
@@ -20,11 +20,12 @@ struct result {
 	int64_t error; /* 0, or what ended the stream */
 };
 
-/* step 0: all bytes at once. */
-static void run(const uint8_t *data, size_t size, uint32_t seed, struct result *r)
+/* n_steps 0: all bytes at once. */
+static void run(const uint8_t *data, size_t size, const uint8_t *steps, unsigned n_steps, struct result *r)
 {
 	struct sip_frame f = { 0 };
-	size_t from = 0, to = seed ? 0 : size;
+	size_t from = 0, to = n_steps ? 0 : size;
+	unsigned turn = 0;
 
 	memset(r, 0, sizeof(*r));
 	for (;;) {
@@ -34,8 +35,7 @@ static void run(const uint8_t *data, size_t size, uint32_t seed, struct result *
 
 		fuzz_free(in);
 		if (n == -ENODATA && to < size) {
-			seed = seed * 1103515245u + 12345u;
-			to += 1 + (seed >> 16) % 97;
+			to += 1u + steps[turn++ % n_steps];
 			to = to < size ? to : size;
 			continue;
 		}
@@ -76,14 +76,17 @@ static void parser_agrees(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct result whole, cut;
+	unsigned n_steps = size ? data[0] % 32u + 1 : 0;
+	const uint8_t *stream = data + 1 + n_steps;
 
-	if (size < 1 || size > 4 * MAX_BYTES)
+	if (size < 1 + n_steps || size > 4 * MAX_BYTES)
 		return 0;
-	run(data + 1, size - 1, 0, &whole);
-	run(data + 1, size - 1, data[0] + 1u, &cut);
+	size -= 1 + n_steps;
+	run(stream, size, NULL, 0, &whole);
+	run(stream, size, data + 1, n_steps, &cut);
 	fuzz_require(whole.n_msgs == cut.n_msgs && whole.n_pings == cut.n_pings);
 	fuzz_require(memcmp(whole.starts, cut.starts, sizeof(whole.starts)) == 0);
 	fuzz_require(whole.error == cut.error);
-	parser_agrees(data + 1, size - 1);
+	parser_agrees(stream, size);
 	return 0;
 }

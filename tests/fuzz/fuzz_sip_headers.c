@@ -7,6 +7,7 @@
 #include "core/sip/auth.h"
 #include "core/sip/cseq.h"
 #include "core/sip/header.h"
+#include "core/sip/method.h"
 #include "core/sip/via.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -59,6 +60,17 @@ static void params(struct str in)
 	}
 }
 
+static void items(struct str in)
+{
+	struct str rest = in, item;
+	unsigned n = 0;
+
+	while (sip_list_next(&rest, &item) > 0) {
+		fuzz_require(++n <= in.n + 1);
+		fuzz_require(fuzz_inside(item, in));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sip_credentials cred;
@@ -69,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	in = fuzz_copy(data + 1, size - 1);
-	switch (data[0] % 6) {
+	switch (data[0] % 8) {
 	case 0:
 		addrs(in);
 		break;
@@ -90,6 +102,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (sip_cseq_parse(in, &cseq, &diag) == 0)
 			fuzz_require(cseq.number <= INT32_MAX && cseq.name.n > 0 &&
 			             fuzz_inside(cseq.name, in));
+		break;
+	case 6:
+		items(in);
+		break;
+	case 7:
+		fuzz_require(sip_method_lookup(in) == SIP_M_OTHER || str_eq(in, str_lit(sip_method_name(sip_method_lookup(in)))));
+		fuzz_require(sip_proto_lookup(in) == SIP_PROTO_NONE || str_ieq(in, str_lit(sip_proto_name(sip_proto_lookup(in)))));
 		break;
 	default:
 		fuzz_require((unsigned)sip_header_lookup(in) < SIP_N_HEADERS &&

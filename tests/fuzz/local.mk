@@ -1,37 +1,50 @@
-# Fuzz targets: make check replays the stored corpus; tests/fuzz/build.sh runs libFuzzer.
-check_PROGRAMS += tests/fuzz/fuzz_sip_msg
-TESTS += tests/fuzz/fuzz_sip_msg
-tests_fuzz_fuzz_sip_msg_SOURCES = tests/fuzz/fuzz_sip_msg.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_sip_msg_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_sip_msg_LDADD = libringfort.a $(DEPS_LIBS) -ldl
-check_PROGRAMS += tests/fuzz/fuzz_sip_frame
-TESTS += tests/fuzz/fuzz_sip_frame
-tests_fuzz_fuzz_sip_frame_SOURCES = tests/fuzz/fuzz_sip_frame.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_sip_frame_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_sip_frame_LDADD = libringfort.a $(DEPS_LIBS) -ldl
-check_PROGRAMS += tests/fuzz/fuzz_sip_uri
-TESTS += tests/fuzz/fuzz_sip_uri
-tests_fuzz_fuzz_sip_uri_SOURCES = tests/fuzz/fuzz_sip_uri.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_sip_uri_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_sip_uri_LDADD = libringfort.a $(DEPS_LIBS) -ldl
-check_PROGRAMS += tests/fuzz/fuzz_sip_headers
-TESTS += tests/fuzz/fuzz_sip_headers
-tests_fuzz_fuzz_sip_headers_SOURCES = tests/fuzz/fuzz_sip_headers.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_sip_headers_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_sip_headers_LDADD = libringfort.a $(DEPS_LIBS) -ldl
-check_PROGRAMS += tests/fuzz/fuzz_sip_build
-TESTS += tests/fuzz/fuzz_sip_build
-tests_fuzz_fuzz_sip_build_SOURCES = tests/fuzz/fuzz_sip_build.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_sip_build_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_sip_build_LDADD = libringfort.a $(DEPS_LIBS) -ldl
-EXTRA_DIST += tests/fuzz/build.sh tests/fuzz/sip.dict tests/fuzz/corpus
-check_PROGRAMS += tests/fuzz/fuzz_script
-TESTS += tests/fuzz/fuzz_script
-tests_fuzz_fuzz_script_SOURCES = tests/fuzz/fuzz_script.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_script_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_script_LDADD = libringfort.a $(DEPS_LIBS) -ldl
-check_PROGRAMS += tests/fuzz/fuzz_rpc_bin
-TESTS += tests/fuzz/fuzz_rpc_bin
-tests_fuzz_fuzz_rpc_bin_SOURCES = tests/fuzz/fuzz_rpc_bin.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h
-tests_fuzz_fuzz_rpc_bin_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_rpc_bin_LDADD = libringfort.a $(DEPS_LIBS) -ldl
+# Fuzz targets. Configured as usual each is a plain program and `make check` replays its stored corpus; configured with
+# CC=clang --enable-fuzzers, `make fuzzers` links them with libFuzzer (tests/fuzz/run).
+RF_FUZZ_LIBS = libringfort.a $(DEPS_LIBS) -ldl $(RF_FUZZ)
+if FUZZERS
+RF_FUZZ_MAIN = tests/fuzz/fuzz.h
+else
+RF_FUZZ_MAIN = tests/fuzz/fuzz.h tests/fuzz/replay_main.c
+TESTS += $(fuzz_targets)
+endif
+check_PROGRAMS += $(fuzz_targets)
+EXTRA_DIST += tests/fuzz/README.md tests/fuzz/run tests/fuzz/coverage tests/fuzz/decoders tests/fuzz/dict tests/fuzz/corpus
+fuzzers: $(fuzz_targets)
+.PHONY: fuzzers
+
+fuzz_targets = tests/fuzz/fuzz_sip_msg tests/fuzz/fuzz_sip_frame tests/fuzz/fuzz_sip_uri tests/fuzz/fuzz_sip_headers \
+	tests/fuzz/fuzz_sip_build tests/fuzz/fuzz_script tests/fuzz/fuzz_trans tests/fuzz/fuzz_verify tests/fuzz/fuzz_settings \
+	tests/fuzz/fuzz_rpc tests/fuzz/fuzz_dns tests/fuzz/fuzz_digest tests/fuzz/fuzz_db tests/fuzz/fuzz_route \
+	tests/fuzz/fuzz_rpc_bin
+
+tests_fuzz_fuzz_sip_msg_SOURCES = tests/fuzz/fuzz_sip_msg.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_sip_msg_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_sip_frame_SOURCES = tests/fuzz/fuzz_sip_frame.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_sip_frame_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_sip_uri_SOURCES = tests/fuzz/fuzz_sip_uri.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_sip_uri_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_sip_headers_SOURCES = tests/fuzz/fuzz_sip_headers.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_sip_headers_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_sip_build_SOURCES = tests/fuzz/fuzz_sip_build.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_sip_build_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_script_SOURCES = tests/fuzz/fuzz_script.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_script_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_trans_SOURCES = tests/fuzz/fuzz_trans.c $(RF_FUZZ_MAIN) $(RF_MODULE_PV)
+tests_fuzz_fuzz_trans_LDADD = $(RF_FUZZ_LIBS)
+RF_FUZZ_MODS = tests/fuzz/fuzz_mods.c tests/fuzz/fuzz_mods.h
+tests_fuzz_fuzz_verify_SOURCES = tests/fuzz/fuzz_verify.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_verify_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_settings_SOURCES = tests/fuzz/fuzz_settings.c $(RF_FUZZ_MAIN) modules/htable/def.c modules/htable/table.h $(RF_MODULE_PV)
+tests_fuzz_fuzz_settings_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_rpc_SOURCES = tests/fuzz/fuzz_rpc.c $(RF_FUZZ_MAIN) $(modules_jsonrpcs_so_SOURCES)
+tests_fuzz_fuzz_rpc_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_dns_SOURCES = tests/fuzz/fuzz_dns.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_dns_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_digest_SOURCES = tests/fuzz/fuzz_digest.c $(RF_FUZZ_MAIN) $(RF_FUZZ_MODS) $(modules_auth_so_SOURCES)
+tests_fuzz_fuzz_digest_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_db_SOURCES = tests/fuzz/fuzz_db.c $(RF_FUZZ_MAIN) $(RF_FUZZ_MODS) $(modules_usrloc_so_SOURCES) $(modules_htable_so_SOURCES) $(modules_auth_so_SOURCES) $(modules_auth_db_so_SOURCES)
+tests_fuzz_fuzz_db_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_route_SOURCES = tests/fuzz/fuzz_route.c $(RF_FUZZ_MAIN) $(RF_FUZZ_MODS) $(modules_pv_so_SOURCES) $(modules_textops_so_SOURCES) $(modules_siputils_so_SOURCES) $(modules_sanity_so_SOURCES) $(modules_rr_so_SOURCES) $(modules_maxfwd_so_SOURCES) $(modules_kex_so_SOURCES) $(modules_xlog_so_SOURCES) $(modules_usrloc_so_SOURCES) $(modules_registrar_so_SOURCES) $(modules_auth_so_SOURCES)
+tests_fuzz_fuzz_route_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_rpc_bin_SOURCES = tests/fuzz/fuzz_rpc_bin.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_rpc_bin_LDADD = $(RF_FUZZ_LIBS)

@@ -21,9 +21,3 @@ tests_unit_modules_test_siputils_SOURCES = tests/unit/modules/test_siputils.c te
 	modules/siputils/siputils_contact.c modules/sanity/sanity.c $(RF_MODULE_PV)
 tests_unit_modules_test_siputils_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_siputils_LDADD = $(RF_TEST_LIBS)
-
-check_PROGRAMS += tests/fuzz/fuzz_trans
-TESTS += tests/fuzz/fuzz_trans
-tests_fuzz_fuzz_trans_SOURCES = tests/fuzz/fuzz_trans.c tests/fuzz/replay_main.c tests/fuzz/fuzz.h $(RF_MODULE_PV)
-tests_fuzz_fuzz_trans_CFLAGS = $(RF_TEST_FLAGS)
-tests_fuzz_fuzz_trans_LDADD = libringfort.a $(DEPS_LIBS) -ldl
