@@ -320,7 +320,7 @@ static int cmd_log(struct ctx *ctx, const union script_arg *a, unsigned n)
 static int cmd_error(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)ctx; /* only logs */
-	log_error("error(%.*s, %.*s): not implemented", STR_FMT(a[0].s), STR_FMT(a[n - 1].s));
+	log_error("error(\"%.*s\", \"%.*s\") not implemented yet", STR_FMT(a[0].s), STR_FMT(a[n - 1].s));
 	return 1;
 }
 

@@ -48,7 +48,7 @@ static void not_number(struct checker *c, const struct node *n)
 		load_error(c->ld, n->pos, "a text is needed here, not a number");
 }
 
-static void check_pv(struct checker *c, struct node *n)
+static void check_pv(struct checker *c, struct node *n, bool assigned)
 {
 	struct diag why = { 0 };
 	size_t len = 0;
@@ -57,6 +57,8 @@ static void check_pv(struct checker *c, struct node *n)
 		n->kind = N_NULL;
 		return;
 	}
+	if (n->compat)
+		(void)legacy_name(c->ld, n->pos, &n->text, assigned);
 	if (pv_parse(c->ld->keep, n->text, &n->pv, &len, &why) < 0) {
 		if (why.kind != DIAG_OTHER)
 			load_unknown(c->ld, n->pos, &why, "");
@@ -73,7 +75,7 @@ static void check_pv(struct checker *c, struct node *n)
 
 static void check_lvalue(struct checker *c, struct node *n)
 {
-	check_pv(c, n);
+	check_pv(c, n, true);
 	if (n->kind == N_NULL || (n->pv && !pv_writable(n->pv)))
 		load_error(c->ld, n->pos, "%.*s cannot be assigned to", STR_FMT(n->text));
 }
@@ -331,7 +333,7 @@ static void check_expr(struct checker *c, struct node *n)
 		n->type = TY_STR;
 		break;
 	case N_PV:
-		check_pv(c, n);
+		check_pv(c, n, false);
 		break;
 	case N_UNARY:
 		check_unary(c, n);

@@ -201,7 +201,8 @@ void load_unknown(struct loader *ld, struct pos pos, const struct diag *why, con
 	struct str name = str_lit(why->name);
 	const struct missing *m;
 	const char *module;
-	char text[512];
+	struct diag own;
+	char text[512], *hint;
 
 	for (m = ld->missing; m; m = m->next) {
 		if (!m->err || !known_from(why->kind, name, m->name))
@@ -211,11 +212,19 @@ void load_unknown(struct loader *ld, struct pos pos, const struct diag *why, con
 		return;
 	}
 	module = known_module(why->kind, name);
-	if (module)
-		snprintf(text, sizeof(text), "%s%s, of module %s, which is not loaded", before, why->text, module);
-	else
+	if (!module) {
 		snprintf(text, sizeof(text), "%s%s", before, why->text);
-	error_add(ld, pos, text, why, module);
+		error_add(ld, pos, text, why, NULL);
+		return;
+	}
+	/* it is no slip of the pen: what is near would mislead */
+	own = *why;
+	own.near[0] = '\0';
+	hint = strstr(own.text, " (did you mean");
+	if (hint)
+		*hint = '\0';
+	snprintf(text, sizeof(text), "%s%s, of module %s, which is not loaded", before, own.text, module);
+	error_add(ld, pos, text, &own, module);
 }
 
 /* ---- telling ---- */

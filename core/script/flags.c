@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names of message flags, declared by `flags a, b:5`. Read by commands and variables when the script is read. */
+/*
+ * Names of message flags, declared by `flags a, b:5`, and of flags of attributes, `avpflags c`: two sets that know nothing of
+ * each other. Read by commands and variables when the script is read.
+ */
 #include "core/script/script_priv.h"
 
 #define FLAGS_N 32
 #define FLAG_NAMES_MAX 64u
 #define FLAG_NAME_MAX 64u
 
-static int find(const struct script *s, struct str name)
+int flag_find(const struct script *s, enum flag_set set, struct str name)
 {
 	const struct flag_name *f;
 
-	for (f = s ? s->flags : NULL; f; f = f->next)
+	for (f = s ? s->flags[set] : NULL; f; f = f->next)
 		if (str_eq(f->name, name))
 			return f->number;
 	return -1;
@@ -18,20 +21,20 @@ static int find(const struct script *s, struct str name)
 
 int script_flag_find(struct str name)
 {
-	return find(script_names(), name);
+	return flag_find(script_names(), FLAGS_MSG, name);
 }
 
 /* number -1: the first free one. Returns 0; 1 when the number has another name; -EEXIST, -ENOSPC. */
-int flag_declare(struct script *s, struct str name, int number, int *ret_number)
+int flag_declare(struct script *s, enum flag_set set, struct str name, int number)
 {
 	bool used[FLAGS_N] = { false };
 	struct flag_name *f;
 	unsigned n = 0;
 	int i, shared = 0;
 
-	if (find(s, name) >= 0)
+	if (flag_find(s, set, name) >= 0)
 		return -EEXIST;
-	for (f = s->flags; f; f = f->next, n++)
+	for (f = s->flags[set]; f; f = f->next, n++)
 		used[f->number] = true;
 	if (n == FLAG_NAMES_MAX || name.n == 0 || name.n >= FLAG_NAME_MAX || number >= FLAGS_N)
 		return -ENOSPC;
@@ -47,10 +50,9 @@ int flag_declare(struct script *s, struct str name, int number, int *ret_number)
 	f = pool_alloc(s->pool, sizeof(*f));
 	if (!f)
 		return -ENOSPC;
-	*f = (struct flag_name){ .next = s->flags, .name = str_dup(s->pool, name), .number = number };
+	*f = (struct flag_name){ .next = s->flags[set], .name = str_dup(s->pool, name), .number = number };
 	if (!f->name.s)
 		return -ENOSPC;
-	s->flags = f;
-	*ret_number = number;
+	s->flags[set] = f;
 	return shared;
 }

@@ -55,6 +55,21 @@ int lexer_raw_until(struct lexer *lx, char end, struct token *ret_tok)
 
 /* ---- tokens ---- */
 
+/* Old attributes: behind n bytes of "$name" or "%name" more belong to it, as "$f.name" and "$name[2]". */
+static size_t compat_len(const struct lexer *lx, size_t n)
+{
+	size_t k;
+
+	if (lx_at(lx, n) == '.' && n <= 3 && lx_is_alpha(lx_at(lx, n + 1)))
+		for (n++; lx_is_alnum(lx_at(lx, n));)
+			n++;
+	if (lx_at(lx, n) != '[')
+		return n;
+	for (k = n + 1; lx_is_digit(lx_at(lx, k)) || (k == n + 1 && lx_at(lx, k) == '-');)
+		k++;
+	return k > n + 1 && lx_at(lx, k) == ']' ? k + 1 : n;
+}
+
 static void read_pvar(struct lexer *lx, struct token *tok)
 {
 	size_t n = 1;
@@ -65,6 +80,8 @@ static void read_pvar(struct lexer *lx, struct token *tok)
 	} else {
 		while (lx_is_alnum(lx_at(lx, n)))
 			n++;
+		if (!lx->native && n > 1 && lx_at(lx, n) != '(')
+			n = compat_len(lx, n);
 		if (lx_at(lx, n) == '(') {
 			do {
 				int c = lx_at(lx, n);
@@ -436,7 +453,7 @@ static void next(struct lexer *lx, struct token *tok)
 		size_t n;
 		int c;
 
-		*tok = (struct token){ .kind = T_EOF };
+		*tok = (struct token){ .kind = T_EOF, .compat = !lx->native };
 		if (lx->failed) {
 			lx->failed = false;
 			tok->kind = T_ERROR;
@@ -476,7 +493,7 @@ static void next(struct lexer *lx, struct token *tok)
 				continue;
 			return;
 		}
-		if (c == '$') {
+		if (c == '$' || (c == '%' && !lx->native && lx_is_alpha(lx_at(lx, 1)))) {
 			read_pvar(lx, tok);
 			return;
 		}

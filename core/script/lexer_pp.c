@@ -459,6 +459,8 @@ bool lexer_directive(struct lexer *lx)
 	if (d == D_MODE) {
 		if (!rest_blank(lx, n) && lx_at(lx, 0) == '!')
 			return false;
+		if (rest_blank(lx, n))
+			lx->native = lx_at(lx, 2) == 'K' || lx_at(lx, 2) == 'O'; /* KAMAILIO, OPENSER; not SER, MAXCOMPAT, ALL */
 		lx_skip_line(lx);
 		return true;
 	}

@@ -37,6 +37,7 @@ struct lexer {
 	FILE *echo;
 	bool echo_off;
 	bool failed;
+	bool native; /* behind #!KAMAILIO: variables are those that exist */
 };
 
 /* ---- characters ---- */

@@ -24,5 +24,6 @@ libringfort_a_SOURCES += core/script/ops.c
 libringfort_a_SOURCES += core/script/cond.c
 libringfort_a_SOURCES += core/script/funcs.c
 libringfort_a_SOURCES += core/script/flags.c
+libringfort_a_SOURCES += core/script/legacy.c
 libringfort_a_SOURCES += core/script/vm.c
 libringfort_a_SOURCES += core/script/script.c

@@ -321,23 +321,25 @@ static bool parse_modparam(struct parser *p, bool x)
 
 static bool parse_flags(struct parser *p)
 {
+	enum flag_set set = tok_is_word(p, "avpflags") ? FLAGS_AVP : FLAGS_MSG;
+
 	do {
 		struct token name;
-		int number = -1, got;
+		int number = -1;
 
 		tok_advance(p);
 		name = p->tok;
 		if (!tok_is(p, T_ID) && !tok_is_text(p))
 			return parser_expected(p, "name of a flag");
 		tok_advance(p);
-		if (tok_is(p, (enum tok)':')) {
+		if (tok_is(p, (enum tok)':') && set == FLAGS_MSG) {
 			tok_advance(p);
 			if (!tok_is(p, T_NUM) || p->tok.num < 0 || p->tok.num > 31)
 				return parser_expected(p, "number of 0 to 31");
 			number = (int)p->tok.num;
 			tok_advance(p);
 		}
-		switch (flag_declare(p->ld->script, name.text, number, &got)) {
+		switch (flag_declare(p->ld->script, set, name.text, number)) {
 		case 0:
 			break;
 		case 1:

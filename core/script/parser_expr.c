@@ -274,6 +274,7 @@ static struct node *parse_paren(struct parser *p)
 		assign = parser_node(p, N_ASSIGNEXPR);
 		assign->a = parser_node(p, N_PV);
 		assign->a->text = p->tok.text;
+		assign->a->compat = p->tok.compat;
 		tok_advance(p);
 		tok_advance(p);
 		assign->b = parser_expr(p);
@@ -309,6 +310,7 @@ struct node *parser_primary(struct parser *p)
 		n = parser_node(p, N_PV);
 		n->text = p->tok.text;
 		n->flag = tok_is(p, T_SELECT);
+		n->compat = p->tok.compat;
 		tok_advance(p);
 		return n;
 	case '(':
@@ -468,6 +470,26 @@ static struct node *cmd_flag(struct parser *p)
 	return n;
 }
 
+/* These have names only. */
+static struct node *cmd_avp_flag(struct parser *p)
+{
+	struct node *n;
+	int number;
+
+	if (!tok_is(p, T_ID) && !tok_is_text(p)) {
+		parser_expected(p, "name of an attribute's flag");
+		return NULL;
+	}
+	number = flag_find(p->ld->script, FLAGS_AVP, p->tok.text);
+	if (number < 0) {
+		load_error(p->ld, p->tok.pos, "flag '%.*s' is not declared by avpflags", STR_FMT(p->tok.text));
+		return NULL;
+	}
+	n = parser_num_node(p, p->tok.pos, number);
+	tok_advance(p);
+	return n;
+}
+
 /* Words up to ')' or ',' as one text: host names and sockets without quotes. */
 static struct node *cmd_bare(struct parser *p)
 {
@@ -495,6 +517,7 @@ static bool cmd_args(struct parser *p, const struct command *cmd, struct node *c
 {
 	struct node *a = NULL, *b = NULL;
 	struct pos pos = p->tok.pos;
+	bool compat = p->tok.compat;
 	int proto;
 
 	switch (cmd->shape) {
@@ -560,12 +583,17 @@ static bool cmd_args(struct parser *p, const struct command *cmd, struct node *c
 	case CMD_AVP_FLAG:
 		if (tok_is(p, T_PVAR)) {
 			a = parser_str_node(p, pos, p->tok.text);
+			a->compat = p->tok.compat;
 			tok_advance(p);
 		} else {
 			a = cmd_text(p);
+			if (a)
+				a->compat = compat && a->text.n > 0 && a->text.s[0] == '$';
 		}
+		if (a && a->compat)
+			(void)legacy_name(p->ld, pos, &a->text, false);
 		if (a && parser_take(p, (enum tok)',', "','"))
-			b = cmd_flag(p);
+			b = cmd_avp_flag(p);
 		break;
 	}
 	if (!a)

@@ -238,6 +238,7 @@ static struct node *parse_action(struct parser *p)
 		n->a = parser_node(p, N_PV);
 		n->a->text = p->tok.text;
 		n->a->flag = tok_is(p, T_SELECT);
+		n->a->compat = p->tok.compat;
 		tok_advance(p);
 		if (!parser_take(p, (enum tok)'=', "'='"))
 			return NULL;

@@ -86,6 +86,7 @@ struct token {
 	struct pos pos;
 	struct str text; /* strings: decoded; variables and selects: whole text, with rules applied */
 	int64_t num;
+	bool compat; /* read without #!KAMAILIO in front */
 };
 
 struct define {
@@ -172,6 +173,7 @@ struct node {
 	uint8_t op;      /* enum oper, enum cond_operand */
 	uint8_t type;    /* enum ty, set by check */
 	bool flag;       /* N_CASE: regex; is default when a is NULL. N_PV: select */
+	bool compat;     /* N_PV: as in struct token */
 	struct pos pos, end;
 	int64_t num;
 	struct str text; /* strings, names */
@@ -333,6 +335,8 @@ struct vm_code {
 	uint32_t n_routes;
 };
 
+enum flag_set { FLAGS_MSG, FLAGS_AVP, FLAG_SETS };
+
 struct script {
 	struct pool *pool;
 	struct vm_code code;
@@ -343,7 +347,7 @@ struct script {
 		struct flag_name *next;
 		struct str name;
 		int number;
-	} *flags;
+	} *flags[FLAG_SETS];
 };
 
 /* Checks names and types, folds constants, writes code: one route per step. Errors go to the loader. */
@@ -381,7 +385,13 @@ bool cond_addr_known_text(struct str text, struct ip_const *ret);
 int cond_myself(struct ctx *ctx, enum cond_operand op);
 
 /* ---- flags ---- */
-MUST_CHECK int flag_declare(struct script *s, struct str name, int number, int *ret_number);
+MUST_CHECK int flag_declare(struct script *s, enum flag_set set, struct str name, int number);
+int flag_find(const struct script *s, enum flag_set set, struct str name);
+
+/* ---- old attributes ---- */
+/* Is *text (as written where there is no #!KAMAILIO) an attribute of the old kind? Then it becomes one of today. Warns, and
+ * records an error when it cannot be assigned to. */
+bool legacy_name(struct loader *ld, struct pos pos, struct str *text, bool assigned);
 /* Whose flags and defines are meant: those of the text that is being read, else of the generation that runs. */
 const struct script *script_names(void);
 

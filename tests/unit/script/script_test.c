@@ -64,6 +64,7 @@ static const struct pv_def pvs[] = {
 	{ .name = "si5", .get = other_get, .arg = 1 },
 	{ .name = "broken", .get = other_get, .arg = 2 },
 	{ .name = "strict", .get = other_get, .set = strict_set, .arg = 0 },
+	{ .name = "avp", .get = other_get, .set = strict_set, .flags = PV_INNER | PV_INDEX, .arg = 3 },
 	{ .name = "sel", .get = other_get, .flags = PV_INNER, .arg = 3 },
 	{ .name = NULL },
 };

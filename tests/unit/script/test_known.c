@@ -122,6 +122,38 @@ START_TEST(old_names)
 }
 END_TEST
 
+/* Without #!KAMAILIO names that no variable has are attributes, and so are the older forms. */
+START_TEST(old_attributes)
+{
+	static const char body[] = "request_route { $foo = \"a\"; say($foo); say($f.bar); say(%b); say($c[2]); say($tu.d); }\n";
+	char text[256];
+
+	ck_assert_msg(st_load(body) == 0, "%s", st_error());
+	ck_assert_ptr_nonnull(st.errs);
+	ck_assert_msg(str_find(st.errs->text, STR_LIT("unknown variable $foo: read as $avp(foo)")) >= 0, "%s", st_error());
+	(void)st_run_route(CTX_REQUEST, "");
+	ck_assert_str_eq(st.trace, "strict=a;<foo>;<bar>;<b>;<c>;<tu.d>;");
+	ck_assert_int_eq(st_load("request_route { $c[2] = \"a\"; }\n"), -EBADMSG);
+	ck_assert_int_eq(st_load("request_route { $dlg_status_x = $DLG_count; }\n"), -EBADMSG); /* a module's */
+	snprintf(text, sizeof(text), "#!KAMAILIO\n%s", body);
+	ck_assert_int_eq(st_load(text), -EBADMSG);
+	ck_assert_int_eq(st_load_opts("#!KAMAILIO\nrequest_route { $foo = \"a\"; }\n", &all_errors), -EBADMSG);
+	ck_assert_msg(str_find(st.errs->text, STR_LIT("unknown variable $foo")) >= 0, "%s", st_error());
+	ck_assert_int_eq(st_load("#!KAMAILIO\n#!SER\nrequest_route { $foo = \"a\"; }\n"), 0);
+}
+END_TEST
+
+START_TEST(flags_of_attributes_are_their_own)
+{
+	ck_assert_msg(st_load("flags a, b;\navpflags b, c;\nrequest_route { ok(); }\n") == 0, "%s", st_error());
+	ck_assert_int_eq(flag_find(st.script, FLAGS_MSG, STR_LIT("b")), 1);
+	ck_assert_int_eq(flag_find(st.script, FLAGS_AVP, STR_LIT("b")), 0);
+	ck_assert_int_eq(flag_find(st.script, FLAGS_AVP, STR_LIT("c")), 1);
+	ck_assert_int_eq(flag_find(st.script, FLAGS_MSG, STR_LIT("c")), -1);
+	ck_assert_int_eq(flag_find(st.script, FLAGS_AVP, STR_LIT("a")), -1);
+}
+END_TEST
+
 START_TEST(json_document)
 {
 	static const char want[] =
@@ -157,6 +189,8 @@ Suite *test_suite(void)
 	tcase_add_test(t, missing_module_counts_for_conditions);
 	tcase_add_test(t, name_of_a_module_that_is_not_loaded);
 	tcase_add_loop_test(t, old_names, 0, ARRAY_LEN(olds));
+	tcase_add_test(t, old_attributes);
+	tcase_add_test(t, flags_of_attributes_are_their_own);
 	tcase_add_test(t, json_document);
 	suite_add_tcase(s, t);
 	return s;
