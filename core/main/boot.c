@@ -31,6 +31,7 @@
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"
 #include "core/tm/tm.h"
+#include "core/transport/ctx_lock.h"
 #include "core/transport/rx.h"
 #include "shm/arena.h"
 #include "shm/slot.h"

@@ -7,6 +7,7 @@
 #include "modules/cfgutils/cfgutils_priv.h"
 #include "shm/arena.h"
 #include "shm/slab.h"
+#include "shm/slot.h"
 
 #define LOCK_SET_SIZE_MAX 14
 #define WAIT_MS_MAX 3600000 /* what a message may be parked for */
