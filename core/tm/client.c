@@ -225,11 +225,11 @@ int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch 
 	return t->n_branches - 1;
 }
 
-int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t)
+int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t, const struct ctx_target *g)
 {
-	const struct ctx_target *g = &ctx->main;
-	struct str text[TM_X_N] = { [TM_X_URI] = ctx_ruri(ctx), [TM_X_DST] = g->dst_uri, [TM_X_PATH] = g->path, [TM_X_RUID] = g->ruid,
-		[TM_X_INSTANCE] = g->instance, [TM_X_ON_REPLY] = ctx->on_reply, [TM_X_ON_FAILURE] = ctx->on_failure };
+	struct str text[TM_X_N] = { [TM_X_URI] = g->uri.n ? g->uri : ctx->msg.ruri, [TM_X_DST] = g->dst_uri, [TM_X_PATH] = g->path, [TM_X_RUID] = g->ruid,
+		[TM_X_INSTANCE] = g->instance, [TM_X_ON_REPLY] = ctx->on_reply, [TM_X_ON_FAILURE] = ctx->on_failure,
+		[TM_X_ON_BRANCH_FAILURE] = ctx->on_branch_failure };
 	struct tm_branch *b;
 
 	if (t->n_branches >= TM_BRANCHES_MAX)
@@ -396,16 +396,28 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 		rc = b->error ? b->error : tm_branch_add(ctx, t, &nb);
 		if (rc < 0)
 			error = rc;
+		if (rc < 0 && tm_conf.failure_exec_mode && tm_branch_add_blind(ctx, t, &b->target) >= 0)
+			tm_branch_at(t, t->n_branches - 1u)->flags |= TM_B_UNSENT;
 	}
 	for (unsigned i = first; i < t->n_branches; i++) {
 		struct tm_branch *b = tm_branch_at(t, i);
 
 		CRASH_POINT("tm.relay.send");
+		if (b->flags & TM_B_UNSENT) {
+			b->fr_at = now; /* failure_exec_mode: its failure is met by the timer, as if nobody had answered */
+			n_sent++;
+			continue;
+		}
 		if (branch_start(t, i, now) == 0) {
 			n_sent++;
 			continue;
 		}
 		error = -477;
+		if (tm_conf.failure_exec_mode) {
+			b->fr_at = now;
+			n_sent++;
+			continue;
+		}
 		b->status = 477;
 		b->flags |= TM_B_FAKED;
 		b->state = TM_S_COMPLETED;

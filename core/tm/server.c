@@ -728,6 +728,14 @@ void tm_script_end(struct ctx *ctx)
 	tm_let_go(ctx);
 }
 
+int tm_edits_save(struct ctx *ctx)
+{
+	if (!ctx->txn)
+		return -1;
+	edits_store(ctx, ctx->txn);
+	return 1;
+}
+
 void tm_edits_keep(struct ctx *ctx, struct tm_txn *t)
 {
 	if (t->edits == SHM_NONE)

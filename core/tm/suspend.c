@@ -15,7 +15,7 @@ static struct tm_branch *blind_open(const struct tm_txn *t)
 	for (unsigned i = t->n_branches; i-- > 0;) {
 		struct tm_branch *b = tm_branch_at(t, i);
 
-		if ((b->flags & TM_B_BLIND) && !tm_branch_final(b))
+		if ((b->flags & (TM_B_BLIND | TM_B_UNSENT)) == TM_B_BLIND && !tm_branch_final(b))
 			return b;
 	}
 	return NULL;
@@ -66,7 +66,7 @@ int tm_suspend(struct ctx *ctx)
 	if (ctx->kind == CTX_FAILURE && tm_conf.failure_reply_mode != 0)
 		t->leg_first = t->n_branches;
 	tm_edits_keep(ctx, t);
-	rc = tm_branch_add_blind(ctx, t);
+	rc = tm_branch_add_blind(ctx, t, &ctx->main);
 	if (rc < 0) {
 		log_error("t_suspend: %s", rc == -12 ? "too many branches" : "no memory");
 		return -1;

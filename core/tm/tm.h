@@ -93,6 +93,7 @@ int tm_reply(struct ctx *ctx, int code, struct str reason);
 int tm_reply_error(struct ctx *ctx);
 int tm_retransmit_reply(struct ctx *ctx);
 int tm_release(struct ctx *ctx);
+int tm_edits_save(struct ctx *ctx); /* changes made so far: for the routes of the transaction that come later */
 int tm_drop_replies(struct ctx *ctx, char mode); /* 'a' 'l' 'n' */
 enum tm_flag { TM_F_CANCELED = 1, TM_F_DISABLE_6XX = 2, TM_F_DISABLE_FAILOVER = 4, TM_F_DISABLE_INTERNAL_REPLY = 8, TM_F_NO_AUTO_ACK = 16, TM_F_NO_E2E_REASON = 32, TM_F_NO_INV_100 = 64 };
 int tm_flag_set(struct ctx *ctx, enum tm_flag flag, bool on);

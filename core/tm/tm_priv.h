@@ -66,7 +66,8 @@ enum tm_txn_flags { /* tm_txn.flags */
 enum tm_branch_flags { /* tm_branch.flags */
 	TM_B_CANCEL_WANTED = 1, TM_B_CANCEL_SENT = 2, TM_B_REPLIED = 4, TM_B_TIMED_OUT = 8, TM_B_FAKED = 16, TM_B_DROPPED = 32,
 	TM_B_BF_RAN = 64, TM_B_SUPERSEDED = 128 /* failed over: another branch stands for it */,
-	TM_B_BLIND = 256 /* nothing is sent: it holds a suspended transaction and its timer */
+	TM_B_BLIND = 256 /* nothing is sent: it holds a suspended transaction and its timer */,
+	TM_B_UNSENT = 512 /* with TM_B_BLIND: not suspended, its next hop was not found (failure_exec_mode) */
 };
 
 /* Texts behind struct tm_branch, in this order, then the bytes that were sent. */
@@ -246,8 +247,8 @@ struct tm_new_branch {
 };
 /* Builds and appends a branch, not sent yet. Returns its index, or an internal code of 1.4 (< 0). */
 int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch *nb);
-/* A branch that nothing is sent for, with the destination and routes of ctx. Returns its index, or < 0 as above. */
-int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t);
+/* A branch that nothing is sent for, with that destination and the routes armed in ctx. Returns its index, or < 0 as above. */
+int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t, const struct ctx_target *g);
 
 /* ---- reply.c ---- */
 enum tm_after { TM_MINE, TM_MOVED }; /* the claim is still ours / went to a route or the transaction is gone */

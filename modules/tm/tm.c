@@ -39,25 +39,18 @@ static int relay_as(struct ctx *ctx, const union script_arg *a, unsigned n, enum
 	return tm_relay(ctx, &o);
 }
 
-static int relay_addr(struct ctx *ctx, const union script_arg *a, unsigned n)
-{
-	return relay_as(ctx, a, n, SIP_PROTO_NONE, false);
-}
-
-static int relay_udp(struct ctx *ctx, const union script_arg *a, unsigned n)
-{
-	return relay_as(ctx, a, n, SIP_PROTO_UDP, false);
-}
-
-static int relay_tcp(struct ctx *ctx, const union script_arg *a, unsigned n)
-{
-	return relay_as(ctx, a, n, SIP_PROTO_TCP, false);
-}
-
-static int relay_tls(struct ctx *ctx, const union script_arg *a, unsigned n)
-{
-	return relay_as(ctx, a, n, SIP_PROTO_TLS, false);
-}
+#define RELAY_BY(name_, proto_, replicate_) \
+	static int name_(struct ctx *ctx, const union script_arg *a, unsigned n) \
+	{ \
+		return relay_as(ctx, a, n, proto_, replicate_); \
+	}
+RELAY_BY(relay_addr, SIP_PROTO_NONE, false)
+RELAY_BY(relay_udp, SIP_PROTO_UDP, false)
+RELAY_BY(relay_tcp, SIP_PROTO_TCP, false)
+RELAY_BY(relay_tls, SIP_PROTO_TLS, false)
+RELAY_BY(replicate_udp, SIP_PROTO_UDP, true)
+RELAY_BY(replicate_tcp, SIP_PROTO_TCP, true)
+RELAY_BY(replicate_tls, SIP_PROTO_TLS, true)
 
 /* "proto:host:port", parts optional; IPv6 in brackets. */
 static int parse_proxy(struct str s, struct tm_relay_opts *o)
@@ -101,15 +94,41 @@ static int relay_to(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return tm_relay(ctx, &o);
 }
 
-static int forward_nonack(struct ctx *ctx, const union script_arg *a, unsigned n)
+/* "proto", "host:port" */
+static int relay_proto(struct ctx *ctx, const union script_arg *a, unsigned n, bool replicate)
 {
-	return ctx->txn ? relay_addr(ctx, a, n) : -1;
+	struct tm_relay_opts o = { .replicate = replicate };
+	enum sip_proto proto = n == 2 ? sip_proto_lookup(a[0].s) : SIP_PROTO_NONE;
+
+	if (proto == SIP_PROTO_NONE || parse_proxy(a[1].s, &o) < 0) {
+		log_error("\"%.*s\", \"%.*s\": transport and host[:port] expected", STR_FMT(a[0].s), STR_FMT(a[1].s));
+		return -1;
+	}
+	o.proto = proto;
+	return tm_relay(ctx, &o);
 }
 
-static int forward_nonack_uri(struct ctx *ctx, const union script_arg *a, unsigned n)
+static int replicate_to(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	return ctx->txn ? relay(ctx, a, n) : -1;
+	return relay_proto(ctx, a, n, true);
 }
+
+/* These need a transaction that exists. */
+static int forward_nonack_to(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return ctx->txn ? relay_proto(ctx, a, n, false) : -1;
+}
+
+#define FORWARD_BY(name_, relay_) \
+	static int name_(struct ctx *ctx, const union script_arg *a, unsigned n) \
+	{ \
+		return ctx->txn ? relay_(ctx, a, n) : -1; \
+	}
+FORWARD_BY(forward_nonack, relay_addr)
+FORWARD_BY(forward_nonack_udp, relay_udp)
+FORWARD_BY(forward_nonack_tcp, relay_tcp)
+FORWARD_BY(forward_nonack_tls, relay_tls)
+FORWARD_BY(forward_nonack_uri, relay)
 
 static int replicate(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
@@ -166,6 +185,11 @@ PLAIN(lookup_request, tm_lookup_request(ctx))
 PLAIN(exists, tm_exists(ctx) ? 1 : -1)
 PLAIN(retransmit_reply, tm_retransmit_reply(ctx))
 PLAIN(release, tm_release(ctx))
+PLAIN(save_lumps, tm_edits_save(ctx))
+/* CANCEL and ACK are always made from the INVITE that was sent to that branch. */
+PLAIN(use_uac_headers, ctx->txn ? 1 : -1)
+/* A reply that comes again while its route waits is absorbed by the branch's state: no route sees it. */
+PLAIN(is_retr_async_reply, ((void)ctx, -1))
 PLAIN(is_canceled, tm_is_canceled(ctx) ? 1 : -1)
 PLAIN(is_expired, tm_is_expired(ctx) ? 1 : -1)
 PLAIN(any_timeout, tm_any_timeout(ctx) ? 1 : -1)
@@ -333,6 +357,7 @@ static int uac_send(struct ctx *ctx, const union script_arg *a, unsigned n)
 #define NOARG(name_, fn_, kinds_) { .name = name_, .fn = fn_, .kinds = kinds_ }
 #define RELAY(name_, fn_, kinds_) { .name = name_, .fn = fn_, .kinds = kinds_, .may_suspend = true }
 #define RELAY2(name_, fn_, kinds_) { .name = name_, .fn = fn_, .n_params = 2, .param = { SP_STR, SP_INT }, .kinds = kinds_, .may_suspend = true }
+#define TO(name_, fn_) { .name = name_, .fn = fn_, .n_params = 2, .param = { SP_DSTR, SP_DSTR }, .kinds = R, .may_suspend = true }
 #define CODE(name_, fn_) { .name = name_, .fn = fn_, .n_params = 2, .param = { SP_DINT, SP_DSTR }, .kinds = R | CTX_ONREPLY | F }
 #define ON(name_, fn_, kinds_, route_) { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_ROUTE }, .kinds = kinds_, .route_kind = route_ }
 #define INT_1(name_, fn_, kinds_) { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_DINT }, .kinds = kinds_ }
@@ -348,10 +373,13 @@ static const struct script_func funcs[] = {
 	RELAY2("t_relay_to", relay_to, R | F),
 	{ .name = "t_relay_to_proxy", .fn = relay_to, .n_params = 1, .param = { SP_DSTR }, .kinds = R | F, .may_suspend = true },
 	{ .name = "t_relay_to_proxy", .fn = relay_to, .n_params = 2, .param = { SP_DSTR, SP_DINT }, .kinds = R | F, .may_suspend = true },
-	RELAY2("t_forward_nonack", forward_nonack, R), RELAY("t_forward_nonack_uri", forward_nonack_uri, R),
+	RELAY2("t_forward_nonack", forward_nonack, R), RELAY2("t_forward_nonack_udp", forward_nonack_udp, R),
+	RELAY2("t_forward_nonack_tcp", forward_nonack_tcp, R), RELAY2("t_forward_nonack_tls", forward_nonack_tls, R),
+	TO("t_forward_nonack_to", forward_nonack_to), RELAY2("t_replicate_udp", replicate_udp, R), RELAY2("t_replicate_tcp", replicate_tcp, R),
+	RELAY2("t_replicate_tls", replicate_tls, R), TO("t_replicate_to", replicate_to), RELAY("t_forward_nonack_uri", forward_nonack_uri, R),
 	RELAY("t_replicate", replicate, R), RELAY2("t_replicate", replicate, R),
 	{ .name = "t_replicate", .fn = replicate, .n_params = 1, .param = { SP_DSTR }, .kinds = R, .may_suspend = true },
-	NOARG("t_newtran", newtran, R), CODE("t_reply", reply), CODE("t_send_reply", send_reply), NOARG("t_reply_error", reply_error, R),
+	NOARG("t_newtran", newtran, R), CODE("t_reply", reply), CODE("t_send_reply", send_reply), NOARG("t_reply_error", reply_error, R | CTX_ONREPLY | F),
 	ON("t_on_failure", on_failure, R | F | T | B | E, CTX_FAILURE), ON("t_on_reply", on_reply, R | F | T | B | E, CTX_TM_REPLY),
 	ON("t_on_branch", on_branch, R | F | E, CTX_BRANCH),
 	{ .name = "t_on_branch_failure", .fn = on_branch_failure, .n_params = 1, .param = { SP_DSTR }, .kinds = R | F | T | B | E },
@@ -378,7 +406,9 @@ static const struct script_func funcs[] = {
 	{ .name = "t_drop_replies", .fn = drop_replies, .n_params = 1, .param = { SP_STR }, .kinds = F },
 	{ .name = "t_is_set", .fn = is_set, .n_params = 1, .param = { SP_STR }, .kinds = CTX_ANY },
 	NOARG("t_load_contacts", tm_load_contacts, R | F), INT_1("t_load_contacts", tm_load_contacts, R | F),
-	NOARG("t_next_contacts", tm_next_contacts, R | F), NOARG("t_clean", clean, CTX_ANY),
+	NOARG("t_next_contacts", tm_next_contacts, R | F), NOARG("t_next_contact_flow", tm_next_contact_flow, R | E),
+	NOARG("t_save_lumps", save_lumps, R), NOARG("t_use_uac_headers", use_uac_headers, CTX_ANY),
+	NOARG("t_is_retr_async_reply", is_retr_async_reply, T), NOARG("t_clean", clean, CTX_ANY),
 	{ .name = "t_uac_send", .fn = uac_send, .n_params = 6, .param = { SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR }, .kinds = CTX_ANY },
 	{ .name = NULL },
 };
@@ -431,7 +461,7 @@ static const struct setting settings[] = {
 	SETTING_INT("retr_timer1", struct tm_conf, retr_timer1, 500, 10, 60000),
 	SETTING_INT("retr_timer2", struct tm_conf, retr_timer2, 4000, 10, 60000),
 	BIT(noisy_ctimer, 1), BIT(auto_inv_100, 1), BIT(restart_fr_on_each_reply, 1), BIT(aggregate_challenges, 1), BIT(remap_503_500, 1),
-	BIT(pass_provisional_replies, 0), BIT(disable_6xx_block, 0), BIT(delayed_reply, 1), BIT(local_cancel_reason, 1), BIT(e2e_cancel_reason, 1),
+	BIT(pass_provisional_replies, 0), BIT(failure_exec_mode, 0), BIT(disable_6xx_block, 0), BIT(delayed_reply, 1), BIT(local_cancel_reason, 1), BIT(e2e_cancel_reason, 1),
 	UPTO(cancel_b_method, 1, 2), UPTO(local_ack_mode, 0, 2), UPTO(unmatched_cancel, 0, 2), UPTO(failure_reply_mode, 3, 3),
 	SETTING_INT("faked_reply_prio", struct tm_conf, faked_reply_prio, 0, -10000, 100000),
 	SETTING_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
@@ -441,7 +471,9 @@ static const struct setting settings[] = {
 	XAVP("contacts_avp"), XAVP("contact_flows_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
 	ONLY("reparse_invite", 1), ONLY("ruri_matching", 1), ONLY("via1_matching", 1), ONLY("reply_matching", 1), ONLY("callid_matching", 0),
 	ONLY("callid_cseq_matching", 0), ONLY("e2e_cancel_hop_by_hop", 1), ONLY("headers_mode", 0), 
-	ONLY("reparse_on_dns_failover", 1), ONLY("failure_exec_mode", 0), ONLY("blst_503", 0), ONLY("relay_100", 0), ONLY("rich_redirect", 0),
+	ONLY("reparse_on_dns_failover", 1), ONLY("blst_503", 0), ONLY("blst_503_def_timeout", 0), ONLY("blst_503_min_timeout", 0),
+	ONLY("blst_503_max_timeout", 3600), ONLY("blst_methods_add", 1), ONLY("blst_methods_lookup", -9), ONLY("dns_reuse_rcv_socket", 0),
+	ONLY("local_ack_branch_mode", 0), ONLY("relay_100", 0), ONLY("rich_redirect", 0),
 	ONLY("reply_relay_mode", 1), ONLY("enable_uac_fr", 0), ONLY("evlreq_mode", 0),
 	SETTING_END
 };

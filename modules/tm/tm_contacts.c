@@ -2,12 +2,14 @@
 /*
  * Serial forking by q: t_load_contacts() puts the destination set aside, sorted, as XAVPs; each t_next_contacts() takes the best
  * ones left (all of one q) and makes them the destination set again. XAVPs travel with the transaction, so a failure route
- * goes on where the request route stopped. Contacts of one instance are not told apart: flows are the registrar's business.
+ * goes on where the request route stopped. Of contacts of one instance (RFC 5626: flows to one phone) only the best is tried; the others are put
+ * aside under another name, for t_next_contact_flow() when that one fails.
  */
 #include "modules/tm/tm_contacts.h"
 
 #include "core/base/log.h"
 #include "core/base/rng.h"
+#include "core/tm/tm.h"
 
 struct tm_contacts_conf tm_contacts_conf;
 
@@ -53,10 +55,10 @@ static bool put_int(struct ctx *ctx, struct avp *root, const char *name, int64_t
 }
 
 /* last: of those that are tried together. */
-static bool put_aside(struct ctx *ctx, const struct ctx_target *t, bool last)
+static bool put_aside(struct ctx *ctx, struct str under, const struct ctx_target *t, bool last)
 {
 	struct value none = value_null();
-	struct avp *root = avp_push(&ctx->avps.head[AVP_XAVP], ctx->pool, tm_contacts_conf.contacts_avp, &none);
+	struct avp *root = avp_push(&ctx->avps.head[AVP_XAVP], ctx->pool, under, &none);
 
 	if (!root)
 		return false;
@@ -68,11 +70,32 @@ static bool put_aside(struct ctx *ctx, const struct ctx_target *t, bool last)
 	       put_int(ctx, root, "q", t->q) && put_int(ctx, root, "q_flag", last);
 }
 
+/* Moves to the end of order those whose phone has a better flow before them. Returns how many stay. */
+static unsigned part_flows(const struct ctx_target *set, unsigned *order, unsigned n)
+{
+	unsigned moved[CTX_BRANCHES_MAX + 1], n_moved = 0, keep = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct str instance = set[order[i]].instance;
+		bool known = false;
+
+		for (unsigned k = 0; instance.n && k < keep && !known; k++)
+			known = str_eq(set[order[k]].instance, instance);
+		if (known)
+			moved[n_moved++] = order[i];
+		else
+			order[keep++] = order[i];
+	}
+	for (unsigned i = 0; i < n_moved; i++)
+		order[keep + i] = moved[i];
+	return keep;
+}
+
 int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct ctx_target set[CTX_BRANCHES_MAX + 1];
 	bool gone[CTX_BRANCHES_MAX + 1] = { false };
-	unsigned order[CTX_BRANCHES_MAX + 1], k = 0;
+	unsigned order[CTX_BRANCHES_MAX + 1], k = 0, keep;
 	bool proportional = n > 0 && a[0].i == 1;
 
 	if (tm_contacts_conf.contacts_avp.n == 0) {
@@ -91,10 +114,14 @@ int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 		order[i] = pick(set, gone, k, proportional);
 		gone[order[i]] = true;
 	}
+	keep = part_flows(set, order, k);
 	/* The newest XAVP comes first: the last one goes in first. */
-	for (unsigned i = k; i-- > 0;)
-		if (!put_aside(ctx, &set[order[i]], proportional || i + 1 == k || set[order[i]].q != set[order[i + 1]].q))
+	for (unsigned i = k; i-- > 0;) {
+		bool flow = i >= keep, last = proportional || i + 1 == keep || set[order[i]].q != set[order[i + 1]].q;
+
+		if (!put_aside(ctx, flow ? tm_contacts_conf.contact_flows_avp : tm_contacts_conf.contacts_avp, &set[order[i]], flow || last))
 			return -1;
+	}
 	ctx->n_branches = 0;
 	return 1;
 }
@@ -113,6 +140,20 @@ static int64_t field_int(const struct avp *root, const char *name)
 	return f && f->value.kind == VALUE_INT ? f->value.i : 0;
 }
 
+static struct ctx_target target_of(const struct avp *root)
+{
+	return (struct ctx_target){ .uri = field_str(root, "uri"), .dst_uri = field_str(root, "dst_uri"), .path = field_str(root, "path"),
+		.ruid = field_str(root, "ruid"), .instance = field_str(root, "instance"), .bflags = (uint32_t)field_int(root, "flags"),
+		.listener = (uint16_t)field_int(root, "sock"), .conn_id = (uint32_t)field_int(root, "conn"), .q = (int16_t)field_int(root, "q") };
+}
+
+static void destination(struct ctx *ctx, const struct ctx_target *t)
+{
+	ctx->main = *t;
+	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
+	ctx->n_branches = 0;
+}
+
 int tm_next_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct avp **list = &ctx->avps.head[AVP_XAVP], *root;
@@ -125,21 +166,43 @@ int tm_next_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 		return -1;
 	}
 	while (!last && taken <= CTX_BRANCHES_MAX && (root = avp_find(*list, tm_contacts_conf.contacts_avp, 0, false))) {
-		struct ctx_target t = { .uri = field_str(root, "uri"), .dst_uri = field_str(root, "dst_uri"), .path = field_str(root, "path"),
-			.ruid = field_str(root, "ruid"), .instance = field_str(root, "instance"), .bflags = (uint32_t)field_int(root, "flags"),
-			.listener = (uint16_t)field_int(root, "sock"), .conn_id = (uint32_t)field_int(root, "conn"), .q = (int16_t)field_int(root, "q") };
+		struct ctx_target t = target_of(root);
 
 		last = field_int(root, "q_flag") != 0;
 		if (!avp_remove(list, root))
 			return -1;
 		ctx->avps.dirty = true;
-		if (taken++ == 0) {
-			ctx->main = t;
-			ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
-			ctx->n_branches = 0;
-		} else {
+		if (taken++ == 0)
+			destination(ctx, &t);
+		else
 			ctx->branch[ctx->n_branches++] = t;
-		}
 	}
 	return taken ? 1 : -2;
+}
+
+int tm_next_contact_flow(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	struct avp **list = &ctx->avps.head[AVP_XAVP], *root;
+	struct tm_branch_info failed;
+
+	(void)a, (void)n; /* takes none */
+	if (tm_contacts_conf.contact_flows_avp.n == 0) {
+		log_error("t_next_contact_flow: contact_flows_avp is not set");
+		return -1;
+	}
+	/* In event_route[tm:branch-failure:...] the branch that failed says which phone it is. */
+	if (tm_branch_info(ctx, ctx->txn_branch, &failed) < 0)
+		return -1;
+	for (unsigned i = 0; (root = avp_find(*list, tm_contacts_conf.contact_flows_avp, (int)i, false)); i++) {
+		struct ctx_target t = target_of(root);
+
+		if (t.instance.n == 0 || !str_eq(t.instance, failed.instance))
+			continue;
+		if (!avp_remove(list, root))
+			return -1;
+		ctx->avps.dirty = true;
+		destination(ctx, &t);
+		return 1;
+	}
+	return -2;
 }

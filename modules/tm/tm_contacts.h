@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* t_load_contacts() and t_next_contacts(): tm_contacts.c. */
+/* t_load_contacts(), t_next_contacts(), t_next_contact_flow(): tm_contacts.c. */
 #ifndef RF_MODULES_TM_CONTACTS_H
 #define RF_MODULES_TM_CONTACTS_H
 
@@ -12,5 +12,6 @@ extern struct tm_contacts_conf tm_contacts_conf;
 
 int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n);
 int tm_next_contacts(struct ctx *ctx, const union script_arg *a, unsigned n);
+int tm_next_contact_flow(struct ctx *ctx, const union script_arg *a, unsigned n);
 
 #endif
