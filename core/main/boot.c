@@ -23,6 +23,7 @@
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
 #include "core/main/core_cmds.h"
+#include "core/main/live.h"
 #include "core/main/ops_cmds.h"
 #include "core/main/params.h"
 #include "core/module/loader.h"
@@ -373,8 +374,7 @@ static int step_parameters(struct diag *reterr)
 		boot.n_workers = 100;
 	if (!c->fork)
 		boot.n_workers = 1;
-	vm = (struct vm_conf){ .max_while_loops = (unsigned)c->max_while_loops, .max_recursive_level = (unsigned)c->max_recursive_level,
-			       .return_raw = c->return_mode == 1, .suspend_always = o->suspend_always };
+	params_to_vm(c, o->suspend_always, &vm);
 	vm_configure(&vm);
 	vm_set_script(boot.script);
 	fmt_set_max((size_t)c->pv_buffer_size);
@@ -460,9 +460,11 @@ static int step_arena(struct diag *reterr)
 
 static int step_settings(struct diag *reterr)
 {
-	int err = cfg_declare(STR_LIT("core"), 0, STR_LIT("debug"), true, boot.conf.debug, STR_NULL, STR_LIT("log level"));
+	int err = live_register(&boot.conf, boot.opts->suspend_always);
 
-	if (err == 0 || err == -EEXIST)
+	if (err == 0)
+		err = modules_follow();
+	if (err == 0)
 		err = cfg_share();
 	if (err < 0)
 		return diag_err(reterr, err, 0, "run-time settings: %s", strerror(-err));

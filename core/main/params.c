@@ -475,6 +475,23 @@ void params_to_resolve(const struct main_conf *c, struct resolve_conf *r)
 	};
 }
 
+void params_to_vm(const struct main_conf *c, bool suspend_always, struct vm_conf *r)
+{
+	*r = (struct vm_conf){ .max_while_loops = (unsigned)c->max_while_loops, .max_recursive_level = (unsigned)c->max_recursive_level,
+			       .return_raw = c->return_mode == 1, .suspend_always = suspend_always };
+}
+
+bool params_as_setting(const char *name, struct setting *ret)
+{
+	const struct row *r = find(str_lit(name));
+
+	if (!r || r->offset < 0)
+		return false;
+	*ret = (struct setting){ .name = r->name, .type = r->kind == KIND_STR ? SETTING_STR_T : SETTING_INT_T, .offset = (size_t)r->offset,
+				 .def = r->def, .min = r->min, .max = r->max };
+	return true;
+}
+
 int params_facility(struct str name)
 {
 	static const struct {

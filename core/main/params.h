@@ -5,6 +5,8 @@
 
 #include "core/net/resolve.h"
 #include "core/route/route.h"
+#include "core/script/vm.h"
+#include "core/settings/schema.h"
 #include "core/transport/conn.h"
 
 struct main_conf {
@@ -54,6 +56,9 @@ void params_to_route(const struct main_conf *conf, struct route_conf *ret);
 void params_to_conn(const struct main_conf *conf, struct conn_conf *ret);
 struct net_stream_opts params_to_stream(const struct main_conf *conf);
 void params_to_resolve(const struct main_conf *conf, struct resolve_conf *ret);
+void params_to_vm(const struct main_conf *conf, bool suspend_always, struct vm_conf *ret);
+/* The row of a name as a setting whose offset is in struct main_conf. False: there is none that keeps a value. */
+bool params_as_setting(const char *name, struct setting *ret);
 /* LOG_LOCAL0 ...; -1 when unknown. */
 int params_facility(struct str name);
 /* How many rows there are, and their names: for tests. */

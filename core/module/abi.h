@@ -11,10 +11,11 @@
 #include "core/rpc/rpc.h"
 #include "core/event/loop.h"
 #include "core/script/func.h"
+#include "core/settings/cfg.h"
 #include "core/settings/schema.h"
 #include "shm/intent.h"
 
-#define MODULE_ABI 1u
+#define MODULE_ABI 2u
 
 struct module {
 	unsigned abi;                       /* MODULE_ABI */
@@ -22,6 +23,8 @@ struct module {
 	const char *const *requires;        /* modules that must be loaded; NULL-ended; NULL: none */
 	const struct setting *settings;     /* modparams */
 	void *conf;                         /* what settings' offsets are in */
+	const struct cfg_live *live;        /* those of them that can be changed at run time, by the module's name (core/settings/cfg.h) */
+	void (*live_changed)(void);         /* in each process, after they did; NULL: nothing follows from them */
 	const struct script_func *funcs;
 	const struct pv_def *pvs;
 	const struct trans_def *trans;

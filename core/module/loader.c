@@ -322,6 +322,25 @@ static int visit(unsigned i, uint8_t *marks, struct diag *reterr)
 	return 0;
 }
 
+int modules_follow(void)
+{
+	static struct cfg_follower followers[MODULES_MAX];
+
+	for (unsigned i = 0; i < self.n; i++) {
+		const struct module *m = self.mod[i].m;
+		int err;
+
+		if (!m->live)
+			continue;
+		followers[i] = (struct cfg_follower){ .group = m->name, .live = m->live, .settings = m->settings, .conf = m->conf,
+						      .changed = m->live_changed };
+		err = cfg_follow(&followers[i]);
+		if (err < 0)
+			return log_fail(err, "module %s: settings that can be changed at run time", m->name);
+	}
+	return 0;
+}
+
 int modules_init(struct diag *reterr)
 {
 	uint8_t marks[MODULES_MAX] = { NEW };

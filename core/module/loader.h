@@ -12,6 +12,8 @@ MUST_CHECK int module_path_set(struct str path, bool locked);
 MUST_CHECK int module_load(struct str name, struct str opts, struct diag *reterr);
 /* modparam("a|b", ...): every match must have it. */
 MUST_CHECK int module_param_set(struct str module_regex, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr);
+/* What modules say can be changed at run time is declared (core/settings/cfg.h). Logs its failure. */
+MUST_CHECK int modules_follow(void);
 /* requires resolved, cycles refused; then init of each. */
 MUST_CHECK int modules_init(struct diag *reterr);
 MUST_CHECK int modules_worker_init(struct loop *loop, unsigned worker);

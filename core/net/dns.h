@@ -50,6 +50,8 @@ struct dns_cache_conf {
 
 /* Context: supervisor, before forking. */
 MUST_CHECK int dns_cache_init(const struct dns_cache_conf *conf);
+/* Changed limits, in one process. -ENOENT: there is no cache. */
+MUST_CHECK int dns_cache_reconf(const struct dns_cache_conf *conf);
 /* name: lower case. Returns 0, or -ENOENT when it must be asked. */
 MUST_CHECK int dns_cache_get(enum dns_type type, struct str name, struct dns_set *ret_set);
 /* Nothing is kept when the lifetime is 0, or there is no room. */

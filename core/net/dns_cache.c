@@ -299,6 +299,14 @@ static int check(void)
 	return root ? shm_hash_check(root->table) : 0;
 }
 
+int dns_cache_reconf(const struct dns_cache_conf *c)
+{
+	if (!root)
+		return -ENOENT;
+	conf = *c;
+	return 0;
+}
+
 int dns_cache_init(const struct dns_cache_conf *c)
 {
 	struct root *r = shm_zalloc(sizeof(*r));

@@ -827,14 +827,29 @@ static int hosts_read(void)
 	return 0; /* what is beyond HOSTS_MAX is asked of the name server */
 }
 
-int resolve_init(const struct resolve_conf *conf)
+static struct dns_cache_conf cache_conf(const struct resolve_conf *conf)
 {
-	struct dns_cache_conf cache = {
+	return (struct dns_cache_conf){
 		.negative_ttl_s = (uint32_t)conf->negative_ttl,
 		.min_ttl_s = (uint32_t)conf->min_ttl,
 		.max_ttl_s = conf->max_ttl > 0 ? (uint32_t)conf->max_ttl : 0,
 		.bytes_max = (uint64_t)conf->cache_mem_kb * 1024u,
 	};
+}
+
+void resolve_reconf(const struct resolve_conf *conf)
+{
+	struct dns_cache_conf cache = cache_conf(conf);
+	struct str servers = res.conf.servers;
+
+	res.conf = *conf;
+	res.conf.servers = servers;
+	res.conf.use_cache = conf->use_cache && dns_cache_reconf(&cache) == 0;
+}
+
+int resolve_init(const struct resolve_conf *conf)
+{
+	struct dns_cache_conf cache = cache_conf(conf);
 	int err;
 
 	if (conf->servers.n >= sizeof(res.servers) || conf->negative_ttl < 0 || conf->min_ttl < 0 ||

@@ -37,6 +37,8 @@ struct resolve_conf { /* core parameters, same meaning */
 
 /* Context: supervisor, before forking (the shared cache); then resolve_worker_init() in each worker. */
 MUST_CHECK int resolve_init(const struct resolve_conf *conf);
+/* Changed settings, in one process. Not seen: servers, retr_time, retr_no; use_cache when there is none. */
+void resolve_reconf(const struct resolve_conf *conf);
 MUST_CHECK int resolve_worker_init(struct loop *loop);
 
 /* err: 0, -ENOENT (no such name), -ETIMEDOUT, -EHOSTUNREACH. answer lives until return. */

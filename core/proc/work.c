@@ -16,6 +16,7 @@
 #include "core/base/log_ring.h"
 #include "core/event/doorbell.h"
 #include "core/proc/proc_priv.h"
+#include "core/settings/cfg.h"
 #include "shm/wheel.h"
 
 #define IDLE_WAKE_MS 40u /* neighbours take a queue over after 100 ms of silence */
@@ -39,6 +40,7 @@ static void turn_ends(void *arg)
 	(void)arg;
 	shm_slot_beat(now);
 	log_tick(now);
+	cfg_catch_up();
 	if (work.desc->kind == SHM_SLOT_WORKER) {
 		if (shm_wheel_run(now, WHEEL_SLICE) == WHEEL_SLICE)
 			sleep_ms = 1;

@@ -15,6 +15,7 @@
 #include "core/base/strbuf.h"
 #include "core/proc/proc.h"
 #include "core/pv/fmt.h"
+#include "core/settings/cfg.h"
 #include "core/tm/out.h"
 #include "core/tm/tm.h"
 #include "core/transport/rx.h"
@@ -342,8 +343,10 @@ static void received_done(struct ctx *ctx, int rc)
 
 static void receive(struct ctx *ctx)
 {
-	int route = UNLIKELY(route_conf.received_route_mode & 1) ? find(CTX_EVENT, STR_LIT("core:msg-received")) : -1;
+	int route;
 
+	cfg_catch_up();
+	route = UNLIKELY(route_conf.received_route_mode & 1) ? find(CTX_EVENT, STR_LIT("core:msg-received")) : -1;
 	if (LIKELY(route < 0)) {
 		parse(ctx);
 		return;

@@ -1069,13 +1069,18 @@ void conn_stop_reading(void)
 	}
 }
 
-int conn_init(const struct conn_conf *conf)
+void conn_reconf(const struct conn_conf *conf)
 {
 	conns.conf = *conf;
 	if (conns.conf.rd_buf_size < 1024)
 		conns.conf.rd_buf_size = 1024;
 	if (conns.conf.rd_buf_size > 65535)
 		conns.conf.rd_buf_size = 65535;
+}
+
+int conn_init(const struct conn_conf *conf)
+{
+	conn_reconf(conf);
 	transport_counters();
 	return conn_index_init();
 }

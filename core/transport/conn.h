@@ -33,6 +33,8 @@ struct conn_info { /* for core.tcp_list and $conid */
 
 /* Context: supervisor, before forking. */
 MUST_CHECK int conn_init(const struct conn_conf *conf);
+/* Changed settings, in one process: for what is done from now on. */
+void conn_reconf(const struct conn_conf *conf);
 MUST_CHECK int conn_worker_init(struct loop *loop);
 /* Takes an accepted descriptor (closed on failure). */
 void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer);

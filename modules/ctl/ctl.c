@@ -282,9 +282,9 @@ static void done(void)
 }
 
 static const struct rpc_method rpcs[] = {
-	{ "ctl.connections", rpc_connections, 0, "Returns number of open connections (TCP or unix sockets)." },
-	{ "ctl.listen", rpc_listen, RPC_RET_ARRAY, "List listen addresses used for control messages." },
-	{ "ctl.who", rpc_who, RPC_RET_ARRAY, "List open connections (TCP or unix sockets)." },
+	{ "ctl.connections", rpc_connections, 0, "How many binrpc streams are open" },
+	{ "ctl.listen", rpc_listen, RPC_RET_ARRAY, "The sockets of binrpc: protocol, transport, address, port of each" },
+	{ "ctl.who", rpc_who, RPC_RET_ARRAY, "The open binrpc streams: protocol, transport, peer, its port, local address, its port of each" },
 	{ .name = NULL },
 };
 

@@ -78,7 +78,11 @@ static const struct setting settings[] = {
 	SETTING_INT("max_limit", struct maxfwd_conf, max_limit, 70, 1, 255),
 	SETTING_END
 };
+static const struct cfg_live live[] = {
+	{ "max_limit", NULL, "a higher Max-Forwards becomes this", 0 },
+	{ .name = NULL },
+};
 /* clang-format on */
 
 extern const struct module module_maxfwd;
-const struct module module_maxfwd = { .abi = MODULE_ABI, .name = "maxfwd", .settings = settings, .conf = &conf, .funcs = funcs };
+const struct module module_maxfwd = { .abi = MODULE_ABI, .name = "maxfwd", .settings = settings, .conf = &conf, .live = live, .funcs = funcs };

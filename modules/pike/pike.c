@@ -30,6 +30,12 @@ static const struct setting settings[] = {
 	SETTING_INT("pike_log_level",        struct pike_conf, log_level,             L_WARN, L_ALERT, L_DBG),
 	SETTING_END
 };
+static const struct cfg_live live[] = {
+	{ "reqs_density_per_unit", NULL, "requests of one address per unit of time before it counts as a flood", 0 },
+	{ "remove_latency",        NULL, "how long a flood is remembered, s", 0 },
+	{ "pike_log_level",        NULL, "log level of what is found", 0 },
+	{ .name = NULL },
+};
 /* clang-format on */
 
 static int check(const struct net_addr *addr)
@@ -132,13 +138,27 @@ static void sweep(void *arg)
 	pike_tree_sweep(&g.sweep_next, SWEEP_ROOTS, clock_ms() / 1000, unblocked);
 }
 
-static int init(void)
+static struct pike_limits limits_now(void)
 {
-	struct pike_limits limits = {
+	return (struct pike_limits){
 		.limit = (unsigned)conf.reqs_density_per_unit,
 		.unit_s = (unsigned)conf.sampling_time_unit,
 		.latency_s = (unsigned)conf.remove_latency,
 	};
+}
+
+static void live_changed(void)
+{
+	struct pike_limits limits = limits_now();
+
+	if (limits.latency_s < limits.unit_s)
+		limits.latency_s = limits.unit_s;
+	pike_tree_limits(&limits);
+}
+
+static int init(void)
+{
+	struct pike_limits limits = limits_now();
 	int err;
 
 	if (conf.remove_latency < conf.sampling_time_unit) {
@@ -163,6 +183,8 @@ const struct module module_pike = {
 	.name = "pike",
 	.settings = settings,
 	.conf = &conf,
+	.live = live,
+	.live_changed = live_changed,
 	.funcs = funcs,
 	.rpcs = rpcs,
 	.init = init,

@@ -411,6 +411,12 @@ int pike_tree_check(void)
 	return err;
 }
 
+void pike_tree_limits(const struct pike_limits *limits)
+{
+	g.tree->limits.limit = limits->limit;
+	g.tree->limits.latency_s = limits->latency_s;
+}
+
 int pike_tree_init(const struct pike_limits *limits)
 {
 	int err;

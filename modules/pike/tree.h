@@ -26,6 +26,8 @@ struct pike_row {
 
 /* Supervisor, before forking. Returns 0 or -ENOSPC, -EEXIST. */
 MUST_CHECK int pike_tree_init(const struct pike_limits *limits);
+/* Changed limits: each process that hears of them writes the same words. unit_s stays as it was. */
+void pike_tree_limits(const struct pike_limits *limits);
 /* Counts one request. now_s: monotonic seconds. Without memory for a node: PIKE_OK. ret_node: what logs name (an id). */
 enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm_ref *ret_node);
 /* Orderly end of a process: what it kept for its next node is given back. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "core/base/log.h"
+#include "core/pv/stat.h"
 #include "core/base/num.h"
 #include "modules/registrar/reg_priv.h"
 #include "shm/counter.h"
@@ -63,6 +64,21 @@ static const struct setting settings[] = {
 	INT(db_deadline_ms,        4000, 1, 600000),
 	SETTING_FN_STR("event_callback", refuse_callback),
 	SETTING_END
+};
+static const struct cfg_live live[] = {
+	{ "realm_pref",            "realm_prefix", "a domain beginning so loses it before the AoR is made", 0 },
+	{ "default_expires",       NULL, "life of a contact that asks for none, s", 0 },
+	{ "default_expires_range", NULL, "default_expires varies by so many percent", 0 },
+	{ "expires_range",         NULL, "the life asked for varies by so many percent", 0 },
+	{ "min_expires",           NULL, "shortest life, s; 0: any", 0 },
+	{ "max_expires",           NULL, "longest life, s; 0: any", 0 },
+	{ "max_contacts",          NULL, "contacts of one AoR; 0: any number", 0 },
+	{ "retry_after",           NULL, "Retry-After of 5xx replies, s; 0: none", 0 },
+	{ "case_sensitive",        NULL, "1: AoRs differ by case", 0 },
+	{ "default_q",             NULL, "q of a contact without one, thousandths; -1: none", 0 },
+	{ "append_branches",       NULL, "1: lookup() makes a branch of each contact", 0 },
+	{ "use_expired_contacts",  NULL, "1: contacts that have expired and are still there count", 0 },
+	{ .name = NULL },
 };
 /* clang-format on */
 
@@ -364,14 +380,16 @@ static const struct script_func funcs[] = {
 };
 /* clang-format on */
 
-static int stat(const char *name, int value)
+static int64_t setting_now(intptr_t offset)
 {
-	int id = shm_counter_register("registrar", name);
-
-	if (id >= 0)
-		shm_counter_add(id, value);
-	return id;
+	return *(const int *)(const void *)((const char *)&reg_conf + offset);
 }
+
+#define NOW(name, field) { "registrar", name, setting_now, (intptr_t)offsetof(struct reg_conf, field) }
+static const struct stat_def stats[] = {
+	NOW("max_expires", max_expires), NOW("max_contacts", max_contacts), NOW("default_expire", default_expires),
+	NOW("default_expires_range", default_expires_range), NOW("expires_range", expires_range), { .group = NULL },
+};
 
 static int prepare_received_avp(void)
 {
@@ -415,13 +433,10 @@ static int init(void)
 	reg.modstate = ctx_modstate_register("registrar");
 	if (reg.modstate < 0)
 		return log_fail(reg.modstate, "registrar: too many modules keep state per message");
-	reg.c_accepted = stat("accepted_regs", 0);
-	reg.c_rejected = stat("rejected_regs", 0);
-	stat("max_expires", reg_conf.max_expires);
-	stat("max_contacts", reg_conf.max_contacts);
-	stat("default_expire", reg_conf.default_expires);
-	stat("default_expires_range", reg_conf.default_expires_range);
-	stat("expires_range", reg_conf.expires_range);
+	reg.c_accepted = shm_counter_register("registrar", "accepted_regs");
+	reg.c_rejected = shm_counter_register("registrar", "rejected_regs");
+	if (stat_register(stats) < 0)
+		return log_fail(-ENOSPC, "registrar: statistics");
 	reg.ul->on_expired(reg_expired);
 	return 0;
 }
@@ -435,6 +450,7 @@ const struct module module_registrar = {
 	.requires = requires,
 	.settings = settings,
 	.conf = &reg_conf,
+	.live = live,
 	.funcs = funcs,
 	.pvs = reg_pvs,
 	.init = init,

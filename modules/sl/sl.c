@@ -219,6 +219,11 @@ static const struct setting settings[] = {
 	SETTING_INT("bind_tm", struct sl_conf, bind_tm, 1, 0, 1),
 	SETTING_END
 };
+static const struct cfg_live live[] = {
+	{ "default_code",   NULL, "code of sl_reply_error() when nothing else is known", 0 },
+	{ "default_reason", NULL, "its reason", 0 },
+	{ .name = NULL },
+};
 static const struct pv_def pvs[] = {
 	{ .name = "ltt", .get = ltt_get, .prepare = ltt_prepare, .flags = PV_INNER },
 	{ .name = NULL },
@@ -232,6 +237,6 @@ static const char *const events[] = { "sl:local-response", "sl:filtered-ack", NU
 
 extern const struct module module_sl;
 const struct module module_sl = {
-	.abi = MODULE_ABI, .name = "sl", .settings = settings, .conf = &conf, .funcs = funcs, .pvs = pvs, .rpcs = rpcs,
+	.abi = MODULE_ABI, .name = "sl", .settings = settings, .conf = &conf, .live = live, .funcs = funcs, .pvs = pvs, .rpcs = rpcs,
 	.event_routes = events, .init = init,
 };

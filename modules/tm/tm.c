@@ -477,6 +477,30 @@ static const struct setting settings[] = {
 	ONLY("reply_relay_mode", 1), ONLY("enable_uac_fr", 0), ONLY("evlreq_mode", 0),
 	SETTING_END
 };
+static const struct cfg_live live[] = {
+	{ "auto_inv_100_reason",      NULL, "reason of the 100 that answers an INVITE by itself", 0 },
+	{ "default_reason",           NULL, "reason of a reply when the route gave none", 0 },
+	{ "ac_extra_hdrs",            NULL, "header fields beginning so go from the INVITE into its CANCEL and ACK", 0 },
+	{ "fr_timer",                 NULL, "ms until a request without an answer is given up", CFG_WRITE_ONLY },
+	{ "fr_inv_timer",             NULL, "ms until an INVITE that rings is given up", CFG_WRITE_ONLY },
+	{ "wt_timer",                 NULL, "ms that a finished transaction absorbs what comes late", CFG_WRITE_ONLY },
+	{ "retr_timer1",              NULL, "ms to the first retransmission", CFG_WRITE_ONLY },
+	{ "retr_timer2",              NULL, "ms between retransmissions at most", CFG_WRITE_ONLY },
+	{ "max_inv_lifetime",         NULL, "ms that an INVITE transaction may take", CFG_WRITE_ONLY },
+	{ "max_noninv_lifetime",      NULL, "ms that another transaction may take", CFG_WRITE_ONLY },
+	{ "noisy_ctimer",             NULL, "1: an INVITE that is given up is answered 408", 0 },
+	{ "auto_inv_100",             NULL, "1: an INVITE is answered 100 at once", 0 },
+	{ "restart_fr_on_each_reply", NULL, "1: each provisional reply restarts fr_inv_timer", 0 },
+	{ "pass_provisional_replies", NULL, "1: provisional replies run event_route[tm:local-response], too", 0 },
+	{ "aggregate_challenges",     NULL, "1: the challenges of all branches go into one 401 or 407", 0 },
+	{ "unmatched_cancel",         NULL, "a CANCEL for nothing known is forwarded with a transaction (0), without (1), or dropped (2)", 0 },
+	{ "default_code",             NULL, "code of a reply when the route gave none", 0 },
+	{ "cancel_b_method",          NULL, "a branch without any reply when cancelled: faked reply (0), waits (1), CANCEL at once (2)", CFG_WRITE_ONLY },
+	{ "disable_6xx_block",        NULL, "1: a 6xx does not cancel the other branches", 0 },
+	{ "local_cancel_reason",      NULL, "1: our CANCELs have a Reason", 0 },
+	{ "e2e_cancel_reason",        NULL, "1: the Reason of a CANCEL goes on with it", 0 },
+	{ .name = NULL },
+};
 static const char *const events[] = { "tm:local-request", "tm:local-response", "tm:local-ack-sent", "tm:branch-failure:*", NULL };
 /* clang-format on */
 
@@ -494,6 +518,6 @@ static int init(void)
 
 extern const struct module module_tm;
 const struct module module_tm = {
-	.abi = MODULE_ABI, .name = "tm", .settings = settings, .conf = &tm_conf, .funcs = funcs, .rpcs = tm_rpcs, .event_routes = events,
+	.abi = MODULE_ABI, .name = "tm", .settings = settings, .conf = &tm_conf, .live = live, .funcs = funcs, .rpcs = tm_rpcs, .event_routes = events,
 	.init = init,
 };

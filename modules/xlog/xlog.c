@@ -379,6 +379,10 @@ static const struct setting settings[] = {
 	SETTING_INT("auto_newline",   struct conf, auto_newline,   0, 0, 1),
 	SETTING_END,
 };
+static const struct cfg_live live[] = {
+	{ "methods_filter", NULL, "methods whose messages write nothing, one bit each", 0 },
+	{ .name = NULL },
+};
 
 #define ONE(name_, fn_) { .name = name_, .fn = fn_, .n_params = 1, .param = { SP_DFIX }, .kinds = CTX_ANY, .fixup = fix1 }
 #define TWO(name_, fn_) { .name = name_, .fn = fn_, .n_params = 2, .param = { SP_DFIX, SP_DFIX }, .kinds = CTX_ANY, .fixup = fix2 }
@@ -403,6 +407,7 @@ const struct module module_xlog = {
 	.name = "xlog",
 	.settings = settings,
 	.conf = &conf,
+	.live = live,
 	.funcs = funcs,
 	.pvs = pvs,
 	.init = xlog_init,

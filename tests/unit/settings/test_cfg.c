@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* core/settings/cfg.c: declared, shared, changed, seen by another process. */
+/* core/settings/cfg*.c: declared, shared, changed, seen by another process, followed by parameters; instances; delayed changes. */
 #include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/pool.h"
 #include "core/settings/cfg.h"
+#include "core/settings/schema.h"
 #include "shm/arena.h"
 #include "shm/slot.h"
 #include "tests/lib/test_main.h"
@@ -73,12 +74,144 @@ START_TEST(whole_life)
 }
 END_TEST
 
+static struct conf {
+	int n;
+	struct str t;
+} conf;
+static unsigned n_changed;
+
+static void changed(void)
+{
+	n_changed++;
+}
+
+/* clang-format off */
+static const struct setting settings[] = {
+	SETTING_INT("n_param", struct conf, n, 5, 1, 100), SETTING_STR("t", struct conf, t, "start"), SETTING_END,
+};
+static const struct cfg_live live[] = {
+	{ "n", "n_param", "a number", 0 }, { "t", NULL, "a text", CFG_WRITE_ONLY }, { .name = NULL },
+};
+/* clang-format on */
+
+static int64_t number(struct pool *pool, int id)
+{
+	struct value v;
+
+	ck_assert_int_eq(cfg_get(STR_LIT("m"), id, STR_LIT("n"), pool, &v), 0);
+	return v.i;
+}
+
+static struct pool *live_setup(void)
+{
+	static const struct cfg_follower follower = { "m", live, settings, &conf, changed };
+	struct shm_opts opts = { .ceiling_bytes = 32 << 20 };
+
+	settings_defaults(settings, &conf);
+	ck_assert_int_eq(cfg_follow(&follower), 0);
+	ck_assert_int_eq(shm_arena_create(&opts), 0);
+	ck_assert_int_eq(shm_slot_take(0, SHM_SLOT_TEST), 0);
+	ck_assert_int_eq(cfg_share(), 0);
+	return pool_new(1 << 16);
+}
+
+/* A parameter changes between two messages, not before; out of range it does not. */
+START_TEST(parameters_follow)
+{
+	struct pool *pool = live_setup();
+	struct value v = value_int(7);
+
+	cfg_catch_up();
+	ck_assert_uint_eq(n_changed, 0);
+	ck_assert_int_eq(cfg_set(STR_LIT("m"), 0, STR_LIT("n"), &v), 0);
+	ck_assert_int_eq(conf.n, 5);
+	cfg_catch_up();
+	ck_assert_int_eq(conf.n, 7);
+	ck_assert_uint_eq(n_changed, 1);
+	v = value_int(101);
+	ck_assert_int_eq(cfg_set(STR_LIT("m"), 0, STR_LIT("n"), &v), -ERANGE);
+	v = value_str(STR_LIT("other"));
+	ck_assert_int_eq(cfg_set(STR_LIT("m"), 0, STR_LIT("t"), &v), 0);
+	cfg_catch_up();
+	cfg_catch_up();
+	ck_assert(str_eq(conf.t, STR_LIT("other")));
+	ck_assert_uint_eq(n_changed, 2);
+	ck_assert_int_eq(cfg_reset(STR_LIT("m"), 0, STR_LIT("n")), 0);
+	cfg_catch_up();
+	ck_assert_int_eq(conf.n, 5);
+	pool_free(pool);
+	shm_arena_destroy();
+}
+END_TEST
+
+START_TEST(instances)
+{
+	struct pool *pool = live_setup();
+	struct value v = value_int(9);
+
+	ck_assert_int_eq(cfg_set(STR_LIT("m"), 3, STR_LIT("n"), &v), -ENOENT);
+	ck_assert_int_eq(cfg_instance_add(STR_LIT("x"), 3), -ENOENT);
+	ck_assert_int_eq(cfg_instance_add(STR_LIT("m"), 3), 0);
+	ck_assert_int_eq(cfg_instance_add(STR_LIT("m"), 3), 0);
+	ck_assert_int_eq(number(pool, 3), 5);
+	ck_assert_int_eq(cfg_set(STR_LIT("m"), 3, STR_LIT("n"), &v), 0);
+	ck_assert_int_eq(number(pool, 3), 9);
+	ck_assert_int_eq(number(pool, 0), 5);
+	cfg_catch_up();
+	ck_assert_int_eq(conf.n, 5); /* parameters follow the group */
+	ck_assert_int_eq(cfg_reset(STR_LIT("m"), 3, STR_LIT("n")), 0);
+	ck_assert_int_eq(number(pool, 3), 5);
+	ck_assert_int_eq(cfg_set(STR_LIT("m"), 3, STR_LIT("n"), &v), 0);
+	ck_assert_int_eq(cfg_instance_del(STR_LIT("m"), 3), 0);
+	ck_assert_int_eq(cfg_instance_del(STR_LIT("m"), 3), -ENOENT);
+	ck_assert_int_eq(cfg_instance_add(STR_LIT("m"), 3), 0);
+	ck_assert_int_eq(number(pool, 3), 5); /* nothing of the one before */
+	for (int id = 10; id < 1000 && cfg_instance_add(STR_LIT("m"), id) == 0; id++)
+		ck_assert_int_lt(id, 999);
+	pool_free(pool);
+	shm_arena_destroy();
+}
+END_TEST
+
+START_TEST(queue)
+{
+	struct pool *pool = live_setup();
+	struct value a = value_int(10), b = value_int(11), t = value_str(STR_LIT("x")), bad = value_int(0);
+	struct cfg_pending p;
+
+	ck_assert_int_eq(cfg_set_later(STR_LIT("m"), 0, STR_LIT("n"), &bad), -ERANGE);
+	ck_assert_int_eq(cfg_set_later(STR_LIT("m"), 0, STR_LIT("n"), &a), 0);
+	ck_assert_int_eq(cfg_set_later(STR_LIT("m"), 0, STR_LIT("t"), &t), 0);
+	ck_assert_int_eq(cfg_set_later(STR_LIT("m"), 0, STR_LIT("n"), &b), 0);
+	ck_assert_int_eq(cfg_pending_at(0, pool, &p), 0);
+	ck_assert(str_eq(p.name, STR_LIT("t")) && str_eq(p.now.s, STR_LIT("start")) && str_eq(p.then.s, STR_LIT("x")));
+	ck_assert_int_eq(cfg_pending_at(1, pool, &p), 0);
+	ck_assert(p.now.i == 5 && p.then.i == 11);
+	ck_assert_int_eq(cfg_pending_at(2, pool, &p), -ENOENT);
+	ck_assert_int_eq(number(pool, 0), 5);
+	cfg_commit();
+	ck_assert_int_eq(number(pool, 0), 11);
+	ck_assert_int_eq(cfg_pending_at(0, pool, &p), -ENOENT);
+	ck_assert_int_eq(cfg_reset_later(STR_LIT("m"), 0, STR_LIT("n")), 0);
+	ck_assert_int_eq(cfg_pending_at(0, pool, &p), 0);
+	ck_assert(p.now.i == 11 && p.then.i == 5);
+	cfg_rollback();
+	cfg_commit();
+	ck_assert_int_eq(number(pool, 0), 11);
+	pool_free(pool);
+	shm_arena_destroy();
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("cfg");
 	TCase *t = tcase_create("cfg");
 
 	tcase_add_test(t, whole_life);
+	tcase_add_test(t, parameters_follow);
+	tcase_add_test(t, instances);
+	tcase_add_test(t, queue);
 	suite_add_tcase(s, t);
 	return s;
 }
