@@ -168,3 +168,27 @@ int shm_lock_owner(const struct shm_lock *lock)
 {
 	return (int)(atomic_load_explicit(&lock->word, memory_order_relaxed) & 255u) - 1;
 }
+
+const char *shm_rank_name(int rank)
+{
+	switch (rank) {
+	case SHM_RANK_TXN:
+		return "TXN";
+	case SHM_RANK_MODULE:
+		return "MODULE";
+	case SHM_RANK_GROW:
+		return "GROW";
+	case SHM_RANK_BUCKET:
+		return "BUCKET";
+	case SHM_RANK_WHEEL:
+		return "WHEEL";
+	case SHM_RANK_RING:
+		return "RING";
+	case SHM_RANK_SLAB:
+		return "SLAB";
+	case SHM_RANK_SPAN:
+		return "SPAN";
+	default:
+		return "rank unknown";
+	}
+}

@@ -35,6 +35,7 @@ void shm_lock_take(struct shm_lock *lock, enum shm_rank rank);
 /* False when somebody else has it. */
 MUST_CHECK bool shm_lock_try(struct shm_lock *lock, enum shm_rank rank);
 void shm_lock_drop(struct shm_lock *lock);
+const char *shm_rank_name(int rank);
 /* Slot index of the owner, or -1. For reports only. */
 int shm_lock_owner(const struct shm_lock *lock);
 

@@ -96,3 +96,21 @@ int shm_slot_info(unsigned index, struct shm_slot_info *ret_info)
 	};
 	return 0;
 }
+
+unsigned shm_slot_locks(unsigned index, struct shm_held_lock *ret_locks, unsigned max)
+{
+	const struct shm_slot *s;
+	unsigned n = 0;
+
+	if (!shm_arena_mapped || index >= SHM_SLOTS_MAX || index >= atomic_load(&SHM_ARENA->n_slots_seen))
+		return 0;
+	s = &SHM_ARENA->slot[index];
+	for (unsigned i = 0; i < s->n_held && i < SHM_LOCKS_HELD_MAX && n < max; i++) {
+		uint64_t off = s->held[i];
+
+		if (off >= SHM_ARENA->map_bytes)
+			continue;
+		ret_locks[n++] = (struct shm_held_lock){ .rank = s->held_rank[i], .offset = off, .owner = shm_lock_owner(shm_at(off)) };
+	}
+	return n;
+}

@@ -41,4 +41,13 @@ MUST_CHECK int shm_slot_mark_dead(unsigned index);
 /* Returns 0, or -ERANGE. Context: any process, no lock. */
 MUST_CHECK int shm_slot_info(unsigned index, struct shm_slot_info *ret_info);
 
+/* A lock that a slot has noted: held, or about to be. */
+struct shm_held_lock {
+	int rank;        /* enum shm_rank */
+	uint64_t offset; /* in the arena */
+	int owner;       /* slot that has it now; the slot itself: it holds it; -1: nobody */
+};
+/* For reports: what another process does may change it while it is read. Returns how many, at most max. Context: any process, no lock. */
+unsigned shm_slot_locks(unsigned index, struct shm_held_lock *ret_locks, unsigned max);
+
 #endif

@@ -42,7 +42,7 @@
 #define LANGUAGE_VERSION "6.2.0"
 #define PARKED_DEFAULT 20000u
 #define CONTEXTS_DEFAULT 30000u
-#define WATCHDOG_MS 10000u /* no turn of a worker's loop takes a hundredth of that */
+#define WATCHDOG_MS 5000u /* no turn of a worker's loop takes a fiftieth of that */
 
 static struct boot {
 	const struct options *opts;

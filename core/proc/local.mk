@@ -2,3 +2,4 @@
 libringfort_a_SOURCES += core/proc/proc.c core/proc/proc.h core/proc/proc_priv.h
 libringfort_a_SOURCES += core/proc/work.c
 libringfort_a_SOURCES += core/proc/logd.c core/proc/logd.h
+libringfort_a_SOURCES += core/proc/trap.c core/proc/trap.h core/proc/symbol.c

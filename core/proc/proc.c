@@ -38,6 +38,7 @@
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
 #include "core/proc/proc_priv.h"
+#include "core/proc/trap.h"
 #include "shm/recover.h"
 #include "shm/wheel.h"
 
@@ -47,6 +48,7 @@
 #define JANITOR_LIMIT_MS 10000u /* then it counts as failed */
 #define START_LIMIT_MS 120000u
 #define LAST_LIMIT_MS 2000u
+#define TRAP_LIMIT_MS 300u
 #define EXIT_FAILED 255
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 1000u
@@ -70,6 +72,9 @@ struct child {
 	int ready_fd;         /* -1: none */
 	bool was_ready;
 	uint64_t started_ms, ready_ms, due_ms, died_us;
+	uint64_t trapped_ms;  /* the watchdog asked it what it does; 0: it has not */
+	bool watchdog_killed; /* by us, for it made no progress */
+	struct proc_death death; /* the last one */
 	struct proc_history restarts;
 	unsigned backoff_ms;
 };
@@ -80,6 +85,7 @@ static struct {
 	struct child child[CHILDREN_MAX];
 	unsigned n;
 	const struct proc_opts *opts;
+	proc_death_fn *on_death;
 	struct proc_table *table; /* shared with all */
 	int sig_fd, status_fd;    /* status_fd: the launching process waits there; -1 */
 	pid_t supervisor;
@@ -181,6 +187,11 @@ bool proc_has(enum shm_slot_kind kind)
 	return false;
 }
 
+void proc_on_death(proc_death_fn *fn)
+{
+	proc.on_death = fn;
+}
+
 int proc_register(const struct proc_desc *desc)
 {
 	if (proc.n_descs == DESCS_MAX || proc.n + desc->n > CHILDREN_MAX)
@@ -249,9 +260,21 @@ NORETURN static void child_run(struct child *c, int ready_fd)
 		_exit(EXIT_FAILURE);
 	}
 	proc.number = (int)c->number;
+	trap_arm(true);
 	err = proc_work(c->desc, c->number, ready_fd, of_daemon);
 	shm_slot_release();
 	_exit(err < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* Before the slot is recovered: its locks are part of the story. */
+static void tell_death(const struct child *c)
+{
+	if (c->janitor_fails > 0)
+		return; /* the first janitor has told it */
+	if (c->death.record)
+		trap_log(c->slot, c->death.record, row_of(c)->desc);
+	if (proc.on_death)
+		proc.on_death(&c->death);
 }
 
 NORETURN static void janitor_run(const struct child *c)
@@ -266,6 +289,7 @@ NORETURN static void janitor_run(const struct child *c)
 		_exit(EXIT_FAILURE);
 	}
 	hashfn_key(shm_arena_secret());
+	tell_death(c);
 	if (c->bad_janitor_slot >= 0)
 		err = shm_recover_slot((unsigned)c->bad_janitor_slot);
 	if (err == 0)
@@ -488,12 +512,26 @@ static void log_end(const struct child *c, int status)
 		         c->slot, WEXITSTATUS(status));
 }
 
+/* A fault of its own, or the watchdog: then what it was doing is to blame. Whoever is killed from outside leaves no record. */
+static void note_death(struct child *c, int status)
+{
+	int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	const struct trap_record *rec = trap_of(c->slot, c->pid);
+	bool faulted = rec && sig && rec->signal == sig;
+
+	c->death = (struct proc_death){ .slot = c->slot, .pid = c->pid, .signal = sig, .by_watchdog = c->watchdog_killed,
+					.record = faulted || c->watchdog_killed ? rec : NULL };
+	c->watchdog_killed = false;
+	c->trapped_ms = 0;
+}
+
 static void child_ended(struct child *c, int status)
 {
 	bool clean;
 
 	log_end(c, status);
 	c->died_us = clock_now_us();
+	note_death(c, status);
 	if (c->ready_fd >= 0)
 		(void)close(c->ready_fd);
 	c->ready_fd = -1;
@@ -671,6 +709,28 @@ static void hear_ready(struct child *c)
 	c->was_ready = true;
 }
 
+/* No progress: it is asked what it does, and has a moment to answer; then it is killed, and its janitor tells. */
+static void stuck(struct child *c, uint64_t now, uint64_t silent_ms)
+{
+	char text[160];
+	struct strbuf sb;
+
+	if (c->trapped_ms == 0) {
+		c->trapped_ms = now;
+		if (trap_ask(c->slot, c->pid) == 0)
+			return;
+	} else if (!trap_answered(c->slot) && now < c->trapped_ms + TRAP_LIMIT_MS) {
+		return;
+	}
+	strbuf_init_fixed(&sb, text, sizeof(text));
+	trap_kernel_state((int)c->pid, &sb);
+	log_crit("process %d (%s), slot %u, made no progress for %llu ms: killed (%s%.*s)", (int)c->pid, row_of(c)->desc, c->slot,
+		 (unsigned long long)silent_ms, trap_answered(c->slot) ? "" : "does not answer, ", (int)sb.n, text);
+	c->ready_ms = now; /* once per limit */
+	c->watchdog_killed = true;
+	(void)kill(c->pid, SIGKILL);
+}
+
 static void watch_heartbeat(struct child *c, uint64_t now)
 {
 	struct shm_slot_info info;
@@ -685,14 +745,10 @@ static void watch_heartbeat(struct child *c, uint64_t now)
 	if (limit == 0 || c->desc->may_block || c->pid <= 0 || shm_slot_info(c->slot, &info) < 0 ||
 	    info.state != SHM_SLOT_ACTIVE || info.pid != c->pid)
 		return;
-	if (c->state == CHILD_READY && now > c->ready_ms + limit &&
-	    now > info.heartbeat_ms + limit) {
-		log_crit("process %d (%s), slot %u, made no progress for %llu ms: killed",
-		         (int)c->pid, row_of(c)->desc, c->slot,
-		         (unsigned long long)(now - info.heartbeat_ms));
-		c->ready_ms = now; /* once per limit */
-		(void)kill(c->pid, SIGKILL);
-	}
+	if (c->state == CHILD_READY && now > c->ready_ms + limit && now > info.heartbeat_ms + limit)
+		stuck(c, now, now - info.heartbeat_ms);
+	else
+		c->trapped_ms = 0; /* it goes on */
 }
 
 /*
@@ -744,6 +800,10 @@ static int tick(void)
 		}
 		if (c->due_ms > now && c->due_ms < next)
 			next = c->due_ms;
+	}
+	for (unsigned i = 0; i < proc.n; i++) {
+		if (proc.child[i].trapped_ms && now + 10 < next)
+			next = now + 10;
 	}
 	if (proc.opts->watchdog_ms && now + proc.opts->watchdog_ms / 4 + 1 < next)
 		next = now + proc.opts->watchdog_ms / 4 + 1;
@@ -923,6 +983,7 @@ static int run_alone(void)
 		return EXIT_FAILED;
 	}
 	proc.number = 0;
+	trap_arm(true);
 	proc.table->row[1].pid = getpid();
 	proc.table->n = 2;
 	if (proc.opts->started)
@@ -940,6 +1001,8 @@ int proc_run(const struct proc_opts *opts)
 	proc.stopping = proc.last_told = false;
 	remember_self();
 	err = table_new();
+	if (err == 0)
+		err = trap_init(SHM_SLOTS_MAX);
 	if (err < 0) {
 		(void)log_fail(err, "no memory for the table of processes");
 		return EXIT_FAILED;
@@ -960,6 +1023,7 @@ int proc_run(const struct proc_opts *opts)
 		status = run_alone();
 		goto out;
 	}
+	trap_arm(false); /* faults of the supervisor end it as they always did */
 	err = take_signals();
 	if (err < 0) {
 		(void)log_fail(err, "no signalfd");

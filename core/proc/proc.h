@@ -33,6 +33,18 @@ struct proc_opts {
 	void (*started)(void);   /* called in the supervisor once every child reported ready */
 };
 
+/* How a process ended, told in its janitor before anything is recovered. */
+struct trap_record;
+struct proc_death {
+	unsigned slot;
+	pid_t pid;
+	int signal;       /* that ended it; 0: it ended by itself */
+	bool by_watchdog; /* killed, for it made no progress */
+	const struct trap_record *record; /* what it did then, see trap.h; NULL: killed from outside, nobody knows */
+};
+typedef void proc_death_fn(const struct proc_death *death);
+void proc_on_death(proc_death_fn *fn);
+
 MUST_CHECK int proc_register(const struct proc_desc *desc);
 /* Forks all, supervises until told to stop. Returns the exit status of the program. */
 int proc_run(const struct proc_opts *opts);

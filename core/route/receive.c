@@ -15,6 +15,7 @@
 #include "core/base/strbuf.h"
 #include "core/proc/proc.h"
 #include "core/pv/fmt.h"
+#include "core/route/quarantine.h"
 #include "core/settings/cfg.h"
 #include "core/tm/out.h"
 #include "core/tm/tm.h"
@@ -89,6 +90,7 @@ static void run_over(struct ctx *ctx, int rc)
 
 static void resume_run(struct ctx *ctx, int rc)
 {
+	const struct ctx *was = route_hand(ctx);
 	int code = 0;
 
 	log_begin(ctx);
@@ -96,10 +98,12 @@ static void resume_run(struct ctx *ctx, int rc)
 		run_over(ctx, code);
 	else
 		log_end();
+	(void)route_hand(was);
 }
 
 void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done)
 {
+	const struct ctx *was = route_hand(ctx);
 	int code = 0;
 
 	ctx->finished = done;
@@ -111,6 +115,7 @@ void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *
 		run_over(ctx, code);
 	else
 		log_end();
+	(void)route_hand(was);
 }
 
 static int find(enum ctx_kind kind, struct str name)
@@ -341,7 +346,7 @@ static void received_done(struct ctx *ctx, int rc)
 		parse(ctx);
 }
 
-static void receive(struct ctx *ctx)
+static void take(struct ctx *ctx)
 {
 	int route;
 
@@ -353,6 +358,20 @@ static void receive(struct ctx *ctx)
 	}
 	ctx->msg.pool = ctx->pool; /* nothing is parsed yet: variables about the message are null */
 	route_start(ctx, route, CTX_EVENT, received_done);
+}
+
+static void receive(struct ctx *ctx)
+{
+	if (UNLIKELY(quarantine_refuses(ctx->msg.buf))) {
+		ctx_free(ctx);
+		return;
+	}
+	(void)route_hand(ctx);
+#ifdef RF_CRASH_POINTS
+	route_crash_on(ctx);
+#endif
+	take(ctx);
+	(void)route_hand(NULL);
 }
 
 /* ---- start ---- */
@@ -373,6 +392,10 @@ int route_init(void)
 	err = route_counters_init();
 	if (err < 0)
 		return log_fail(err, "statistics of the core");
+	err = quarantine_init();
+	if (err < 0)
+		return log_fail(err, "table of refused messages");
+	route_hand_init();
 	route_tm_hooks();
 	self.has_log_context = route_conf.log_prefix.n > 0 || route_conf.log_callid;
 	if (route_conf.log_prefix.n) {

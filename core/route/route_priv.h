@@ -37,4 +37,13 @@ void route_onsend_init(void);
 /* Writes a reason phrase into out: no control characters, at most 120 bytes. */
 struct str route_phrase(struct pool *pool, const char *text);
 
+/* ---- hand.c ---- */
+
+/* ctx is what this process works on now; NULL: nothing. Returns what it was before, to be put back. */
+const struct ctx *route_hand(const struct ctx *ctx);
+void route_hand_init(void);
+#ifdef RF_CRASH_POINTS
+void route_crash_on(const struct ctx *ctx);
+#endif
+
 #endif

@@ -746,6 +746,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			vm->exit_code = in->c;
 			goto exit_now;
 		case OP_LOOP:
+			f->ip = ip; /* a loop without calls that does not end still has a position to tell */
 			if (UNLIKELY(self.conf.max_while_loops > 0 && sp[-1].i >= (int64_t)self.conf.max_while_loops)) {
 				SAVE();
 				complain(vm, L_ERR, "loop left after %u rounds (max_while_loops)", self.conf.max_while_loops);
