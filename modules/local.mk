@@ -19,6 +19,8 @@ include modules/htable/local.mk
 include modules/pike/local.mk
 include modules/ctl/local.mk
 include modules/cfg_rpc/local.mk
+include modules/counters/local.mk
+include modules/statistics/local.mk
 include modules/jsonrpcs/local.mk
 include modules/db_sqlite/local.mk
 include modules/kex/local.mk

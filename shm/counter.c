@@ -14,6 +14,7 @@
 /* Filled before forking, so it is the same in every process. */
 static struct {
 	const char *group, *name;
+	bool keep;
 } table[SHM_COUNTERS_MAX];
 static unsigned n_table;
 
@@ -84,11 +85,18 @@ int64_t shm_counter_read(int id)
 	return sum(id) - SHM_ARENA->counter_base[id];
 }
 
-void shm_counter_reset(int id)
+bool shm_counter_reset(int id)
 {
-	if (id < 0 || id >= (int)SHM_COUNTERS_MAX || !shm_arena_mapped)
-		return;
+	if (id < 0 || id >= (int)SHM_COUNTERS_MAX || !shm_arena_mapped || table[id].keep)
+		return false;
 	SHM_ARENA->counter_base[id] = sum(id);
+	return true;
+}
+
+void shm_counter_keep(int id)
+{
+	if (id >= 0 && id < (int)SHM_COUNTERS_MAX)
+		table[id].keep = true;
 }
 
 int shm_counter_at(unsigned i, const char **ret_group, const char **ret_name)

@@ -3,6 +3,8 @@
 #ifndef RF_SHM_COUNTER_H
 #define RF_SHM_COUNTER_H
 
+#include <stdbool.h>
+
 #include "shm/ref.h"
 
 #define SHM_COUNTERS_MAX 1024u
@@ -16,7 +18,10 @@ int64_t shm_counter_read(int id);
 /* What one slot has added. For recovery steps: the cell of a dead slot is put right. */
 int64_t shm_counter_of(int id, unsigned slot);
 void shm_counter_set_of(int id, unsigned slot, int64_t value);
-void shm_counter_reset(int id);
+/* True when it is 0 now; false: it is kept. */
+bool shm_counter_reset(int id);
+/* From now on it is not set back: it says how many there are, not how many there were. Context: before forking. */
+void shm_counter_keep(int id);
 /* Walks the registered counters in order of registration. Returns -ENOENT past the end. */
 MUST_CHECK int shm_counter_at(unsigned i, const char **ret_group, const char **ret_name);
 

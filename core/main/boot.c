@@ -29,6 +29,7 @@
 #include "core/module/loader.h"
 #include "core/proc/logd.h"
 #include "core/proc/proc.h"
+#include "core/pv/stat.h"
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"
 #include "core/tm/tm.h"
@@ -374,6 +375,8 @@ static int step_parameters(struct diag *reterr)
 		boot.n_workers = 100;
 	if (!c->fork)
 		boot.n_workers = 1;
+	if (c->stats_name_separator.n > 0)
+		stat_separator_set(c->stats_name_separator.s[0]);
 	params_to_vm(c, o->suspend_always, &vm);
 	vm_configure(&vm);
 	vm_set_script(boot.script);

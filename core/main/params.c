@@ -201,7 +201,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("sip_warning", sip_warning, 0, 0, 1),
 	INERT("socket_workers", INT),
 	INERT("sql_buffer_size", INT),
-	INERT("stats_name_separator", STR),
+	STR("stats_name_separator", stats_name_separator),
 	INT("tcp_accept_aliases", tcp_accept_aliases, 0, 0, 1),
 	ABSENT("tcp_accept_haproxy", INT, 0, "the PROXY protocol is not built in"),
 	ABSENT("tcp_accept_hep3", INT, 0, "HEP is not built in"),
@@ -384,6 +384,8 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		*int_field(conf, r) = is_int ? (int)i : tos_word(s);
 	if (strcmp(r->name, "udp_mtu_try_proto") == 0 && sip_proto_lookup(s) == SIP_PROTO_NONE)
 		return diag_set(reterr, 0, "udp_mtu_try_proto: protocol expected");
+	if (strcmp(r->name, "stats_name_separator") == 0 && s.n != 1)
+		return diag_set(reterr, 0, "stats_name_separator: one character expected");
 	if (strcmp(r->name, "tcp_source_ipv4") == 0 && source_address(s, AF_INET).family == 0)
 		return diag_set(reterr, 0, "tcp_source_ipv4: IPv4 address expected");
 	if (strcmp(r->name, "tcp_source_ipv6") == 0 && source_address(s, AF_INET6).family == 0)

@@ -18,6 +18,7 @@ struct main_conf {
 	int children, fork, exit_timeout;
 	/* log */
 	int debug, log_stderror, log_color;
+	struct str stats_name_separator; /* one character */
 	struct str log_facility, log_name, log_prefix, log_engine_type, log_engine_data;
 	int log_prefix_mode, log_repeat_limit, log_repeat_window;
 	int sip_parser_log, latency_limit_cfg;

@@ -3,6 +3,8 @@
 #include "core/pv/stat.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "shm/counter.h"
 
@@ -11,7 +13,8 @@
 static struct {
 	const struct stat_def *table[STAT_TABLES_MAX];
 	unsigned n;
-} reg;
+	char separator;
+} reg = { .separator = '_' };
 
 int stat_register(const struct stat_def *table)
 {
@@ -52,6 +55,58 @@ int stat_at(unsigned i, struct stat_ref *ret)
 	return -ENOENT;
 }
 
+static struct { /* made by the process that asks; nothing is registered after forking */
+	struct stat_ref *ref;
+	unsigned n;
+} sorted;
+
+static int by_name(const void *a, const void *b)
+{
+	const struct stat_ref *x = a, *y = b;
+	int c = strcmp(x->group, y->group);
+
+	return c ? c : strcmp(x->name, y->name);
+}
+
+static void sort_all(void)
+{
+	struct stat_ref ref;
+	unsigned n = 0;
+
+	while (stat_at(n, &ref) == 0)
+		n++;
+	if (n == sorted.n)
+		return;
+	free(sorted.ref);
+	sorted.n = 0;
+	sorted.ref = calloc(n, sizeof(ref));
+	if (!sorted.ref)
+		return;
+	while (sorted.n < n && stat_at(sorted.n, &sorted.ref[sorted.n]) == 0)
+		sorted.n++;
+	qsort(sorted.ref, sorted.n, sizeof(ref), by_name);
+}
+
+int stat_sorted_at(unsigned i, struct stat_ref *ret)
+{
+	if (i == 0)
+		sort_all();
+	if (i >= sorted.n)
+		return -ENOENT;
+	*ret = sorted.ref[i];
+	return 0;
+}
+
+void stat_separator_set(char c)
+{
+	reg.separator = c;
+}
+
+char stat_separator(void)
+{
+	return reg.separator;
+}
+
 int stat_find(struct str name, struct stat_ref *ret)
 {
 	ptrdiff_t sep = str_find_char(name, ':');
@@ -80,8 +135,5 @@ int64_t stat_read(const struct stat_ref *ref)
 
 bool stat_reset(const struct stat_ref *ref)
 {
-	if (ref->def)
-		return false;
-	shm_counter_reset(ref->counter);
-	return true;
+	return !ref->def && shm_counter_reset(ref->counter);
 }

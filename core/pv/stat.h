@@ -27,10 +27,15 @@ struct stat_ref {
 MUST_CHECK int stat_register(const struct stat_def *table);
 /* i-th statistic, counters first. Returns 0 or -ENOENT past the end. */
 MUST_CHECK int stat_at(unsigned i, struct stat_ref *ret);
+/* The same, sorted by group and name in byte order, as operators see them. */
+MUST_CHECK int stat_sorted_at(unsigned i, struct stat_ref *ret);
+/* What stands between the parts of a made name ("location_users"): stats_name_separator. Default '_'. Context: before modules start. */
+void stat_separator_set(char c);
+char stat_separator(void);
 /* "name": the first of that name in any group; "group.name" and "group:name" too. -ENOENT. */
 MUST_CHECK int stat_find(struct str name, struct stat_ref *ret);
 int64_t stat_read(const struct stat_ref *ref);
-/* True when it was set back to 0 (computed ones cannot be). */
+/* True when it was set back to 0 (computed ones and those that say how many there are cannot be). */
 bool stat_reset(const struct stat_ref *ref);
 
 #endif

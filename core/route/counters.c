@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The statistics of group "core": what came in, what was passed on, what was refused. One table, one line per number. */
 #include "core/route/route_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+
 #include "shm/counter.h"
 
 /* clang-format off */
@@ -21,18 +25,56 @@ static const char *const method_names[15] = {
 	"rcv_requests_prack", "rcv_requests_update", "rcv_requests_refer", "rcv_requests_publish", "rcv_requests_kdmq",
 };
 
-static const struct { uint16_t status; const char *name; } statuses[] = {
-	{ 400, "rcv_replies_400" }, { 401, "rcv_replies_401" }, { 402, "rcv_replies_402" }, { 403, "rcv_replies_403" },
-	{ 404, "rcv_replies_404" }, { 405, "rcv_replies_405" }, { 406, "rcv_replies_406" }, { 407, "rcv_replies_407" },
-	{ 408, "rcv_replies_408" }, { 410, "rcv_replies_410" }, { 413, "rcv_replies_413" }, { 480, "rcv_replies_480" },
-	{ 481, "rcv_replies_481" }, { 486, "rcv_replies_486" }, { 487, "rcv_replies_487" }, { 488, "rcv_replies_488" },
-	{ 493, "rcv_replies_493" },
+/* 4xx that have a number of their own; a table by status - 400 leads to them. */
+static const uint16_t statuses[] = {
+	400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 413, 414, 415, 420, 480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493,
+};
+
+/* Replies by hundreds and the method of their CSeq. */
+static const struct { enum sip_method method; const char *name; } reply_methods[] = {
+	{ SIP_M_INVITE, "invite" }, { SIP_M_CANCEL, "cancel" }, { SIP_M_BYE, "bye" }, { SIP_M_REGISTER, "reg" }, { SIP_M_MESSAGE, "message" },
+	{ SIP_M_PRACK, "prack" }, { SIP_M_UPDATE, "update" }, { SIP_M_REFER, "refer" }, { SIP_M_OPTIONS, "options" },
 };
 /* clang-format on */
 
+#define HUNDREDS 6u
+
 static struct {
-	int id[RC_N], method[ARRAY_LEN(method_names)], status[ARRAY_LEN(statuses)];
+	int id[RC_N], method[ARRAY_LEN(method_names)];
+	int status[100];                       /* by status - 400; -1: none of its own */
+	int reply[HUNDREDS][ARRAY_LEN(method_names)]; /* by status / 100 - 1 and bit of the method; -1: none */
 } ids;
+
+static struct { /* names live for ever */
+	char status[ARRAY_LEN(statuses)][20];
+	char reply[HUNDREDS][ARRAY_LEN(reply_methods)][28];
+} made;
+
+static unsigned bit_of(enum sip_method m)
+{
+	return (unsigned)__builtin_ctz((unsigned)m | 1u << 30);
+}
+
+static int reply_counters_init(void)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(ids.status); i++)
+		ids.status[i] = -1;
+	for (unsigned i = 0; i < ARRAY_LEN(statuses); i++) {
+		snprintf(made.status[i], sizeof(made.status[i]), "rcv_replies_%u", statuses[i]);
+		if ((ids.status[statuses[i] - 400] = shm_counter_register("core", made.status[i])) < 0)
+			return -ENOSPC;
+	}
+	for (unsigned h = 0; h < HUNDREDS; h++) {
+		for (unsigned i = 0; i < ARRAY_LEN(method_names); i++)
+			ids.reply[h][i] = -1;
+		for (unsigned i = 0; i < ARRAY_LEN(reply_methods); i++) {
+			snprintf(made.reply[h][i], sizeof(made.reply[h][i]), "rcv_replies_%uxx_%s", h + 1, reply_methods[i].name);
+			if ((ids.reply[h][bit_of(reply_methods[i].method)] = shm_counter_register("core", made.reply[h][i])) < 0)
+				return -ENOSPC;
+		}
+	}
+	return 0;
+}
 
 int route_counters_init(void)
 {
@@ -42,10 +84,7 @@ int route_counters_init(void)
 	for (unsigned i = 0; i < ARRAY_LEN(method_names); i++)
 		if ((ids.method[i] = shm_counter_register("core", method_names[i])) < 0)
 			return ids.method[i];
-	for (unsigned i = 0; i < ARRAY_LEN(statuses); i++)
-		if ((ids.status[i] = shm_counter_register("core", statuses[i].name)) < 0)
-			return ids.status[i];
-	return 0;
+	return reply_counters_init();
 }
 
 void route_count(enum route_counter c)
@@ -55,7 +94,7 @@ void route_count(enum route_counter c)
 
 void route_count_request(enum sip_method m)
 {
-	unsigned bit = (unsigned)__builtin_ctz((unsigned)m | 1u << 30);
+	unsigned bit = bit_of(m);
 
 	route_count(RC_RCV_REQUESTS);
 	if (bit < ARRAY_LEN(method_names))
@@ -64,16 +103,18 @@ void route_count_request(enum sip_method m)
 		route_count(RC_UNSUPPORTED);
 }
 
-void route_count_reply(unsigned status)
+void route_count_reply(unsigned status, enum sip_method m)
 {
+	unsigned bit = bit_of(m);
+
 	route_count(RC_RCV_REPLIES);
+	if (status < 100 || status >= 700)
+		return;
 	if (status >= 180 && status < 190)
 		route_count(RC_REPLIES_18X);
-	if (status >= 100 && status < 700)
-		route_count(status < 200 ? RC_REPLIES_1XX : (enum route_counter)(RC_REPLIES_2XX + status / 100 - 2));
-	if (status < 400 || status > 493)
-		return;
-	for (unsigned i = 0; i < ARRAY_LEN(statuses); i++)
-		if (statuses[i].status == status)
-			shm_counter_add(ids.status[i], 1);
+	route_count(status < 200 ? RC_REPLIES_1XX : (enum route_counter)(RC_REPLIES_2XX + status / 100 - 2));
+	if (status >= 400 && status < 500)
+		shm_counter_add(ids.status[status - 400], 1);
+	if (bit < ARRAY_LEN(method_names))
+		shm_counter_add(ids.reply[status / 100 - 1][bit], 1);
 }

@@ -307,6 +307,13 @@ static void bad_message(struct ctx *ctx, const struct diag *why)
 	route_start(ctx, route, CTX_EVENT, parse_error_done);
 }
 
+static void count_reply(struct ctx *ctx)
+{
+	const struct sip_cseq *cseq = sip_msg_cseq(&ctx->msg); /* asked for by the transactions as well */
+
+	route_count_reply(ctx->msg.status, cseq ? cseq->method : SIP_M_OTHER);
+}
+
 static void parse(struct ctx *ctx)
 {
 	struct diag why = { 0 };
@@ -319,7 +326,7 @@ static void parse(struct ctx *ctx)
 	if (ctx->msg.kind == SIP_REQUEST)
 		route_count_request(ctx->msg.method);
 	else
-		route_count_reply(ctx->msg.status);
+		count_reply(ctx);
 	if (sip_msg_check(&ctx->msg, &why) < 0) {
 		if (ctx->msg.kind == SIP_REQUEST) {
 			route_count(RC_ERR_REQUESTS);

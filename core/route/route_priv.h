@@ -15,7 +15,7 @@ enum route_counter {
 MUST_CHECK int route_counters_init(void);
 void route_count(enum route_counter c);
 void route_count_request(enum sip_method m);
-void route_count_reply(unsigned status);
+void route_count_reply(unsigned status, enum sip_method m); /* m: of its CSeq */
 
 /*
  * Starts a top-level run of a route on an idle ctx. done is called once with the route's code when the run is over,

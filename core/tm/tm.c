@@ -42,6 +42,8 @@ int tm_stats_init(void)
 		if (stat_id[i] < 0)
 			return stat_id[i];
 	}
+	shm_counter_keep(stat_id[TM_ST_CURRENT]);
+	shm_counter_keep(stat_id[TM_ST_WAITING]);
 	return 0;
 }
 

@@ -39,4 +39,6 @@ void transport_counters(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		*table[i].id = shm_counter_register(table[i].group, table[i].name);
+	shm_counter_keep(tcnt.current_opened);
+	shm_counter_keep(tcnt.current_queue);
 }

@@ -236,7 +236,7 @@ static void each_stat(struct rpc *rpc, struct rpc_node *node, struct str arg, ea
 			fn(rpc, node, &ref);
 		return;
 	}
-	for (unsigned i = 0; stat_at(i, &ref) == 0; i++) {
+	for (unsigned i = 0; stat_sorted_at(i, &ref) == 0; i++) {
 		if (all || str_eq(str_lit(ref.group), str_sub(arg, 0, arg.n - 1)))
 			fn(rpc, node, &ref);
 	}
@@ -375,7 +375,7 @@ static const struct rpc_method rpcs[] = {
 	{ .name = "stats.fetch",            .fn = rpc_fetch,  .doc = "Statistics as one object of texts" },
 	{ .name = "stats.fetchn",           .fn = rpc_fetchn, .doc = "Statistics as one object of numbers" },
 	{ .name = "stats.reset_statistics", .fn = rpc_reset,  .doc = "Set counters back to 0" },
-	{ .name = "stats.clear_statistics", .fn = rpc_clear,  .flags = RPC_RET_ARRAY, .doc = "Set counters back to 0 and show them" },
+	{ .name = "stats.clear_statistics", .fn = rpc_clear,  .doc = "Set counters back to 0 and show them" },
 	{ .name = NULL },
 };
 /* clang-format on */

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "core/pv/stat.h"
 #include "modules/usrloc/ul_store.h"
 #include "shm/counter.h"
 #include "shm/recover.h"
@@ -70,10 +71,15 @@ bool ul_loading(const struct ul_domain *d)
 	return atomic_load_explicit(&d->progress->loading, memory_order_acquire) != 0;
 }
 
-static int stat_register(struct ul_domain *d, unsigned i, const char *what)
+static int domain_stat(struct ul_domain *d, unsigned i, const char *what)
 {
-	snprintf(d->stat_name[i], sizeof(d->stat_name[i]), "%.*s-%s", STR_FMT(d->name), what);
-	return shm_counter_register("usrloc", d->stat_name[i]);
+	int id;
+
+	snprintf(d->stat_name[i], sizeof(d->stat_name[i]), "%.*s%c%s", STR_FMT(d->name), stat_separator(), what);
+	id = shm_counter_register("usrloc", d->stat_name[i]);
+	if (i < 2)
+		shm_counter_keep(id);
+	return id;
 }
 
 void ul_users_add(const struct ul_domain *d, int n)
@@ -113,6 +119,7 @@ int ul_store_init(void)
 	tables.c_registered = shm_counter_register("usrloc", "registered_users");
 	if (tables.c_registered < 0)
 		return tables.c_registered;
+	shm_counter_keep(tables.c_registered);
 	for (unsigned i = 0; i < tables.n_domains; i++) {
 		struct ul_domain *d = &tables.domain[i];
 
@@ -124,9 +131,9 @@ int ul_store_init(void)
 			return -ENOSPC;
 		atomic_store_explicit(&d->progress->last_id, -1, memory_order_relaxed);
 		shm_publish(d->progress);
-		d->c_users = stat_register(d, 0, "users");
-		d->c_contacts = stat_register(d, 1, "contacts");
-		d->c_expires = stat_register(d, 2, "expires");
+		d->c_users = domain_stat(d, 0, "users");
+		d->c_contacts = domain_stat(d, 1, "contacts");
+		d->c_expires = domain_stat(d, 2, "expires");
 		if (d->c_users < 0 || d->c_contacts < 0 || d->c_expires < 0)
 			return -ENOSPC;
 	}
