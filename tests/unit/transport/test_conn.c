@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Streams over loopback; the peers are plain sockets of the test. */
+#include "tests/lib/free_port.h"
 #include "tests/unit/transport/transport_fixture.h"
 
 #include "tests/lib/fail_alloc.h"
@@ -11,8 +12,15 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#define PORT 21430
-#define PEER 21431
+enum { PORT, PEER, N_PORTS };
+
+static uint16_t port[N_PORTS];
+
+static void take_ports(void)
+{
+	if (!port[0])
+		free_ports(port, N_PORTS);
+}
 
 static unsigned n_got, n_failed;
 static struct rx_info last;
@@ -56,9 +64,10 @@ static void failed(const struct tx_dest *dest, struct str bytes, int err)
 
 static void begin(void)
 {
-	here = at("127.0.0.1", PORT);
-	there = at("127.0.0.1", PEER);
-	listen_on(SIP_PROTO_TCP, "127.0.0.1", PORT);
+	take_ports();
+	here = at("127.0.0.1", port[PORT]);
+	there = at("127.0.0.1", port[PEER]);
+	listen_on(SIP_PROTO_TCP, "127.0.0.1", port[PORT]);
 	world(&conf, &rxc, 1);
 	work_as(0, got);
 	tx_on_fail(failed);
@@ -254,7 +263,7 @@ START_TEST(connects)
 	ck_assert_str_eq(text, "hello again and again");
 	ck_assert_uint_eq(conn_count(), 1);
 	ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &info), 0);
-	ck_assert_uint_ne(info.local.port, PORT);
+	ck_assert_uint_ne(info.local.port, port[PORT]);
 	/* what comes back on it is received */
 	SEND(fd, options_msg, sizeof(options_msg) - 1);
 	RUN_UNTIL(n_got == 1);
@@ -309,7 +318,7 @@ START_TEST(reuse_port)
 	fd = accept(lfd, (struct sockaddr *)&sa, &n);
 	ck_assert_int_ge(fd, 0);
 	net_addr_from_sockaddr((struct sockaddr *)&sa, &from);
-	ck_assert_uint_eq(from.port, PORT);
+	ck_assert_uint_eq(from.port, port[PORT]);
 	(void)close(fd);
 	(void)close(lfd);
 }
@@ -427,14 +436,17 @@ END_TEST
 /* tcp_accept_unique: the same address and port at two of our sockets. */
 START_TEST(one_per_peer)
 {
-	struct net_addr at_two = at("127.0.0.2", PORT);
+	struct net_addr at_two;
 	struct sockaddr_storage sa;
-	socklen_t n = net_addr_to_sockaddr(&at_two, &sa);
+	socklen_t n;
 	char c;
 	int a, b;
 
+	take_ports();
+	at_two = at("127.0.0.2", port[PORT]);
+	n = net_addr_to_sockaddr(&at_two, &sa);
 	conf.accept_unique = _i;
-	listen_on(SIP_PROTO_TCP, "127.0.0.2", PORT);
+	listen_on(SIP_PROTO_TCP, "127.0.0.2", port[PORT]);
 	begin();
 	a = peer_socket(SOCK_STREAM, &there);
 	b = peer_socket(SOCK_STREAM, &there);
@@ -462,7 +474,7 @@ START_TEST(per_socket)
 
 	conf.match_local = _i;
 	begin();
-	listen_on(SIP_PROTO_TCP, "127.0.0.2", PORT);
+	listen_on(SIP_PROTO_TCP, "127.0.0.2", port[PORT]);
 	d.to = there;
 	lfd = peer_listen();
 	for (unsigned i = 0; i < 4; i++) {
@@ -567,15 +579,15 @@ START_TEST(aliases)
 	RUN_UNTIL(n_got == 1);
 	first = last.conn_id;
 	ck_assert_int_eq(tx_send_bytes(&d, "x", 1), -ENOTCONN);
-	ck_assert_int_eq(conn_alias_add(first, PEER), 0);
-	ck_assert_int_eq(conn_alias_add(first, PEER), 0);
-	ck_assert_int_eq(conn_alias_add(first + 77, PEER), -ENOENT);
+	ck_assert_int_eq(conn_alias_add(first, port[PEER]), 0);
+	ck_assert_int_eq(conn_alias_add(first, port[PEER]), 0);
+	ck_assert_int_eq(conn_alias_add(first + 77, port[PEER]), -ENOENT);
 	ck_assert_int_eq(tx_send_bytes(&d, "by alias", 8), 0);
 	ck_assert_int_eq(wait_recv(fd, text, sizeof(text)), 8);
 	other = peer_connect(&here);
 	SEND(other, options_msg, sizeof(options_msg) - 1);
 	RUN_UNTIL(n_got == 2);
-	ck_assert_int_eq(conn_alias_add(last.conn_id, PEER), -EEXIST);
+	ck_assert_int_eq(conn_alias_add(last.conn_id, port[PEER]), -EEXIST);
 	for (uint16_t p = 1; p < CTX_BRANCHES_MAX && conn_alias_add(first, p) == 0; p++)
 		;
 	ck_assert_int_eq(conn_alias_add(first, 999), -ENOSPC);
@@ -670,9 +682,10 @@ END_TEST
 
 static void begin_two(void)
 {
-	here = at("127.0.0.1", PORT);
-	there = at("127.0.0.1", PEER);
-	listen_on(SIP_PROTO_TCP, "127.0.0.1", PORT);
+	take_ports();
+	here = at("127.0.0.1", port[PORT]);
+	there = at("127.0.0.1", port[PEER]);
+	listen_on(SIP_PROTO_TCP, "127.0.0.1", port[PORT]);
 	world(&conf, &rxc, 2);
 }
 

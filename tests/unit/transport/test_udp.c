@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rx.c and tx.c together, over loopback. */
+#include "tests/lib/free_port.h"
 #include "tests/unit/transport/transport_fixture.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 
-#define PORT 21420
-#define PEER 21421
+enum { PORT, PORT_ANY4, PORT_ANY6, PEER, PEER6, N_PORTS };
+
+static uint16_t port[N_PORTS];
 
 static unsigned n_got, n_failed;
 static struct rx_info last;
@@ -60,11 +62,12 @@ static struct net_addr here, there;
 static void setup(void)
 {
 	conf = conn_defaults();
-	here = at("127.0.0.1", PORT);
-	there = at("127.0.0.1", PEER);
-	listen_on(SIP_PROTO_UDP, "127.0.0.1", PORT);
-	listen_on(SIP_PROTO_UDP, "0.0.0.0", PORT + 2);
-	listen_on(SIP_PROTO_UDP, "::", PORT + 4);
+	free_ports(port, N_PORTS);
+	here = at("127.0.0.1", port[PORT]);
+	there = at("127.0.0.1", port[PEER]);
+	listen_on(SIP_PROTO_UDP, "127.0.0.1", port[PORT]);
+	listen_on(SIP_PROTO_UDP, "0.0.0.0", port[PORT_ANY4]);
+	listen_on(SIP_PROTO_UDP, "::", port[PORT_ANY6]);
 	world(&conf, &rxc, 1);
 	work_as(0, got);
 	tx_on_fail(failed);
@@ -78,7 +81,7 @@ static void fill(char *p, size_t n)
 
 START_TEST(receives)
 {
-	struct net_addr any = at("127.0.0.2", PORT + 2);
+	struct net_addr any = at("127.0.0.2", port[PORT_ANY4]);
 	char text[3000];
 
 	fill(text, sizeof(text));
@@ -111,7 +114,7 @@ END_TEST
 
 START_TEST(version_6)
 {
-	struct net_addr to = at("::1", PORT + 4), from = at("::1", PEER + 2);
+	struct net_addr to = at("::1", port[PORT_ANY6]), from = at("::1", port[PEER6]);
 	int fd = peer_socket(SOCK_DGRAM, &from);
 	char text[100];
 
@@ -272,9 +275,10 @@ END_TEST
 static void setup_two(void)
 {
 	conf = conn_defaults();
-	here = at("127.0.0.1", PORT);
-	there = at("127.0.0.1", PEER);
-	listen_on(SIP_PROTO_UDP, "127.0.0.1", PORT);
+	free_ports(port, N_PORTS);
+	here = at("127.0.0.1", port[PORT]);
+	there = at("127.0.0.1", port[PEER]);
+	listen_on(SIP_PROTO_UDP, "127.0.0.1", port[PORT]);
 	world(&conf, &rxc, 2);
 	peer = peer_socket(SOCK_DGRAM, &there);
 }
