@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For tests: makes this process die at a named place. Works in builds with RF_CRASH_POINTS. */
+/* For tests: makes this process die at a named place, or an allocation fail. Works in builds with RF_CRASH_POINTS. */
 #ifndef RF_SHM_CRASH_H
 #define RF_SHM_CRASH_H
+
+#include <stdbool.h>
 
 #include "shm/defs.h"
 
@@ -15,5 +17,10 @@ MUST_CHECK int shm_crash_arm(const char *name, unsigned nth);
 unsigned shm_crash_passed(void);
 /* Name of the i-th crash point inside shm/, NULL past the end. */
 const char *shm_crash_name(unsigned i);
+
+/* The n-th shm_alloc() of this process from now on fails, once; 0: none. Returns 0; -ENOSYS in a build without crash points. */
+MUST_CHECK int shm_alloc_fail_at(unsigned n);
+/* No allocation fails any more. Returns whether one did. */
+bool shm_alloc_fail_end(void);
 
 #endif

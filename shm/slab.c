@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "shm/crash.h"
 #include "shm/shm_priv.h"
 
 #define PUNCH_PAGES 16u /* a large object from here on gives its memory back to the kernel at once */
@@ -302,6 +303,43 @@ static COLD void large_free(uint32_t page, uint32_t n)
 
 /* --- the interface --- */
 
+#ifdef RF_CRASH_POINTS
+static unsigned fail_left; /* allocations until one fails; 0: none will */
+static bool fail_done;
+
+int shm_alloc_fail_at(unsigned n)
+{
+	fail_left = n;
+	fail_done = false;
+	return 0;
+}
+
+static bool fails_now(void)
+{
+	if (fail_left == 0 || --fail_left > 0)
+		return false;
+	return fail_done = true;
+}
+#else
+int shm_alloc_fail_at(unsigned n)
+{
+	(void)n;
+	return -ENOSYS;
+}
+
+#define fails_now() false
+#endif
+
+bool shm_alloc_fail_end(void)
+{
+#ifdef RF_CRASH_POINTS
+	fail_left = 0;
+	return fail_done;
+#else
+	return false;
+#endif
+}
+
 HOT void *shm_alloc(size_t size)
 {
 	struct shm_slot *self = shm_self;
@@ -311,6 +349,8 @@ HOT void *shm_alloc(size_t size)
 	char *obj;
 
 	assert(self && size > 0);
+	if (UNLIKELY(fails_now()))
+		return NULL;
 	if (UNLIKELY(size > SHM_CLASS_SIZE_MAX))
 		return large_alloc(size);
 	cls = class_by_grains[(size + SHM_GRAIN - 1) / SHM_GRAIN];

@@ -96,7 +96,8 @@ struct ul_api {
 	struct str (*xavp_contact)(void); /* name, n 0: none */
 
 	/*
-	 * All changes of one REGISTER, or none: 0; -ESTALE (CSeq too low), -E2BIG (max_contacts), -ENOSPC (memory), -EMSGSIZE.
+	 * All changes of one REGISTER, or none: 0; -ESTALE (CSeq too low), -E2BIG (max_contacts), -ENOSPC (memory), -EMSGSIZE. -ENOMEM
+	 * of the pool may come when they are made already: then only ret_list is missing.
 	 * Readers see each contact either as it was or as it is. Not in db_mode 3: see save_start().
 	 */
 	int (*save)(struct ul_domain *d, struct str aor, struct ul_save *s);

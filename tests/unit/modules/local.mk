@@ -60,3 +60,10 @@ TESTS += tests/unit/modules/test_textopsx
 tests_unit_modules_test_textopsx_SOURCES = tests/unit/modules/test_textopsx.c $(RF_MODULE_TEXTOPSX)
 tests_unit_modules_test_textopsx_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_textopsx_LDADD = $(RF_TEST_LIBS)
+
+check_PROGRAMS += tests/unit/modules/test_full
+TESTS += tests/unit/modules/test_full
+tests_unit_modules_test_full_SOURCES = tests/unit/modules/test_full.c $(RF_USRLOC_PARTS) modules/htable/table.c modules/htable/def.c \
+	modules/pike/tree.c modules/auth_db/cache.c
+tests_unit_modules_test_full_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_modules_test_full_LDADD = $(RF_TEST_LIBS)
