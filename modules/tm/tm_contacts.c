@@ -117,9 +117,9 @@ int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 	keep = part_flows(set, order, k);
 	/* The newest XAVP comes first: the last one goes in first. */
 	for (unsigned i = k; i-- > 0;) {
-		bool flow = i >= keep, last = proportional || i + 1 == keep || set[order[i]].q != set[order[i + 1]].q;
+		bool flow = i >= keep, last = flow || proportional || i + 1 == keep || set[order[i]].q != set[order[i + 1]].q;
 
-		if (!put_aside(ctx, flow ? tm_contacts_conf.contact_flows_avp : tm_contacts_conf.contacts_avp, &set[order[i]], flow || last))
+		if (!put_aside(ctx, flow ? tm_contacts_conf.contact_flows_avp : tm_contacts_conf.contacts_avp, &set[order[i]], last))
 			return -1;
 	}
 	ctx->n_branches = 0;
