@@ -362,7 +362,8 @@ static int relay_failed(struct ctx *ctx, int code)
 	ctx->last_error = code;
 	if (t && (t->flags & TM_T_DISABLE_INTERNAL_REPLY))
 		return -4;
-	if (t && t->status >= 200)
+	/* In a failure route there is an answer already, and what becomes of it is decided when the route ends. */
+	if ((t && t->status >= 200) || ctx->kind == CTX_FAILURE)
 		return code;
 	ctx->mflags |= CTX_F_DELAYED_ERROR;
 	if (!tm_conf.delayed_reply && t) {
@@ -381,8 +382,6 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 
 	if (t->canceled)
 		return relay_failed(ctx, -487);
-	if (ctx->kind == CTX_FAILURE && tm_conf.failure_reply_mode != 0)
-		t->leg_first = (uint8_t)first; /* earlier answers are out of the race: a new leg decides */
 	if (ctx->on_failure.n)
 		tm_edits_keep(ctx, t);
 	for (unsigned i = 0; i < r->n; i++) {
@@ -399,6 +398,8 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 		if (rc < 0 && tm_conf.failure_exec_mode && tm_branch_add_blind(ctx, t, &b->target) >= 0)
 			tm_branch_at(t, t->n_branches - 1u)->flags |= TM_B_UNSENT;
 	}
+	if (ctx->kind == CTX_FAILURE && tm_conf.failure_reply_mode != 0 && t->n_branches > first)
+		t->leg_first = (uint8_t)first; /* earlier answers are out of the race: a new leg decides */
 	for (unsigned i = first; i < t->n_branches; i++) {
 		struct tm_branch *b = tm_branch_at(t, i);
 

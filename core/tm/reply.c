@@ -179,7 +179,7 @@ static void relay_winner(struct tm_txn *t, int w)
 		pool_reset(tm_self.pool);
 	} else if (b->status == 503 && tm_conf.remap_503_500) {
 		/* RFC 3261, 16.7, 6: a 503 would make the caller avoid us, not the callee. */
-		(void)tm_uas_reply(t, NULL, 500, kept_reason(buf), STR_NULL);
+		(void)tm_uas_reply(t, NULL, 500, STR_LIT("Service Unavailable"), STR_NULL);
 	} else {
 		(void)tm_uas_send(t, b->status, NULL, buf); /* its failure is logged there */
 	}
@@ -214,26 +214,37 @@ struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch)
 	return ctx;
 }
 
-static void failure_done(struct ctx *ctx, int rc)
+static bool leg_lives(const struct tm_txn *t)
+{
+	for (unsigned i = t->leg_first; i < t->n_branches; i++)
+		if (!(tm_branch_at(t, i)->flags & TM_B_SUPERSEDED))
+			return true;
+	return false;
+}
+
+void tm_failure_done(struct ctx *ctx, int rc)
 {
 	struct tm_txn *t = ctx->txn;
-	unsigned before = (unsigned)(uintptr_t)ctx->finished_arg;
+	bool added = t->n_branches > (unsigned)(uintptr_t)ctx->finished_arg && leg_lives(t);
 	enum tm_after after = TM_MINE;
+	int w;
 
 	(void)rc; /* ignored in failure routes */
 	tm_ctx_store(ctx, t);
-	if ((ctx->mflags & CTX_F_DELAYED_ERROR) && t->status < 200)
-		(void)tm_reply_error(ctx);
+	if (added)
+		t->flags &= ~(uint32_t)TM_T_RAN_FAILURE;
+	if (!added && t->status < 200) {
+		/* The answer that brought us here, unless it was dropped or a new leg took its place and failed at once. */
+		w = tm_pick_winner(t);
+		if (w >= 0)
+			relay_winner(t, w);
+		else
+			(void)tm_reply_error(ctx);
+	}
 	ctx->txn = NULL;
 	ctx_free(ctx);
-	if (t->status < 200) {
-		if (t->n_branches > before) {
-			t->flags &= ~(uint32_t)TM_T_RAN_FAILURE;
-			after = tm_conclude(t);
-		} else {
-			relay_winner(t, t->winner);
-		}
-	}
+	if (added && t->status < 200)
+		after = tm_conclude(t);
 	if (after == TM_MINE)
 		tm_run_events(t);
 }
@@ -259,7 +270,7 @@ enum tm_after tm_conclude(struct tm_txn *t)
 			t->winner = (uint8_t)w;
 			if (t->on_failure)
 				tm_ref_set(&t->on_failure, NULL);
-			ctx->finished = failure_done;
+			ctx->finished = tm_failure_done;
 			if (name.s && tm_self.hooks->run_route(ctx, CTX_FAILURE, name) == 0)
 				return TM_MOVED;
 			ctx->txn = NULL;

@@ -680,7 +680,7 @@ int tm_reply_error(struct ctx *ctx)
 		return -1;
 	if (ctx->txn->status >= 200)
 		return -2;
-	(void)tm_error_reply(ctx->last_error, "TM", &code, text, sizeof(text));
+	(void)tm_error_reply(ctx->last_error ? ctx->last_error : -1, "TM", &code, text, sizeof(text));
 	return tm_reply(ctx, code, str_lit(text));
 }
 

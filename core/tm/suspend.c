@@ -77,29 +77,6 @@ int tm_suspend(struct ctx *ctx)
 
 /* ---- going on ---- */
 
-static void continue_done(struct ctx *ctx, int rc)
-{
-	struct tm_txn *t = ctx->txn;
-	unsigned before = (unsigned)(uintptr_t)ctx->finished_arg;
-	enum tm_after after = TM_MINE;
-
-	(void)rc; /* as in failure routes */
-	tm_ctx_store(ctx, t);
-	if ((ctx->mflags & CTX_F_DELAYED_ERROR) && t->status < 200)
-		(void)tm_reply_error(ctx);
-	if (t->status < 200 && !(t->flags & TM_T_RELEASED) && t->n_branches == before && !tm_is_suspended(t)) {
-		/* Neither relayed nor answered: nothing can come any more. */
-		ctx->last_error = -1;
-		(void)tm_reply_error(ctx);
-	}
-	ctx->txn = NULL;
-	ctx_free(ctx);
-	if (t->status < 200 && t->n_branches > before)
-		after = tm_conclude(t);
-	if (after == TM_MINE)
-		tm_run_events(t);
-}
-
 enum tm_after tm_continue_event(struct tm_txn *t, struct str route)
 {
 	struct tm_branch *b = blind_open(t);
@@ -121,12 +98,12 @@ enum tm_after tm_continue_event(struct tm_txn *t, struct str route)
 	ctx->on_failure = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_FAILURE));
 	ctx->on_reply = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_REPLY));
 	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
-	ctx->finished = continue_done;
+	ctx->finished = tm_failure_done;
 	tm_suspend_end(t);
 	if (tm_self.hooks->run_continued(ctx, route) == 0)
 		return TM_MOVED;
 	log_error("there is no route[%.*s] to continue in", STR_FMT(route)); /* the script was reloaded meanwhile */
-	continue_done(ctx, 0);
+	tm_failure_done(ctx, 0);
 	return TM_MOVED;
 }
 

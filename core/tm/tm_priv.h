@@ -263,6 +263,8 @@ void tm_local_done(struct tm_txn *t, int code, struct str reply);
 
 /* For routes that run when a branch has failed: the request, as changed before; destination set empty. NULL at the limit. */
 struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch);
+/* The end of such a route (ctx->finished): a new leg, an answer, or the winner is relayed. */
+void tm_failure_done(struct ctx *ctx, int rc);
 
 void tm_send_failed(const struct tx_dest *dest, struct str bytes, int err); /* tx_on_fail() */
 

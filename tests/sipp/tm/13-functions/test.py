@@ -51,6 +51,13 @@ def run(r, ctx):
             c.reply(m2, 200, "OK", tag="c")
             final("n4")
 
+            for what, want in (("nothing", "486 Busy"), ("dns", "486 Busy"), ("drop", "500 I'm terribly sorry, server error occurred (1/TM)"),
+                               ("drop-dns", "478 Unresolvable destination (478/TM)")):
+                send("a" + what, "after-" + what, f"X-To: {b.hostport}")
+                b.reply(b.expect("MESSAGE"), 486, "Busy", tag="b")
+                got = final("a" + what, 20)
+                r.check(f"{name} after a failure route that did {what}", got and got.first == "SIP/2.0 " + want, got and got.first)
+
             for ua, q, more in ((b, "0.9", ";" + INSTANCE), (c, "0.5", ";" + INSTANCE)):
                 got = ua.register("phone", contact=f"<{ua.contact}>;q={q}{more};reg-id={1 if ua is b else 2}", callid=f"reg-{q}", headers=["Supported: path, outbound"])
                 r.check(f"{name} flow registered", got and got.status == 200, got and got.raw)
