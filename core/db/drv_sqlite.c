@@ -257,10 +257,15 @@ static int bind_all(sqlite3_stmt *st, const struct db_val *params, unsigned n_pa
 	return rc;
 }
 
-static struct db_val column(sqlite3_stmt *st, int col)
+static bool is_time(sqlite3_stmt *st, int col)
 {
 	const char *decl = sqlite3_column_decltype(st, col);
-	bool is_time = decl && (strncasecmp(decl, "TIMESTAMP", 9) == 0 || strncasecmp(decl, "DATETIME", 8) == 0);
+
+	return decl && (strncasecmp(decl, "TIMESTAMP", 9) == 0 || strncasecmp(decl, "DATETIME", 8) == 0);
+}
+
+static struct db_val column(sqlite3_stmt *st, int col)
+{
 	struct db_val v = { .type = DB_NULL };
 
 	switch (sqlite3_column_type(st, col)) {
@@ -271,7 +276,7 @@ static struct db_val column(sqlite3_stmt *st, int col)
 	case SQLITE_FLOAT:
 		v.d = sqlite3_column_double(st, col);
 		v.type = DB_DOUBLE;
-		if (is_time) {
+		if (is_time(st, col)) {
 			v.type = DB_TIME;
 			/* half a second was taken off when it was written; the other half rounds */
 			v.i = (int64_t)((v.d - JULIAN_EPOCH) * 86400.0 + 1.0);
