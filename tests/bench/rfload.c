@@ -6,7 +6,10 @@
  * slot by looking at fixed places. A slot that hears nothing for two seconds is counted lost and starts anew. It waits in epoll, since who waits how
  * is part of what a server's send costs.
  *
- * usage: rfload options|register|message|call [-t IP:PORT] [-n COUNT] [-w WINDOW] [-u USERS] [-p PORT] [-s SECONDS]
+ * usage: rfload options|register|message|call|lookup [-t IP:PORT] [-n COUNT] [-w WINDOW] [-u USERS] [-o FIRST] [-r] [-e UNIXTIME] [-p PORT] [-s SECONDS]
+ *
+ * Users are uFIRST, uFIRST+1 ...; -r: each once as well, but in an order that no cache foresees. -e: registrations end at that time (else after an
+ * hour). lookup: OPTIONS for a user; what the script does with it is its own affair.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,9 +29,10 @@
 #define CALLERS 8 /* sockets that requests leave from */
 #define LOST_US 2000000u
 #define BUCKETS 50000 /* of 10 us */
+#define SCATTER 2654435761u /* prime: each user once per round */
 
-enum work { OPTIONS, REGISTER, MESSAGE, CALL, N_WORK };
-static const char *const work_names[N_WORK] = { "options", "register", "message", "call" };
+enum work { OPTIONS, REGISTER, MESSAGE, CALL, LOOKUP, N_WORK };
+static const char *const work_names[N_WORK] = { "options", "register", "message", "call", "lookup" };
 
 struct slot {
 	uint32_t generation;
@@ -50,7 +54,9 @@ static struct {
 	enum work work;
 	struct sockaddr_in server;
 	long count, started, done, lost, odd;
-	unsigned window, users, port;
+	unsigned window, users, first, port;
+	bool scattered;
+	long expire_at;
 	double seconds;
 	struct slot *slot;
 	struct sender *caller[CALLERS], *callee;
@@ -129,8 +135,8 @@ static void send_request(struct slot *s)
 		break;
 	case REGISTER:
 		n = snprintf(b, BYTES, "REGISTER sip:bench.test SIP/2.0\r\n%sFrom: <sip:u%u@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 REGISTER\r\n"
-		             "Contact: <sip:u%u@127.0.0.1:%u;ob>;expires=3600\r\n%sContent-Length: 0\r\n\r\n",
-		             head, s->user, s->generation, s->user, s->user, g.port - 1, common);
+		             "Contact: <sip:u%u@127.0.0.1:%u;ob>;expires=%ld\r\n%sContent-Length: 0\r\n\r\n",
+		             head, s->user, s->generation, s->user, s->user, g.port - 1, g.expire_at ? g.expire_at - (long)time(NULL) : 3600, common);
 		break;
 	case MESSAGE:
 		n = snprintf(b, BYTES, "MESSAGE sip:u%u@bench.test SIP/2.0\r\n%sFrom: <sip:caller@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 MESSAGE\r\n"
@@ -141,6 +147,10 @@ static void send_request(struct slot *s)
 		n = snprintf(b, BYTES, "INVITE sip:u%u@bench.test SIP/2.0\r\n%sFrom: \"Caller\" <sip:caller@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 INVITE\r\n"
 		             "Contact: <sip:caller@127.0.0.1:%u>\r\n%sContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
 		             s->user, head, s->generation, s->user, from, common, sizeof(sdp) - 1, sdp);
+		break;
+	case LOOKUP:
+		n = snprintf(b, BYTES, "OPTIONS sip:u%u@bench.test SIP/2.0\r\n%sFrom: <sip:caller@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 OPTIONS\r\n%sContent-Length: 0\r\n\r\n",
+		             s->user, head, s->generation, s->user, common);
 		break;
 	case N_WORK:
 		break;
@@ -154,7 +164,7 @@ static void slot_start(struct slot *s)
 	if (!s->busy)
 		return;
 	s->generation++;
-	s->user = (uint32_t)(g.started++ % g.users);
+	s->user = g.first + (uint32_t)((uint64_t)g.started++ * (g.scattered ? SCATTER : 1) % g.users);
 	s->answered = false;
 	s->began_us = s->heard_us = now_us();
 	send_request(s);
@@ -385,7 +395,8 @@ static void run(void)
 
 static void usage(void)
 {
-	fputs("usage: rfload options|register|message|call [-t IP:PORT] [-n COUNT] [-w WINDOW] [-u USERS] [-p PORT] [-s SECONDS]\n", stderr);
+	fputs("usage: rfload options|register|message|call|lookup [-t IP:PORT] [-n COUNT] [-w WINDOW] [-u USERS] [-o FIRST] [-r] [-e UNIXTIME] [-p PORT] "
+	      "[-s SECONDS]\n", stderr);
 	exit(2);
 }
 
@@ -402,7 +413,7 @@ int main(int argc, char **argv)
 	if (g.work == N_WORK)
 		usage();
 	optind = 2;
-	while ((c = getopt(argc, argv, "t:n:w:u:p:s:")) != -1) {
+	while ((c = getopt(argc, argv, "t:n:w:u:o:re:p:s:")) != -1) {
 		switch (c) {
 		case 't':
 			if (sscanf(optarg, "%31[0-9.]:%u", ip, &port) < 1)
@@ -416,6 +427,15 @@ int main(int argc, char **argv)
 			break;
 		case 'u':
 			g.users = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'o':
+			g.first = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'r':
+			g.scattered = true;
+			break;
+		case 'e':
+			g.expire_at = strtol(optarg, NULL, 10);
 			break;
 		case 'p':
 			g.port = (unsigned)strtoul(optarg, NULL, 10);
