@@ -25,6 +25,8 @@ struct route_conf route_conf = { .server_signature = true, .parked_max = 10000 }
 
 static struct {
 	route_ack_filter_fn *ack_filter;
+	route_reply_fn *taker[4]; /* of replies */
+	unsigned n_takers;
 	struct pool *pool;
 	struct fmt *log_prefix;
 	bool has_log_context;
@@ -225,10 +227,28 @@ static void reply_run(struct ctx *ctx)
 
 /* ---- entry ---- */
 
+int route_on_reply(route_reply_fn *fn)
+{
+	if (self.n_takers == ARRAY_LEN(self.taker))
+		return -ENOSPC;
+	self.taker[self.n_takers++] = fn;
+	return 0;
+}
+
+static bool reply_taken(struct ctx *ctx)
+{
+	for (unsigned i = 0; i < self.n_takers; i++)
+		if (self.taker[i](ctx))
+			return true;
+	return false;
+}
+
 static void dispatch(struct ctx *ctx)
 {
 	if (ctx->msg.kind == SIP_REQUEST)
 		request_run(ctx);
+	else if (reply_taken(ctx))
+		ctx_free(ctx);
 	else
 		reply_run(ctx);
 }

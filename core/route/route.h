@@ -81,5 +81,11 @@ void route_ack_filter(route_ack_filter_fn *fn);
 /* Called after each stateless reply was sent (sl statistics, sl:local-response). */
 typedef void route_replied_fn(struct ctx *ctx, int code, int err);
 void route_on_replied(route_replied_fn *fn);
+/*
+ * Replies to requests that a module sent without a transaction: fn sees each reply before the script and transactions do, and says true when it
+ * was for it; the reply then ends there. Up to 4; -ENOSPC. Context: before forking; fn in any worker, must be quick to say no.
+ */
+typedef bool route_reply_fn(struct ctx *ctx);
+MUST_CHECK int route_on_reply(route_reply_fn *fn);
 
 #endif

@@ -233,7 +233,7 @@ struct ul_cell *ul_cell_new(const struct ul_contact *c)
 	else if (!ul_ruid_parse(c->ruid, &head))
 		head.n_ruid = (uint16_t)c->ruid.n;
 	atomic_init(&head.state, (uint8_t)c->state);
-	atomic_init(&head.last_keepalive, (uint32_t)c->last_keepalive);
+	atomic_init(&head.last_keepalive, c->last_keepalive ? (uint32_t)c->last_keepalive : (uint32_t)clock_wall_s());
 
 	cell = shm_alloc(ul_cell_size(&head));
 	if (!cell)

@@ -22,8 +22,9 @@ struct ul_conf {
 	int db_mode, db_load, db_insert_update, db_update_as_insert, db_check_update, db_ops_ruid, db_insert_null, db_raw_fetch_type,
 		db_timer_clean, db_clean_tcp, use_domain, timer_interval, timer_procs, matching_mode, cseq_delay, desc_time_order,
 		hash_size, fetch_rows, nat_bflag, handle_lost_tcp, close_expired_tcp, skip_remote_socket, expires_type,
-		server_id_filter, rm_expired_delay, version_table, load_rank, ka_mode, db_queue_max, db_deadline_ms;
-	struct str db_url, xavp_contact;
+		server_id_filter, rm_expired_delay, version_table, load_rank, ka_mode, ka_filter, ka_interval, ka_randomize, ka_timeout, ka_loglevel,
+		db_queue_max, db_deadline_ms;
+	struct str db_url, xavp_contact, ka_method, ka_from, ka_domain, ka_logmsg, ka_reply_codes;
 	struct str column[UL_N_COLS];
 };
 extern struct ul_conf ul_conf;
@@ -101,6 +102,8 @@ MUST_CHECK int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ru
 			   struct ul_list *ret_list);
 int ul_remove(struct ul_domain *d, struct str aor, struct str ruid);
 int ul_touch(struct ul_domain *d, struct str aor, struct str ruid, uint32_t roundtrip_us);
+/* The same for who has only hashes: ul_aor_hash() and hashfn64() of the ruid. */
+int ul_touch_hash(struct ul_domain *d, uint32_t aor_hash, uint64_t ruid_hash, uint32_t roundtrip_us);
 /* As it is: expired ones, deleted ones. */
 MUST_CHECK int ul_get_all(struct ul_domain *d, struct str aor, struct pool *pool, struct ul_list *ret_list);
 int ul_walk(struct ul_domain *d, uint32_t bucket, struct pool *pool, ul_walk_fn *fn, void *arg);
@@ -136,10 +139,37 @@ MUST_CHECK int ul_check(void);
 bool ul_matches(const struct ul_contact *have, const struct ul_contact *c, int mode, bool match_received);
 
 /* --- ul_timer.c --- */
+#define UL_TICK_MS 10u
+
+typedef void ul_bucket_fn(struct ul_domain *d, uint32_t bucket);
+/* Where somebody who goes round all tables is. Zero at the start. */
+struct ul_pace {
+	unsigned domain;
+	uint32_t bucket;
+	uint64_t owed; /* buckets that should have been looked at by now, times ticks of a round */
+};
+/*
+ * Called every UL_TICK_MS: looks at so many buckets that all are seen once in round_ms, but for a millisecond at most (what is left is done
+ * in later ticks), and only until stop() says true (NULL: never). Returns whether a round ended.
+ */
+bool ul_pace_run(struct ul_pace *p, uint64_t round_ms, ul_bucket_fn *look, bool (*stop)(void));
+/* It expired, or does not answer, and is in no table any more: the connection, the counter, the database, the event route. */
+void ul_contact_gone(struct ul_domain *d, struct str aor, const struct ul_contact *c);
 MUST_CHECK int ul_timer_start(struct loop *loop);
 /* One slice: buckets looked at. Tests call it directly. */
 unsigned ul_timer_slice(unsigned buckets);
 void ul_on_expired(ul_expired_fn *fn);
+
+/* --- ul_ka.c: keepalive --- */
+enum ul_ka_mode { UL_KA_ALL = 1, UL_KA_NAT = 2, UL_KA_UDP = 4 };
+MUST_CHECK int ul_ka_init(void);                  /* before forking; logs its failure */
+MUST_CHECK int ul_ka_start(struct loop *loop);    /* worker 0 */
+bool ul_ka_wanted(const struct ul_contact *c);
+/* Asks who is wanted of a bucket, removes who was silent for ka_timeout. */
+void ul_ka_bucket(struct ul_domain *d, uint32_t bucket);
+/* True: it was the answer to a keepalive. Any worker. */
+struct ctx;
+bool ul_ka_reply(struct ctx *ctx);
 
 /* --- the database: ul_row.c, ul_batch.c (writing), ul_direct.c (db_mode 3), ul_load.c (loading), ul_block.c --- */
 /* Is it there, and as we need it? Blocks. Tables that are to be loaded are loading() from here on. */

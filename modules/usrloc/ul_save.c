@@ -342,6 +342,12 @@ int ul_remove(struct ul_domain *d, struct str aor, struct str ruid)
 	return n == 0 ? -ENOENT : n;
 }
 
+static void touch(struct ul_cell *c, uint32_t roundtrip_us)
+{
+	atomic_store_explicit(&c->last_keepalive, (uint32_t)clock_wall_s(), memory_order_relaxed);
+	atomic_store_explicit(&c->ka_roundtrip_us, roundtrip_us, memory_order_relaxed);
+}
+
 int ul_touch(struct ul_domain *d, struct str aor, struct str ruid, uint32_t roundtrip_us)
 {
 	uint32_t hash = hashfn32(aor);
@@ -352,12 +358,44 @@ int ul_touch(struct ul_domain *d, struct str aor, struct str ruid, uint32_t roun
 	for (struct ul_cell *c = a ? ul_cell_first(a) : NULL; c; c = ul_cell_next(c)) {
 		if (!ul_cell_has_ruid(c, ruid))
 			continue;
-		atomic_store_explicit(&c->last_keepalive, (uint32_t)clock_wall_s(), memory_order_relaxed);
-		atomic_store_explicit(&c->ka_roundtrip_us, roundtrip_us, memory_order_relaxed);
+		touch(c, roundtrip_us);
 		err = 0;
 	}
 	shm_hash_unlock(b);
 	return err;
+}
+
+/* The cell found is left where the caller can see it: the compare function is all that looks. */
+struct by_hash {
+	uint64_t ruid_hash;
+	struct ul_cell **ret;
+};
+
+static bool aor_has_ruid_hash(const struct shm_hnode *node, const void *key)
+{
+	const struct ul_aor *a = CONTAINER_OF(node, const struct ul_aor, node);
+	const struct by_hash *k = key;
+	char mem[UL_RUID_MAX];
+
+	for (struct ul_cell *c = ul_cell_first(a); c; c = ul_cell_next(c)) {
+		if (hashfn64(mem, ul_ruid_text(c, mem)) != k->ruid_hash)
+			continue;
+		*k->ret = c;
+		return true;
+	}
+	return false;
+}
+
+int ul_touch_hash(struct ul_domain *d, uint32_t aor_hash, uint64_t ruid_hash, uint32_t roundtrip_us)
+{
+	struct ul_cell *cell = NULL;
+	struct by_hash key = { .ruid_hash = ruid_hash, .ret = &cell };
+	struct shm_hbucket *b = shm_hash_lock(d->hash, aor_hash);
+
+	if (shm_hash_find_locked(b, aor_hash, aor_has_ruid_hash, &key))
+		touch(cell, roundtrip_us);
+	shm_hash_unlock(b);
+	return cell ? 0 : -ENOENT;
 }
 
 int ul_synced(struct ul_domain *d, struct str aor, struct str ruid, uint32_t version)

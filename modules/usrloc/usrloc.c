@@ -18,19 +18,6 @@ static int set_preload(void *conf, const struct setting *set, int64_t i, struct 
 	return ul_domain_get(s, &d, reterr);
 }
 
-/* What is not there is refused, unless the value asks for nothing. */
-static int refuse_int(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)conf, (void)s;
-	return i == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "usrloc parameter %s is not supported", set->name);
-}
-
-static int refuse_str(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)conf, (void)i, (void)s;
-	return diag_err(reterr, -ENOTSUP, 0, "usrloc parameter %s is not supported (no built-in keepalive)", set->name);
-}
-
 #define COL(name, id, def) SETTING_STR(name, struct ul_conf, column[id], def)
 /* clang-format off */
 static const struct setting settings[] = {
@@ -42,7 +29,7 @@ static const struct setting settings[] = {
 	SETTING_INT("db_check_update",    struct ul_conf, db_check_update,    0,  0, 1),
 	SETTING_INT("db_ops_ruid",        struct ul_conf, db_ops_ruid,        1,  1, 1), /* rows are always found by ruid */
 	SETTING_INT("db_insert_null",     struct ul_conf, db_insert_null,     0,  0, 1),
-	SETTING_FN_INT("db_raw_fetch_type", refuse_int),
+	SETTING_INT("db_raw_fetch_type",  struct ul_conf, db_raw_fetch_type,  0,  0, 1),
 	SETTING_INT("db_timer_clean",     struct ul_conf, db_timer_clean,     0,  0, 1),
 	SETTING_INT("db_clean_tcp",       struct ul_conf, db_clean_tcp,       0,  0, 1),
 	SETTING_INT("use_domain",         struct ul_conf, use_domain,         0,  0, 1),
@@ -66,11 +53,17 @@ static const struct setting settings[] = {
 	SETTING_INT("load_rank",          struct ul_conf, load_rank,          1,  INT_MIN, INT_MAX),
 	SETTING_INT("db_queue_max",       struct ul_conf, db_queue_max,       64, 1, 4096),
 	SETTING_INT("db_deadline_ms",     struct ul_conf, db_deadline_ms,     4000, 1, 600000),
-	SETTING_FN_INT("ka_mode",         refuse_int),
-	SETTING_FN_STR("ka_method",       refuse_str),
-	SETTING_FN_STR("ka_from",         refuse_str),
-	SETTING_FN_STR("ka_domain",       refuse_str),
-	SETTING_FN_INT("ka_timeout",      refuse_int),
+	SETTING_INT("ka_mode",            struct ul_conf, ka_mode,            0,  0, 7),
+	SETTING_STR("ka_method",          struct ul_conf, ka_method,          "OPTIONS"),
+	SETTING_STR("ka_from",            struct ul_conf, ka_from,            "sip:server@kamailio.org"),
+	SETTING_STR("ka_domain",          struct ul_conf, ka_domain,          "kamailio.org"),
+	SETTING_INT("ka_filter",          struct ul_conf, ka_filter,          0,  0, 1),
+	SETTING_INT("ka_interval",        struct ul_conf, ka_interval,        40, 1, 86400),
+	SETTING_INT("ka_randomize",       struct ul_conf, ka_randomize,       20, 0, 86400),
+	SETTING_INT("ka_timeout",         struct ul_conf, ka_timeout,         0,  0, INT_MAX),
+	SETTING_INT("ka_loglevel",        struct ul_conf, ka_loglevel,        255, -5, 255),
+	SETTING_STR("ka_logmsg",          struct ul_conf, ka_logmsg,          " to-uri: [$tu] remote-addr: [$sas]"),
+	SETTING_STR("ka_reply_codes",     struct ul_conf, ka_reply_codes,     "0"),
 	COL("ruid_column",          UL_COL_RUID,          "ruid"),
 	COL("user_column",          UL_COL_USER,          "username"),
 	COL("domain_column",        UL_COL_DOMAIN,        "domain"),
@@ -164,15 +157,18 @@ static int init(void)
 	err = ul_store_init();
 	if (err < 0)
 		return log_fail(err, "usrloc: cannot set up the location tables in shared memory");
-	return ul_conf.db_mode ? ul_db_init() : 0;
+	err = ul_ka_init();
+	return err == 0 && ul_conf.db_mode ? ul_db_init() : err;
 }
 
 static int worker_init(struct loop *loop, unsigned worker)
 {
 	int err = worker == 0 ? ul_timer_start(loop) : 0;
 
+	if (err == 0 && worker == 0)
+		err = ul_ka_start(loop);
 	if (err < 0)
-		return log_fail(err, "usrloc: cannot start the expiry timer");
+		return log_fail(err, "usrloc: cannot start the timers");
 	return worker == 0 && !proc_has(SHM_SLOT_RPCD) ? ul_load_start(loop) : 0;
 }
 
