@@ -5,6 +5,8 @@
 #include "core/base/clock.h"
 #include "core/module/loader.h"
 #include "core/rpc/rpc.h"
+#include "core/script/script.h"
+#include "core/script/vm.h"
 #include "core/transport/conn.h"
 
 struct count {
@@ -108,8 +110,49 @@ static void modules(struct rpc *rpc)
 		rpc_add_str(rpc, NULL, NULL, str_lit(module_at(i - 1)->name));
 }
 
+/* ---- defines of the script ---- */
+
+static void ppdefines(struct rpc *rpc)
+{
+	struct str name, value;
+
+	for (unsigned i = script_define_count(vm_script()); i > 0; i--)
+		if (script_define_at(vm_script(), i - 1, &name, &value) == 0)
+			rpc_add_str(rpc, NULL, NULL, name);
+}
+
+static void ppdefines_full(struct rpc *rpc)
+{
+	struct str name, value;
+
+	for (unsigned i = script_define_count(vm_script()); i > 0; i--) {
+		struct rpc_node *n;
+
+		if (script_define_at(vm_script(), i - 1, &name, &value) < 0)
+			continue;
+		n = rpc_add_object(rpc, NULL, NULL);
+		rpc_add_str(rpc, n, "name", name);
+		rpc_add_int(rpc, n, "type", 0);
+		rpc_add_str(rpc, n, "value", value.s ? value : STR_LIT("none"));
+	}
+}
+
+/* ---- what is not there ---- */
+
+static void no_blocklist(struct rpc *rpc)
+{
+	rpc_fault(rpc, 500, "dst blocklist support disabled");
+}
+
 /* clang-format off */
 static const struct rpc_method methods[] = {
+	{ "core.ppdefines",      ppdefines,      RPC_RET_ARRAY, "Names of the script's defines." },
+	{ "core.ppdefines_full", ppdefines_full, RPC_RET_ARRAY, "The script's defines with their values." },
+	{ "dst_blocklist.add",        no_blocklist, 0, "There is no list of destinations to avoid: always a fault." },
+	{ "dst_blocklist.debug",      no_blocklist, 0, "There is no list of destinations to avoid: always a fault." },
+	{ "dst_blocklist.delete_all", no_blocklist, 0, "There is no list of destinations to avoid: always a fault." },
+	{ "dst_blocklist.mem_info",   no_blocklist, 0, "There is no list of destinations to avoid: always a fault." },
+	{ "dst_blocklist.view",       no_blocklist, RPC_RET_ARRAY, "There is no list of destinations to avoid: always a fault." },
 	{ "core.tcp_info",    tcp_info,    0, "Returns TCP related info." },
 	{ "core.tcp_options", tcp_options, 0, "Returns active TCP options." },
 	{ "core.tcp_list",    tcp_list,    RPC_RET_ARRAY, "Returns the details of the stream connections." },
@@ -120,5 +163,7 @@ static const struct rpc_method methods[] = {
 
 int main_rpc_register(void)
 {
-	return rpc_register(methods);
+	int err = rpc_register(methods);
+
+	return err < 0 ? err : modparam_rpc_register();
 }

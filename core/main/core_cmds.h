@@ -7,5 +7,7 @@
 
 /* Context: before forking. Returns 0 or -ENOSPC. */
 MUST_CHECK int main_rpc_register(void);
+/* modparam.* */
+MUST_CHECK int modparam_rpc_register(void);
 
 #endif

@@ -83,6 +83,28 @@ bool script_define_find(const struct script *s, struct str name, struct str *ret
 	return false;
 }
 
+unsigned script_define_count(const struct script *s)
+{
+	unsigned n = 0;
+
+	for (const struct define *d = s ? s->defines : NULL; d; d = d->next)
+		n++;
+	return n;
+}
+
+int script_define_at(const struct script *s, unsigned i, struct str *ret_name, struct str *ret_value)
+{
+	const struct define *d = s ? s->defines : NULL;
+
+	while (d && i-- > 0)
+		d = d->next;
+	if (!d)
+		return -ENOENT;
+	*ret_name = d->name;
+	*ret_value = d->has_value ? d->value : STR_NULL;
+	return 0;
+}
+
 const struct script *script_names(void)
 {
 	if (reading.ld)

@@ -95,6 +95,9 @@ struct str script_route_name(const struct script *s, int route);
 /* Human-readable bytecode. */
 void script_disasm(const struct script *s, FILE *out);
 /* Value of a preprocessor define. */
+/* Its defines, the last one first. value.s NULL: it has none. -ENOENT past the end. */
+unsigned script_define_count(const struct script *s);
+MUST_CHECK int script_define_at(const struct script *s, unsigned i, struct str *ret_name, struct str *ret_value);
 bool script_define_find(const struct script *s, struct str name, struct str *ret_value);
 /* flags a, b: number of a declared name, or -1. */
 int script_flag_find(struct str name);

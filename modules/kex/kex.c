@@ -11,6 +11,7 @@
 #include "core/module/abi.h"
 #include "core/pv/stat.h"
 #include "core/route/route.h"
+#include "modules/kex/kex_mem.h"
 #include "shm/arena.h"
 
 static struct {
@@ -371,6 +372,11 @@ static const struct pv_def pvs[] = {
 };
 
 static const struct rpc_method rpcs[] = {
+	{ .name = "mod.mem_stats",          .fn = kex_mod_stats,  .flags = RPC_RET_ARRAY, .doc = "Memory of modules: name or all, and pkg, shm or all" },
+	{ .name = "mod.mem_statsx",         .fn = kex_mod_statsx, .flags = RPC_RET_ARRAY, .doc = "As mod.mem_stats, with the number of pieces" },
+	{ .name = "mod.stats",              .fn = kex_mod_stats,  .flags = RPC_RET_ARRAY, .doc = "Memory of modules: name or all, and pkg, shm or all" },
+	{ .name = "pkg.info",               .fn = kex_pkg_info,   .doc = "The manager of private memory" },
+	{ .name = "pkg.stats",              .fn = kex_pkg_stats,  .flags = RPC_RET_ARRAY, .doc = "Private memory of the processes, of all or of one: pid, rank or index, and its number" },
 	{ .name = "stats.get_statistics",   .fn = rpc_get,    .flags = RPC_RET_ARRAY, .doc = "Show statistics: all, group: or names" },
 	{ .name = "stats.fetch",            .fn = rpc_fetch,  .doc = "Statistics as one object of texts" },
 	{ .name = "stats.fetchn",           .fn = rpc_fetchn, .doc = "Statistics as one object of numbers" },

@@ -31,6 +31,9 @@ static void rpc_stats(struct rpc *rpc)
 	rpc_add_int(rpc, o, "4xx", s.c4xx);
 	rpc_add_int(rpc, o, "3xx", s.c3xx);
 	rpc_add_int(rpc, o, "2xx", s.c2xx);
+	rpc_add_int(rpc, o, "created", s.total + s.total_local);
+	rpc_add_int(rpc, o, "freed", s.total + s.total_local - s.current);
+	rpc_add_int(rpc, o, "delayed_free", 0); /* one that is in use is freed by who uses it last */
 }
 
 struct list {
