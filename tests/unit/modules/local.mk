@@ -51,7 +51,7 @@ tests_unit_modules_test_registrar_LDADD = $(RF_TEST_LIBS)
 
 check_PROGRAMS += tests/unit/modules/test_kex_xlog
 TESTS += tests/unit/modules/test_kex_xlog
-tests_unit_modules_test_kex_xlog_SOURCES = tests/unit/modules/test_kex_xlog.c modules/kex/kex.c modules/xlog/xlog.c $(RF_MODULE_PV)
+tests_unit_modules_test_kex_xlog_SOURCES = tests/unit/modules/test_kex_xlog.c modules/kex/kex.c modules/kex/kex_mem.c modules/xlog/xlog.c $(RF_MODULE_PV)
 tests_unit_modules_test_kex_xlog_CFLAGS = $(RF_TEST_FLAGS)
 tests_unit_modules_test_kex_xlog_LDADD = $(RF_TEST_LIBS)
 
