@@ -133,23 +133,23 @@ static int f_is_tel_number(struct ctx *ctx, const union script_arg *a, unsigned 
 	(void)n;
 	if (s.n > 0 && s.s[0] == '+')
 		s = str_sub(s, 1, s.n);
-	return all_digits(s) ? 1 : -1;
+	return all_digits(s) ? 1 : -2;
 }
 
 static int f_is_numeric(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)ctx;
 	(void)n;
-	return all_digits(a[0].s) ? 1 : -1;
+	return all_digits(a[0].s) ? 1 : -2;
 }
 
 static int alphanum(struct str s, struct str extra)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		if (!char_is(s.s[i], CHARS_ALNUM) && str_find_char(extra, s.s[i]) < 0)
-			return -1;
+			return -3;
 	}
-	return s.n > 0 ? 1 : -1;
+	return s.n > 0 ? 1 : -2;
 }
 
 static int f_is_alphanum(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -166,18 +166,11 @@ static int f_is_alphanumex(struct ctx *ctx, const union script_arg *a, unsigned 
 	return alphanum(a[0].s, a[1].s);
 }
 
-/* The user of the credentials, as it was sent. */
+/* Authenticated as this user; what credentials merely claim is nothing. */
 static int f_is_user(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	const struct sip_hdr *h = ctx->auth_hdr;
-	struct sip_credentials c;
-
 	(void)n;
-	if (!h)
-		h = sip_msg_hdr(&ctx->msg, SIP_H_AUTHORIZATION);
-	if (!h)
-		h = sip_msg_hdr(&ctx->msg, SIP_H_PROXY_AUTHORIZATION);
-	return h && sip_credentials_parse(h->value, &c, NULL) == 0 && c.user.n > 0 && str_eq(c.user, a[0].s) ? 1 : -1;
+	return ctx->auth_user.n > 0 && str_eq(ctx->auth_user, a[0].s) ? 1 : -1;
 }
 
 /* ---- comparing ---- */
@@ -188,10 +181,17 @@ static int f_cmp_uri(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 	(void)ctx;
 	(void)n;
-	return sip_uri_parse(a[0].s, &x, NULL) == 0 && sip_uri_parse(a[1].s, &y, NULL) == 0 && sip_uri_equal(&x, &y) ? 1 : -1;
+	if (sip_uri_parse(a[0].s, &x, NULL) < 0 || sip_uri_parse(a[1].s, &y, NULL) < 0)
+		return -2;
+	return sip_uri_equal(&x, &y) ? 1 : -1;
 }
 
-/* Address of record: user and host, and ports that are not the same by default. */
+static uint16_t aor_port(const struct sip_uri *u)
+{
+	return u->port ? u->port : 5060;
+}
+
+/* Address of record: user, host and port, where none is 5060 whatever the scheme and the transport. */
 static int f_cmp_aor(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct sip_uri x, y;
@@ -199,15 +199,20 @@ static int f_cmp_aor(struct ctx *ctx, const union script_arg *a, unsigned n)
 	(void)ctx;
 	(void)n;
 	if (sip_uri_parse(a[0].s, &x, NULL) < 0 || sip_uri_parse(a[1].s, &y, NULL) < 0)
-		return -1;
-	return str_eq(x.user, y.user) && str_ieq(x.host, y.host) && sip_uri_port(&x) == sip_uri_port(&y) ? 1 : -1;
+		return -2;
+	return str_eq(x.user, y.user) && str_ieq(x.host, y.host) && aor_port(&x) == aor_port(&y) ? 1 : -1;
 }
 
 static int f_cmp_hdr_name(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)ctx;
 	(void)n;
-	return sip_header_is(a[0].s, a[1].s) ? 1 : -1;
+	if (sip_header_is(a[0].s, a[1].s))
+		return 1;
+	if (a[0].s.n == 0 || a[1].s.n == 0)
+		return -2;
+	/* -1: one of them is a field that we know, -2: both are strange */
+	return sip_header_lookup(a[0].s) != SIP_H_OTHER || sip_header_lookup(a[1].s) != SIP_H_OTHER ? -1 : -2;
 }
 
 /* ---- parameters of the request URI ---- */
@@ -299,8 +304,13 @@ int siputils_ruri_param_rm(struct ctx *ctx, struct str name)
 
 static int f_uri_param_rm(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
+	struct sip_uri u;
+
 	(void)n;
-	return siputils_ruri_param_rm(ctx, a[0].s);
+	if (!ruri_parsed(ctx, &u))
+		return -1;
+	(void)siputils_ruri_param_rm(ctx, a[0].s); /* what is not there is gone already */
+	return 1;
 }
 
 /* ---- tel URIs ---- */

@@ -3,6 +3,8 @@
  * Module textops: text operations on messages. This file has the table of functions, is_method(), and the comparisons of plain texts;
  * search and replace, header fields and bodies have files of their own.
  */
+#include <ctype.h>
+
 #include "core/base/log.h"
 #include "modules/textops/textops_priv.h"
 
@@ -122,14 +124,52 @@ static bool all_in(struct str s, struct str set)
 		(void)n;                                                                         \
 		return (condition) ? 1 : -1;                                                     \
 	}
-TEXT_FUNC(f_cmp_str, str_eq(a[0].s, a[1].s))
-TEXT_FUNC(f_cmp_istr, str_ieq(a[0].s, a[1].s))
 TEXT_FUNC(f_starts_with, str_starts(a[0].s, a[1].s))
 TEXT_FUNC(f_ends_with, str_ends(a[0].s, a[1].s))
-TEXT_FUNC(f_str_find, str_find(a[0].s, a[1].s) >= 0)
-TEXT_FUNC(f_str_ifind, str_ifind(a[0].s, a[1].s) >= 0)
 TEXT_FUNC(f_str_any_in, any_in(a[0].s, a[1].s))
 TEXT_FUNC(f_str_all_in, all_in(a[0].s, a[1].s))
+
+/* 1 equal, -1 the first is greater, -2 the second. */
+static int compared(int order)
+{
+	return order == 0 ? 1 : order > 0 ? -1 : -2;
+}
+
+static int f_cmp_str(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	(void)ctx, (void)n;
+	return compared(str_cmp(a[0].s, a[1].s));
+}
+
+static int f_cmp_istr(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	size_t common = a[0].s.n < a[1].s.n ? a[0].s.n : a[1].s.n;
+	int order = 0;
+
+	(void)ctx, (void)n;
+	for (size_t i = 0; i < common && order == 0; i++)
+		order = tolower((unsigned char)a[0].s.s[i]) - tolower((unsigned char)a[1].s.s[i]);
+	if (order == 0)
+		order = (a[0].s.n > a[1].s.n) - (a[0].s.n < a[1].s.n);
+	return compared(order);
+}
+
+/* Where the second text is in the first, from 1 on. */
+static int f_str_find(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	ptrdiff_t at = str_find(a[0].s, a[1].s);
+
+	(void)ctx, (void)n;
+	return at < 0 ? -1 : (int)at + 1;
+}
+
+static int f_str_ifind(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	ptrdiff_t at = str_ifind(a[0].s, a[1].s);
+
+	(void)ctx, (void)n;
+	return at < 0 ? -1 : (int)at + 1;
+}
 
 static int textops_init(void)
 {

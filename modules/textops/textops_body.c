@@ -125,7 +125,7 @@ static bool from_hex(struct ctx *ctx, struct str in, struct str *ret)
 int textops_set_body(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)n;
-	return body_put(ctx, a[0].s, a[1].s);
+	return a[0].s.n && a[1].s.n ? body_put(ctx, a[0].s, a[1].s) : -1;
 }
 
 int textops_set_body_hex(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -150,7 +150,7 @@ static int reply_body(struct ctx *ctx, struct str body, struct str ct)
 int textops_set_reply_body(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)n;
-	return reply_body(ctx, a[0].s, a[1].s);
+	return a[0].s.n ? reply_body(ctx, a[0].s, a[1].s) : -1;
 }
 
 int textops_set_reply_body_hex(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -301,7 +301,7 @@ int textops_filter_body(struct ctx *ctx, const union script_arg *a, unsigned n)
 	if (body_now(ctx).n == 0)
 		return -1;
 	if (!str_istarts(ctype_now(ctx), STR_LIT("multipart/")))
-		return textops_mime_is(ctype_now(ctx), a[0].s) ? 1 : -1;
+		return -1;
 	return parts_filter(ctx, a[0].s, false) < 0 ? -1 : 1;
 }
 
@@ -316,6 +316,11 @@ static int get_part(struct ctx *ctx, const union script_arg *a, bool raw)
 	struct parts it;
 	struct part p;
 
+	if (!str_istarts(ctype_now(ctx), STR_LIT("multipart/"))) { /* one part */
+		struct value v = value_str(body_now(ctx));
+
+		return v.s.n && textops_mime_is(ctype_now(ctx), a[0].s) && pv_set(ctx, a[1].pv, &v) == 0 ? 1 : -1;
+	}
 	if (!parts_begin(body_now(ctx), ctype_now(ctx), &it))
 		return -1;
 	while (parts_next(&it, &p)) {

@@ -227,7 +227,7 @@ int textops_remove_hf_idx(struct ctx *ctx, const union script_arg *a, unsigned n
 	if (a[1].i < INT16_MIN || a[1].i > INT16_MAX)
 		return -1;
 	h = sip_msg_hdr_named(&ctx->msg, a[0].s, (int)a[1].i);
-	return h ? remove_one(ctx, h) : -1;
+	return h ? remove_one(ctx, h) : 2; /* nothing to do is no failure */
 }
 
 /* name, "eq|ne|in|re", expression on the value */
@@ -235,7 +235,7 @@ int textops_remove_hf_match(struct ctx *ctx, const union script_arg *a, unsigned
 {
 	const struct regex *re = NULL;
 	const struct sip_hdr *h;
-	int done = -1;
+	int done = -2;
 
 	(void)n;
 	if (str_eq(a[1].s, STR_LIT("re"))) {

@@ -85,8 +85,10 @@ int textops_regex_substring(struct ctx *ctx, const union script_arg *a, unsigned
 	struct value v;
 
 	(void)n;
-	if (a[2].i < 0 || a[2].i >= REGEX_GROUPS || a[3].i < a[2].i || regex_match(a[1].re, a[0].s, 0, &m) != 1)
+	if (a[2].i < 0 || a[2].i >= REGEX_GROUPS || a[3].i <= a[2].i)
 		return -1;
+	if (regex_match(a[1].re, a[0].s, 0, &m) != 1)
+		return -2;
 	v = value_str(regex_group(&m, a[0].s, (unsigned)a[2].i));
 	if (!v.s.s)
 		return -1;
@@ -185,24 +187,22 @@ int textops_replace_hdrs(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return regex_edit(ctx, a[0].re, textops_headers(ctx), a[1].s, REPL_ALL);
 }
 
-/* Plain text; mode "f" first, "a" all. */
+/* Plain text; mode "f" first, "a" all. Nothing found is no failure. */
 static int text_edit(struct ctx *ctx, struct str in, const union script_arg *a)
 {
 	bool all = a[2].s.n > 0 && (a[2].s.s[0] | 32) == 'a';
 	ptrdiff_t at;
-	int done = -1;
 
 	if (a[0].s.n == 0)
 		return -1;
 	while ((at = str_find(in, a[0].s)) >= 0) {
 		if (textops_edit(ctx, str_sub(in, (size_t)at, a[0].s.n), a[1].s, SIP_EDIT_SCRIPT) < 0)
 			return -1;
-		done = 1;
 		if (!all)
 			break;
 		in = str_sub(in, (size_t)at + a[0].s.n, in.n);
 	}
-	return done;
+	return 1;
 }
 
 int textops_replace_str(struct ctx *ctx, const union script_arg *a, unsigned n)

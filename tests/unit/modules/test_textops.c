@@ -38,9 +38,9 @@ static const struct code { const char *m, *fn, *a[6]; int rc; } codes[] = {
 	{ msg, "in_list", { "b", "a, b ,c", "," }, 1 }, { msg, "in_list", { "d", "a,b", "," }, -1 }, { msg, "in_list_prefix", { "bcd", "a,b", "," }, 1 },
 	{ msg, "cmp_str", { "a", "a" }, 1 }, { msg, "cmp_str", { "a", "A" }, -1 }, { msg, "cmp_istr", { "a", "A" }, 1 },
 	{ msg, "starts_with", { "abc", "ab" }, 1 }, { msg, "starts_with", { "abc", "b" }, -1 }, { msg, "ends_with", { "abc", "bc" }, 1 },
-	{ msg, "str_find", { "abc", "b" }, 1 }, { msg, "str_ifind", { "abc", "B" }, 1 }, { msg, "str_any_in", { "xa", "abc" }, 1 },
+	{ msg, "str_find", { "abc", "b" }, 2 }, { msg, "str_ifind", { "abc", "B" }, 2 }, { msg, "str_any_in", { "xa", "abc" }, 1 },
 	{ msg, "str_all_in", { "xa", "abc" }, -1 },
-	{ msg, "filter_body", { "application/sdp" }, 1 }, { msg, "filter_body", { "a/b" }, -1 },
+	{ msg, "filter_body", { "application/sdp" }, -1 }, { msg, "filter_body", { "a/b" }, -1 },
 	{ multi, "filter_body", { "a/b" }, -1 }, { multi, "remove_body_part", { "a/b" }, -1 },
 };
 
@@ -123,7 +123,7 @@ START_TEST(variables)
 	ck_assert(str_eq(eval("$var(p)"), STR_LIT("Content-Type: application/sdp\r\n\r\nv=0")));
 	ck_assert_int_eq(call(&module_textops, "subst_v", (const char *const[6]){ "abc", "/b/$rU/", "$var(p)" }), 1);
 	ck_assert(str_eq(eval("$var(p)"), STR_LIT("abobc")));
-	ck_assert_int_eq(call(&module_textops, "regex_substring", (const char *const[6]){ "key=val", "([a-z]+)=([a-z]+)", "2", "2", "$var(p)" }), 1);
+	ck_assert_int_eq(call(&module_textops, "regex_substring", (const char *const[6]){ "key=val", "([a-z]+)=([a-z]+)", "2", "3", "$var(p)" }), 1);
 	ck_assert(str_eq(eval("$var(p)"), STR_LIT("val")));
 	ck_assert(str_eq(eval("$(rU{re.subst,/b/X/g})|$(rU{re.subst,/z/X/})|$(rU{re.subst,/^(.)(.*)$$/\\2\\1/})"), STR_LIT("XoX|bob|obb")));
 }
