@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
+#include <netdb.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -397,6 +400,23 @@ static void spec_text(const struct net_listen_spec *s, char *out, size_t n)
 		 s->host.n ? "" : "every address");
 }
 
+/* auto_aliases: the names that the addresses have are "myself", too. The only time that a resolver is waited for. */
+static void names_from_dns(void)
+{
+	char name[NI_MAXHOST];
+
+	for (unsigned i = 0; i < net_listener_count(); i++) {
+		const struct net_listener *l = net_listener_at(i);
+		struct sockaddr_storage sa;
+		socklen_t n = net_addr_to_sockaddr(&l->addr, &sa);
+
+		if (net_addr_is_any(&l->addr) || getnameinfo((const struct sockaddr *)&sa, n, name, sizeof(name), NULL, 0, NI_NAMEREQD) != 0)
+			continue;
+		if (net_alias_add(l->proto, str_lit(name), l->addr.port) < 0)
+			log_warn("auto_aliases: no room for %s", name);
+	}
+}
+
 static int step_listeners(struct diag *reterr)
 {
 	struct main_conf *c = &boot.conf;
@@ -433,6 +453,8 @@ static int step_listeners(struct diag *reterr)
 	}
 	if (net_listener_count() == 0)
 		return diag_err(reterr, -ENOENT, 0, "no socket to listen on");
+	if (c->auto_aliases)
+		names_from_dns();
 	return 0;
 }
 
@@ -532,6 +554,7 @@ static int step_sockets(struct diag *reterr)
 		.free_bind = c->free_bind != 0,
 		.no_tcp = c->disable_tcp != 0,
 		.tos = c->tos,
+		.pmtu_discovery = c->pmtu_discovery,
 		.backlog = c->tcp_listen_backlog,
 		.stream = params_to_stream(c),
 	};
@@ -541,9 +564,12 @@ static int step_sockets(struct diag *reterr)
 
 static int step_limits(struct diag *reterr)
 {
+	const struct rlimit none = { 0 };
 	struct rlimit lim;
 	rlim_t want = (rlim_t)boot.conf.open_files_limit;
 
+	if (boot.conf.disable_core_dump && setrlimit(RLIMIT_CORE, &none) < 0)
+		return diag_err(reterr, -errno, 0, "disable_core_dump: %s", strerror(errno));
 	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
 		return diag_err(reterr, -errno, 0, "open_files_limit: %s", strerror(errno));
 	if (want == 0)
@@ -621,10 +647,25 @@ static int step_privileges(struct diag *reterr)
 	return 0;
 }
 
+/* What each process asks for itself; a system that refuses is no reason not to serve. */
+static void process_claims(void)
+{
+	static const int policies[] = { SCHED_OTHER, SCHED_RR, SCHED_FIFO };
+	const struct main_conf *c = &boot.conf;
+	struct sched_param sched = { .sched_priority = c->rt_prio };
+
+	/* on fault: most of what is reserved is never touched */
+	if (c->mlock_pages && mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		log_warn("mlock_pages: %s", strerror(errno));
+	if ((c->real_time & 4) && sched_setscheduler(0, policies[c->rt_policy], &sched) < 0)
+		log_warn("real_time, rt_policy %d, rt_prio %d: %s", c->rt_policy, c->rt_prio, strerror(errno));
+}
+
 static int worker_start(struct loop *loop, unsigned number)
 {
 	int err = ctx_pool_init(CONTEXTS_DEFAULT);
 
+	process_claims();
 	if (err == 0)
 		err = conn_worker_init(loop);
 	if (err == 0)

@@ -53,7 +53,7 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("coreparam[random_engine]", STR),
 	INERT("coreparam[timer_sanity_check]", INT),
 	INT("debug", debug, 0, -10, 100),
-	INERT("disable_core_dump", INT),
+	INT("disable_core_dump", disable_core_dump, 0, 0, 1),
 	INERT("disable_sctp", INT),
 	INT("disable_tcp", disable_tcp, 0, 0, 1),
 	ABSENT("disable_tls", INT, 1, "TLS is not built in"),
@@ -149,7 +149,7 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("memdbg", INT),
 	INERT("memlog", INT),
 	INT("mhomed", mhomed, 0, 0, 1),
-	ABSENT("mlock_pages", INT, 0, "locking of pages is not built in"),
+	INT("mlock_pages", mlock_pages, 0, 0, 1),
 	INERT("modinit_delay", INT),
 	INERT("msg_apply_changes_mode", INT),
 	INERT("msg_clone_extra_size", INT),
@@ -158,13 +158,13 @@ static const struct row rows[] = { /* sorted by name */
 	INT("onsend_route_reply", onsend_route_reply, 0, 0, 1),
 	INT("open_files_limit", open_files_limit, 0, 0, 2147483647),
 	INERT("phone2tel", INT),
-	INERT("pmtu_discovery", INT),
+	INT("pmtu_discovery", pmtu_discovery, 0, 0, 2),
 	INT("port", port, 5060, 1, 65535),
 	INT("pv_buffer_size", pv_buffer_size, 32768, 1024, 16777216),
 	INERT("pv_buffer_slots", INT),
 	INERT("pv_cache_action", INT),
 	INERT("pv_cache_limit", INT),
-	ABSENT("real_time", INT, 0, "real-time scheduling is not built in"),
+	INT("real_time", real_time, 0, 0, 7),
 	INT("received_route_mode", received_route_mode, 0, 0, 1),
 	INT("reply_to_via", reply_to_via, 0, 0, 1),
 	INT("return_mode", return_mode, 0, 0, 1),
@@ -176,8 +176,8 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("rt_fast_timer_prio", INT),
 	INERT("rt_ftimer_policy", INT),
 	INERT("rt_ftimer_prio", INT),
-	INERT("rt_policy", INT),
-	INERT("rt_prio", INT),
+	INT("rt_policy", rt_policy, 0, 0, 2),
+	INT("rt_prio", rt_prio, 0, 0, 99),
 	INERT("rt_stimer_policy", INT),
 	INERT("rt_stimer_prio", INT),
 	INERT("rt_timer1_policy", INT),
@@ -222,7 +222,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("tcp_connection_match", tcp_connection_match, 0, 0, 1),
 	INT("tcp_crlf_ping", tcp_crlf_ping, 1, 0, 1),
 	INT("tcp_defer_accept", tcp_defer_accept, 0, 0, 1),
-	ABSENT("tcp_delayed_ack", INT, 1, "the system decides when to acknowledge"),
+	INT("tcp_delayed_ack", tcp_delayed_ack, 1, 0, 1),
 	INERT("tcp_fd_cache", INT),
 	INT("tcp_keepalive", tcp_keepalive, 1, 0, 1),
 	INT("tcp_keepcnt", tcp_keepcnt, 0, 0, 127),
@@ -374,8 +374,8 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		return diag_set(reterr, 0, "%s: %lld is not from %lld to %lld", r->name, (long long)i, (long long)r->min, (long long)r->max);
 	if (r->absent && (!is_int || i != r->def))
 		log_warn("parameter %s has no effect: %s", r->name, r->absent);
-	if (r->offset == offsetof(struct main_conf, auto_aliases) && i != 0)
-		log_warn("parameter %s has no effect: names are not taken from DNS, list them with alias", r->name);
+	if (r->offset == offsetof(struct main_conf, real_time) && (i & 3) != 0)
+		log_warn("parameter %s: 1 and 2 have no effect, timers run in the workers: use 4", r->name);
 	if (r->offset < 0)
 		return 0;
 	if (r->kind == KIND_STR)
@@ -433,6 +433,7 @@ struct net_stream_opts params_to_stream(const struct main_conf *c)
 		.keepidle = c->tcp_keepidle,
 		.keepintvl = c->tcp_keepintvl,
 		.keepcnt = c->tcp_keepcnt,
+		.quick_ack = c->tcp_delayed_ack == 0,
 		.linger2_s = c->tcp_linger2,
 		.syn_retries = c->tcp_syncnt,
 		.close_rst = c->tcp_close_rst != 0,

@@ -11,11 +11,11 @@
 
 struct main_conf {
 	/* sockets and identity */
-	int port, mhomed, free_bind, tos, auto_aliases;
+	int port, mhomed, free_bind, tos, pmtu_discovery, auto_aliases;
 	struct str advertised_address;
 	int advertised_port;
 	/* processes */
-	int children, fork, exit_timeout;
+	int children, fork, exit_timeout, real_time, rt_prio, rt_policy;
 	/* log */
 	int debug, log_stderror, log_color;
 	struct str stats_name_separator; /* one character */
@@ -23,7 +23,7 @@ struct main_conf {
 	int log_prefix_mode, log_repeat_limit, log_repeat_window;
 	int sip_parser_log, latency_limit_cfg;
 	/* memory */
-	int shm_mb, pv_buffer_size;
+	int shm_mb, pv_buffer_size, mlock_pages, disable_core_dump;
 	/* files, users */
 	struct str user, group, rundir, workdir, chroot;
 	int open_files_limit, server_id, rpc_exec_delta;
@@ -38,7 +38,7 @@ struct main_conf {
 	int disable_tcp /* tcp_accept_iplimit: -1 when not set */, tcp_connection_lifetime, tcp_max_connections, tcp_connect_timeout, tcp_send_timeout, tcp_conn_wq_max,
 		tcp_wq_max, tcp_rd_buf_size, tcp_accept_aliases, tcp_no_connect, tcp_reuse_port, tcp_crlf_ping, tcp_accept_no_cl,
 		tcp_accept_iplimit, tcp_listen_backlog, tcp_keepalive, tcp_keepidle, tcp_keepintvl, tcp_keepcnt, tcp_msg_read_timeout,
-		tcp_accept_unique, tcp_close_rst, tcp_connection_match, tcp_defer_accept, tcp_linger2, tcp_syncnt;
+		tcp_accept_unique, tcp_close_rst, tcp_connection_match, tcp_defer_accept, tcp_linger2, tcp_syncnt, tcp_delayed_ack;
 	struct str tcp_source_ipv4, tcp_source_ipv6;
 	/* DNS */
 	int dns_try_ipv6, dns_try_naptr, dns_udp_pref, dns_tcp_pref, dns_tls_pref, dns_naptr_ignore_rfc, use_dns_cache, dns_srv_lb,

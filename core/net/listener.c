@@ -604,6 +604,8 @@ void net_stream_options(int fd, const struct net_stream_opts *opts)
 		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, opts->keepintvl);
 	if (opts->keepalive && opts->keepcnt > 0)
 		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, opts->keepcnt);
+	if (opts->quick_ack)
+		(void)set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
 	if (opts->linger2_s > 0)
 		(void)set_int(fd, IPPROTO_TCP, TCP_LINGER2, opts->linger2_s);
 	if (opts->syn_retries > 0)
@@ -661,8 +663,8 @@ static int open_socket(const struct net_listener *l, const struct net_open_opts 
 	if (opts->tos >= 0)
 		(void)(v6 ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, opts->tos)
 		          : set_int(fd, IPPROTO_IP, IP_TOS, opts->tos));
-	if (!stream && !v6) /* large messages are fragmented, not refused */
-		(void)set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	if (!stream && !v6 && opts->pmtu_discovery != 2)
+		(void)set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, opts->pmtu_discovery ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
 	if (role == SOCK_SERVE) {
 		set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, stream ? 0 : opts->rx_bytes);
 		set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, stream ? 0 : opts->tx_bytes);

@@ -71,6 +71,7 @@ struct net_stream_opts {
 	bool keepalive;
 	int keepidle, keepintvl, keepcnt;
 	int linger2_s, syn_retries;
+	bool quick_ack;    /* what comes is acknowledged at once */
 	bool close_rst;    /* close(2) throws away what was not sent, and resets */
 	bool defer_accept; /* listening sockets: a connection shows when its first bytes are there */
 };
@@ -84,6 +85,7 @@ struct net_open_opts {
 	int rx_bytes, tx_bytes;  /* socket buffers */
 	bool free_bind, no_tcp;
 	int tos;                 /* -1: leave */
+	int pmtu_discovery;      /* 0: datagrams may be cut on their way, 1: never, 2: as the system does */
 	int backlog;
 	bool steer_by_flow;
 	struct net_stream_opts stream;

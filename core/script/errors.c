@@ -196,6 +196,16 @@ bool load_missing_modparam(struct loader *ld, struct pos pos, struct str modules
 	return found;
 }
 
+/* A module has more under that name elsewhere (a class of transformations): then its name is no help. */
+static bool is_loaded(const struct loader *ld, const char *module)
+{
+	char define[80];
+	struct str value;
+
+	snprintf(define, sizeof(define), "MOD_%s", module);
+	return script_define_find(ld->script, str_lit(define), &value);
+}
+
 void load_unknown(struct loader *ld, struct pos pos, const struct diag *why, const char *before)
 {
 	struct str name = str_lit(why->name);
@@ -212,7 +222,7 @@ void load_unknown(struct loader *ld, struct pos pos, const struct diag *why, con
 		return;
 	}
 	module = known_module(why->kind, name);
-	if (!module) {
+	if (!module || is_loaded(ld, module)) {
 		snprintf(text, sizeof(text), "%s%s", before, why->text);
 		error_add(ld, pos, text, why, NULL);
 		return;

@@ -383,6 +383,25 @@ static int msgbuf_get(struct ctx *ctx, const struct pv_spec *spec, struct value 
 	return pv_ret_dup(ctx, ret, str_sub(ctx->msg.buf, at, 1));
 }
 
+/*
+ * The byte is changed where it was received, so that all who look at the message see it. Not in messages made here, nor in those
+ * of a transaction, which others read.
+ */
+static int msgbuf_set(struct ctx *ctx, const struct pv_spec *spec, const struct value *v)
+{
+	size_t at;
+	int err = msgbuf_at(ctx, spec, &at);
+
+	if (err < 0)
+		return err;
+	if (v->kind != VALUE_STR || v->s.n == 0 || at >= ctx->msg.buf.n)
+		return -EINVAL;
+	if (!(ctx->kind & (CTX_REQUEST | CTX_CORE_REPLY | CTX_TM_REPLY)) || (ctx->mflags & CTX_F_FAKED))
+		return -EPERM;
+	((char *)(uintptr_t)ctx->msg.buf.s)[at] = v->s.s[0];
+	return 0;
+}
+
 enum msg_what { M_LEN, M_BUF, M_BODY, M_BODY_LEN, M_HDRS, M_HDRS_LEN, M_HDRC, M_FLINE, M_FPART, M_LPART };
 static const struct pv_word msg_words[] = {
 	{ "len", M_LEN }, { "buf", M_BUF }, { "body", M_BODY }, { "body_len", M_BODY_LEN }, { "hdrs", M_HDRS },
@@ -524,7 +543,7 @@ const struct pv_def pv_msg_table[] = {
 	{ .name = "mbu",         .get = raw_get, .arg = RAW_BUILT },
 	{ .name = "ml",          .get = raw_get, .arg = RAW_LEN },
 	{ .name = "mi",          .get = raw_get, .arg = RAW_NO },
-	{ .name = "msgbuf",      .get = msgbuf_get, .flags = PV_INNER | PV_FMT_INNER },
+	{ .name = "msgbuf",      .get = msgbuf_get, .set = msgbuf_set, .flags = PV_INNER | PV_FMT_INNER },
 	{ .name = "msg",         .get = msg_get, .prepare = msg_prepare, .flags = PV_INNER },
 	{ .name = "rpl",         .get = rpl_get, .prepare = rpl_prepare, .flags = PV_INNER },
 	{ .name = NULL },

@@ -95,6 +95,16 @@ START_TEST(missing_module_counts_for_conditions)
 }
 END_TEST
 
+/* What a loaded module does not have is told with the nearest name, not with the module's. */
+START_TEST(class_of_a_loaded_module)
+{
+	ck_assert_int_eq(st_load("#!KAMAILIO\nloadmodule \"pv.so\"\nrequest_route {\n\tsay(\"$tu\");\n}\n"), -EBADMSG);
+	ck_assert_uint_eq(st.errs->module.n, 0);
+	ck_assert_int_eq(st_load("#!KAMAILIO\nrequest_route {\n\tsay(\"$tu\");\n}\n"), -EBADMSG);
+	ck_assert(str_eq(st.errs->module, STR_LIT("pv")));
+}
+END_TEST
+
 START_TEST(name_of_a_module_that_is_not_loaded)
 {
 	ck_assert_int_eq(st_load("request_route {\n\tds_select_dst(\"1\", \"4\");\n}\n"), -EBADMSG);
@@ -187,6 +197,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, table_is_sorted);
 	tcase_add_test(t, missing_module_is_told_once);
 	tcase_add_test(t, missing_module_counts_for_conditions);
+	tcase_add_test(t, class_of_a_loaded_module);
 	tcase_add_test(t, name_of_a_module_that_is_not_loaded);
 	tcase_add_loop_test(t, old_names, 0, ARRAY_LEN(olds));
 	tcase_add_test(t, old_attributes);
