@@ -340,6 +340,13 @@ bool shm_alloc_fail_end(void)
 #endif
 }
 
+static uint64_t n_refused; /* of this process */
+
+uint64_t shm_alloc_refused(void)
+{
+	return n_refused;
+}
+
 HOT void *shm_alloc(size_t size)
 {
 	struct shm_slot *self = shm_self;
@@ -351,12 +358,17 @@ HOT void *shm_alloc(size_t size)
 	assert(self && size > 0);
 	if (UNLIKELY(fails_now()))
 		return NULL;
-	if (UNLIKELY(size > SHM_CLASS_SIZE_MAX))
-		return large_alloc(size);
+	if (UNLIKELY(size > SHM_CLASS_SIZE_MAX)) {
+		obj = large_alloc(size);
+		n_refused += !obj;
+		return obj;
+	}
 	cls = class_by_grains[(size + SHM_GRAIN - 1) / SHM_GRAIN];
 	mag = &SHM_ARENA->mag[self->index][cls];
-	if (UNLIKELY(mag->n == 0) && !refill(mag, cls))
+	if (UNLIKELY(mag->n == 0) && !refill(mag, cls)) {
+		n_refused++;
 		return NULL;
+	}
 	obj = shm_ptr(mag->ref[mag->n - 1]);
 	page = shm_page_of(obj);
 	if (UNLIKELY(classes[cls].pages > 1)) {

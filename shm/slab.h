@@ -21,6 +21,8 @@
  * Context: a process that holds a slot; no lock of rank above SHM_RANK_SLAB held.
  */
 MUST_CHECK void *shm_alloc(size_t size);
+/* How often shm_alloc() gave NULL to this process. */
+uint64_t shm_alloc_refused(void);
 /* As shm_alloc(), cleared. */
 MUST_CHECK void *shm_zalloc(size_t size);
 /* limbo -> live: call once the object is reachable. */

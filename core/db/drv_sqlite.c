@@ -330,7 +330,7 @@ static int run(struct side *s, const char *sql, size_t n, const struct db_val *p
 		if (err < 0)
 			goto fail;
 	}
-	err = rc == SQLITE_BUSY ? -EBUSY : -EIO;
+	err = rc == SQLITE_BUSY ? -EBUSY : rc == SQLITE_FULL ? -ENOSPC : -EIO;
 	if (rc != SQLITE_DONE)
 		goto fail;
 	db_rows_set_affected(rows, sqlite3_changes(s->db));
@@ -373,7 +373,7 @@ static void side_work(void *arg)
 	if (err == 0 && together && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
 		for (struct job *j = s->running; j; j = j->next) {
 			if (j->err == 0)
-				j->err = -EIO;
+				j->err = sqlite3_errcode(s->db) == SQLITE_FULL ? -ENOSPC : -EIO;
 			snprintf(j->err_text, sizeof(j->err_text), "commit: %s", sqlite3_errmsg(s->db));
 			db_rows_free(j->rows);
 			j->rows = NULL;

@@ -682,7 +682,7 @@ static int worker_start(struct loop *loop, unsigned number)
 		err = route_worker_one_init();
 	if (err == 0)
 		err = rx_worker_init(loop, number);
-	return err < 0 ? log_fail(err, "worker %u cannot start", number) : 0;
+	return err;
 }
 
 static void worker_stop(unsigned number)
@@ -701,7 +701,7 @@ static int rpcd_start(struct loop *loop, unsigned number)
 		err = resolve_worker_init(loop);
 	if (err == 0)
 		err = modules_rpcd_init(loop);
-	return err < 0 ? log_fail(err, "rpcd cannot start") : 0;
+	return err;
 }
 
 static int step_processes(struct diag *reterr)

@@ -507,7 +507,7 @@ static void log_end(const struct child *c, int status)
 		log_crit("process %d (%s), slot %u, died of signal %d (%s)%s", (int)c->pid,
 		         row->desc, c->slot, WTERMSIG(status), strsignal(WTERMSIG(status)),
 		         WCOREDUMP(status) ? ", core dumped" : "");
-	else if (!proc.stopping || WEXITSTATUS(status) != 0)
+	else if (c->was_ready ? !proc.stopping || WEXITSTATUS(status) != 0 : WEXITSTATUS(status) == 0) /* a failed start has said why */
 		log_crit("process %d (%s), slot %u, ended with status %d", (int)c->pid, row->desc,
 		         c->slot, WEXITSTATUS(status));
 }

@@ -17,10 +17,13 @@
 #include "core/event/doorbell.h"
 #include "core/proc/proc_priv.h"
 #include "core/settings/cfg.h"
+#include "shm/arena.h"
+#include "shm/slab.h"
 #include "shm/wheel.h"
 
 #define IDLE_WAKE_MS 40u /* neighbours take a queue over after 100 ms of silence */
 #define WHEEL_SLICE 256u
+#define FULL_TELL_MS 10000u
 
 static struct {
 	const struct proc_desc *desc;
@@ -29,7 +32,21 @@ static struct {
 	uint64_t due_ms; /* when the timer fires */
 	unsigned number;
 	bool stopping;
+	uint64_t refused, told_ms; /* of shm_alloc_refused(), told */
 } work;
+
+/* Who needed memory answers for itself (503 and the like); the reason is told here, once for all of them. */
+static void tell_full(uint64_t now)
+{
+	struct shm_stats s;
+
+	shm_arena_stats(&s);
+	log_crit("shared memory is full: %llu of %llu KiB used, %llu requests for memory refused; -m or shm_mem_size sets the ceiling",
+	         (unsigned long long)s.used_bytes / 1024, (unsigned long long)s.ceiling_bytes / 1024,
+	         (unsigned long long)(shm_alloc_refused() - work.refused));
+	work.refused = shm_alloc_refused();
+	work.told_ms = now;
+}
 
 /* Runs what is due, and sleeps no longer than to the next. */
 static void turn_ends(void *arg)
@@ -41,6 +58,8 @@ static void turn_ends(void *arg)
 	shm_slot_beat(now);
 	log_tick(now);
 	cfg_catch_up();
+	if (UNLIKELY(shm_alloc_refused() != work.refused) && now >= work.told_ms + FULL_TELL_MS)
+		tell_full(now);
 	if (work.desc->kind == SHM_SLOT_WORKER) {
 		if (shm_wheel_run(now, WHEEL_SLICE) == WHEEL_SLICE)
 			sleep_ms = 1;
