@@ -59,7 +59,7 @@ static void echo(struct rpc *rpc)
 {
 	struct str s;
 
-	while (rpc_arg_any_str(rpc, &s) == 0)
+	while (rpc_args_left(rpc) && rpc_arg_any_str(rpc, &s) == 0)
 		rpc_add_str(rpc, NULL, NULL, s);
 }
 
@@ -67,7 +67,7 @@ static void prints(struct rpc *rpc)
 {
 	struct str s;
 
-	while (rpc_arg_str(rpc, &s) == 0)
+	while (rpc_args_left(rpc) && rpc_arg_str(rpc, &s) == 0)
 		rpc_add_str(rpc, NULL, NULL, s);
 }
 
@@ -75,7 +75,7 @@ static void printi(struct rpc *rpc)
 {
 	int64_t i;
 
-	while (rpc_arg_int(rpc, &i) == 0)
+	while (rpc_args_left(rpc) && rpc_arg_int(rpc, &i) == 0)
 		rpc_add_int(rpc, NULL, NULL, i);
 }
 

@@ -250,7 +250,7 @@ static void stats_call(struct rpc *rpc, bool object, each_stat_fn *fn)
 	struct str arg;
 	unsigned n = 0;
 
-	while (rpc_arg_any_str(rpc, &arg) == 0) {
+	while (rpc_args_left(rpc) && rpc_arg_any_str(rpc, &arg) == 0) {
 		if (n++ == 0 && object)
 			node = rpc_add_object(rpc, NULL, NULL);
 		each_stat(rpc, node, arg, fn);
@@ -275,7 +275,7 @@ static void stat_member(struct rpc *rpc, struct rpc_node *node, const struct sta
 	if (strbuf_err(&sb) < 0)
 		return;
 	if (number)
-		rpc_add_int(rpc, node, name, stat_read(ref));
+		rpc_add_double(rpc, node, name, (double)stat_read(ref)); /* what binrpc clients are used to */
 	else
 		rpc_add_printf(rpc, node, name, "%lld", (long long)stat_read(ref));
 }
@@ -329,7 +329,7 @@ static void rpc_fetchn(struct rpc *rpc)
 
 static void rpc_reset(struct rpc *rpc)
 {
-	stats_call(rpc, true, stat_back);
+	stats_call(rpc, false, stat_back);
 }
 
 static void rpc_clear(struct rpc *rpc)
