@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* See fuzz_mods.h. The program's loader opens files and is not linked: its two questions are answered here. */
+/* See fuzz_mods.h. The program's loader opens files and is not linked: the questions that modules ask it are answered here. */
 #include "tests/fuzz/fuzz_mods.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
+#include "core/module/loader.h"
 #include "core/pv/pv.h"
 #include "core/route/route.h"
 #include "shm/arena.h"
@@ -32,6 +33,16 @@ bool module_is_loaded(const char *name)
 		if (strcmp(loaded[i]->name, name) == 0)
 			return true;
 	return false;
+}
+
+unsigned module_count(void)
+{
+	return n_loaded;
+}
+
+const struct module *module_at(unsigned i)
+{
+	return i < n_loaded ? loaded[i] : NULL;
 }
 
 static int send_nothing(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
