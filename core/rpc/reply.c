@@ -226,7 +226,10 @@ int rpc_read_all(struct rpc *rpc, struct strbuf *out)
 		return 0;
 	out->n = from;
 	out->failed = false;
-	rpc_fault(rpc, 500, TOO_LARGE);
+	if (err == -EMSGSIZE)
+		rpc_fault(rpc, 500, TOO_LARGE ": over %zu bytes here, streams have no limit", out->max - from);
+	else
+		rpc_fault(rpc, 500, TOO_LARGE);
 	rpc->form->fault(rpc, rpc->fault_code, rpc->fault_text, out);
 	return finish_reply(rpc, out);
 }

@@ -19,7 +19,7 @@ enum ul_column {
 };
 
 struct ul_conf {
-	int db_mode, db_load, db_insert_update, db_update_as_insert, db_check_update, db_ops_ruid, db_insert_null, db_raw_fetch_type,
+	int db_mode, db_load, db_insert_update, db_update_as_insert, db_check_update, db_insert_null, db_raw_fetch_type,
 		db_timer_clean, db_clean_tcp, use_domain, timer_interval, timer_procs, matching_mode, cseq_delay, desc_time_order,
 		hash_size, fetch_rows, nat_bflag, handle_lost_tcp, close_expired_tcp, skip_remote_socket, expires_type,
 		server_id_filter, rm_expired_delay, version_table, load_rank, ka_mode, ka_filter, ka_interval, ka_randomize, ka_timeout, ka_loglevel,

@@ -47,10 +47,10 @@ static void add_contact(struct rpc *rpc, struct rpc_node *contacts, const struct
 	add_text(rpc, n, "Received", c->received);
 	add_text(rpc, n, "Path", c->path);
 	rpc_add_str(rpc, n, "State", str_lit(states[(unsigned)c->state & 3]));
-	rpc_add_int(rpc, n, "Flags", c->flags);
+	rpc_add_int(rpc, n, "Flags", c->flags & ~(uint32_t)UL_F_RPC);
 	rpc_add_int(rpc, n, "CFlags", c->cflags);
 	add_text(rpc, n, "Socket", ul_socket_text(c));
-	rpc_add_int(rpc, n, "Methods", c->methods == UL_METHODS_ALL ? -1 : (int64_t)c->methods);
+	rpc_add_int(rpc, n, "Methods", c->methods);
 	add_text(rpc, n, "Ruid", c->ruid);
 	add_text(rpc, n, "Instance", c->instance);
 	rpc_add_int(rpc, n, "Reg-Id", c->reg_id);
@@ -250,7 +250,7 @@ static void rpc_rm(struct rpc *rpc)
 	struct str aor;
 	int err;
 
-	if (take_table_aor(rpc, "Not enough parameters (table and AOR)", mem, &d, &aor) < 0 || no_memory_table(rpc))
+	if (take_table_aor(rpc, "Not enough parameters (table and AOR to lookup)", mem, &d, &aor) < 0 || no_memory_table(rpc))
 		return;
 	err = ul_remove(d, aor, STR_NULL);
 	if (err < 0 && err != -ENOENT)
@@ -336,7 +336,7 @@ static void rpc_add(struct rpc *rpc)
 	ch.c.q = q < 0 ? UL_Q_UNSET : q > 1 ? 1000 : (int16_t)(q * 1000 + 0.5);
 	ch.c.flags = (uint32_t)flags | UL_F_RPC;
 	ch.c.cflags = (uint32_t)cflags;
-	ch.c.methods = methods <= 0 ? UL_METHODS_ALL : (uint32_t)methods;
+	ch.c.methods = methods < 0 || methods > UINT32_MAX ? UL_METHODS_ALL : (uint32_t)methods;
 	s.pool = pool_new((size_t)16 << 20);
 	if (!s.pool || ul_save(d, aor, &s) < 0)
 		rpc_fault(rpc, 500, "Failed to add contact");

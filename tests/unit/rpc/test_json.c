@@ -144,7 +144,7 @@ static const struct { const char *in; bool pretty; int err; const char *out; } v
 	{ REQ("\"method\":\"system.methodHelp\",\"params\":[\"t.tree\"]"), false, 0, RES("\"result\":\"A tree\"") },
 	{ REQ("\"method\":\"system.methodHelp\",\"params\":[\"t.all\"]"), false, 0, RES("\"result\":\"undocumented\"") },
 	{ REQ("\"method\":\"core.echo\",\"params\":[1,\"a\",1.5]"), false, 0, RES("\"result\":[\"1\",\"a\",\"1.500000\"]") },
-	{ REQ("\"method\":\"t.huge\",\"id\":1"), false, 0, RES("\"error\":{\"code\":500,\"message\":\"The answer is too large\"},\"id\":1") },
+	{ REQ("\"method\":\"t.huge\",\"id\":1"), false, 0, RES("\"error\":{\"code\":500,\"message\":\"The answer is too large: over 4096 bytes here, streams have no limit\"},\"id\":1") },
 };
 /* clang-format on */
 
