@@ -429,6 +429,8 @@ static int step_listeners(struct diag *reterr)
 		net_tcp_disable();
 	if (c->mhomed)
 		net_mhomed_enable();
+	if (c->auto_bind_ipv6)
+		net_auto_ipv6_enable();
 	if (boot.n_listen == 0)
 		boot.listen[boot.n_listen++] = (struct net_listen_spec){ 0 };
 	for (i = 0; i < boot.n_listen; i++) {

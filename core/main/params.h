@@ -11,7 +11,7 @@
 
 struct main_conf {
 	/* sockets and identity */
-	int port, mhomed, free_bind, tos, pmtu_discovery, auto_aliases;
+	int port, mhomed, free_bind, tos, pmtu_discovery, auto_aliases, auto_bind_ipv6;
 	struct str advertised_address;
 	int advertised_port;
 	/* processes */
@@ -49,7 +49,8 @@ struct main_conf {
 };
 
 void params_defaults(struct main_conf *conf);
-/* One `name = value`. Warnings (what is not there) are logged here. -ENOENT with the nearest name, or diag_set(). */
+/* One `name = value`. Returns 0; 1 with a warning in reterr (it asks for what is not there); -ENOENT with the nearest name; or
+ * diag_set(). */
 MUST_CHECK int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr);
 
 /* The parts, in the form that their owners want. */

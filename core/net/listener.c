@@ -58,7 +58,7 @@ static struct {
 	struct myname *names[NAME_BUCKETS];
 	net_myself_fn *myself[MYSELF_FNS_MAX];
 	unsigned n_myself;
-	bool no_tcp, mhomed;
+	bool no_tcp, mhomed, auto_ipv6;
 } net;
 
 static bool is_stream(enum sip_proto proto)
@@ -338,6 +338,17 @@ static int add_protos(const struct net_listen_spec *spec, const struct net_addr 
 
 /* All addresses of an interface; name n 0: of all interfaces but the loopback. IPv4 only, as
  * auto_bind_ipv6=no says. Returns how many were added. */
+/* Is it an address that an interface stands for? */
+static bool is_wanted(const struct sockaddr *sa)
+{
+	const struct in6_addr *v6;
+
+	if (!sa || (sa->sa_family != AF_INET && (sa->sa_family != AF_INET6 || !net.auto_ipv6)))
+		return false;
+	v6 = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+	return sa->sa_family == AF_INET || !IN6_IS_ADDR_LINKLOCAL(v6);
+}
+
 static int add_interface(const struct net_listen_spec *spec, struct str name, bool loopback,
                          struct diag *reterr)
 {
@@ -350,7 +361,7 @@ static int add_interface(const struct net_listen_spec *spec, struct str name, bo
 	for (i = list; i && err == 0; i = i->ifa_next) {
 		struct net_addr a;
 
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP))
+		if (!is_wanted(i->ifa_addr) || !(i->ifa_flags & IFF_UP))
 			continue;
 		if (name.n ? !str_eq(name, str_lit(i->ifa_name))
 		           : !!(i->ifa_flags & IFF_LOOPBACK) != loopback)
@@ -539,6 +550,11 @@ static int route_source(const struct net_addr *to, struct net_addr *ret_source)
 	cache[at].source = *ret_source;
 	cache[at].until_ms = clock_ms() + ROUTE_KEPT_MS;
 	return 0;
+}
+
+void net_auto_ipv6_enable(void)
+{
+	net.auto_ipv6 = true;
 }
 
 void net_mhomed_enable(void)

@@ -47,6 +47,8 @@ MUST_CHECK int net_listener_add(const struct net_listen_spec *spec, struct diag 
 void net_tcp_disable(void);
 /* mhomed: where nothing is preferred, the socket whose address the kernel would send from. */
 void net_mhomed_enable(void);
+/* Interfaces stand for their IPv6 addresses, too (not the link-local ones). Before net_listener_add(). */
+void net_auto_ipv6_enable(void);
 bool net_mhomed(void);
 unsigned net_listener_count(void);
 const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */

@@ -90,6 +90,8 @@ bool parser_host_says(struct parser *p, struct pos pos, int err, const struct di
 		load_unknown(p->ld, pos, why, "");
 	else if (err < 0)
 		load_error(p->ld, pos, "%s", why->text[0] ? why->text : strerror(-err));
+	else if (err > 0)
+		load_warning(p->ld, pos, "%s", why->text);
 	return true; /* the text itself was in order */
 }
 

@@ -34,7 +34,8 @@ struct script_err {
 	struct script_use *uses, **uses_tail; /* DIAG_MODULE, with all_errors: in the order they were found */
 };
 
-/* What the script tells the program while it is read, in order. Each returns 0 or diag_set(): an error at that place. */
+/* What the script tells the program while it is read, in order. Each returns 0; 1 with a warning; or diag_set(): an error at that
+ * place. */
 struct script_host {
 	int (*load_module)(struct str name, struct str opts, struct diag *reterr);
 	int (*load_path)(struct str path, struct diag *reterr);
