@@ -13,6 +13,7 @@
 #include "core/tm/tm.h"
 
 bool route_bind_tm = true;
+unsigned route_rich_redirect;
 static route_replied_fn *replied;
 
 void route_on_replied(route_replied_fn *fn)
@@ -75,7 +76,7 @@ int route_reply_stateless(struct ctx *ctx, int code, struct str reason)
 	if (ctx->reply_hdrs)
 		strbuf_add(&extra, strbuf_str(ctx->reply_hdrs));
 	if (code >= 300 && code < 400)
-		strbuf_add(&extra, out_contacts(ctx));
+		strbuf_add(&extra, out_contacts(ctx, route_rich_redirect));
 	if (route_conf.server_signature && route_conf.server_header.n) {
 		strbuf_add(&extra, route_conf.server_header);
 		strbuf_add_lit(&extra, "\r\n");

@@ -21,6 +21,7 @@ struct route_conf { /* core parameters */
 	unsigned parked_max;        /* contexts that may wait at one time */
 };
 extern struct route_conf route_conf;
+extern unsigned route_rich_redirect; /* modparam of sl: enum out_rich, for stateless replies */
 extern bool route_bind_tm; /* modparam of sl: route_reply() uses the transaction when there is one */
 struct loop;
 

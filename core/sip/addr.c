@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "core/base/strbuf.h"
 #include "core/sip/sip_priv.h"
 
 static int parse_params(struct sip_addr *a, struct str in, struct diag *reterr)
@@ -162,4 +163,21 @@ int sip_addr_next(struct str *rest, struct sip_addr *ret_addr, struct diag *rete
 		return err;
 	*rest = tail;
 	return 1;
+}
+
+void sip_q_add(struct strbuf *sb, int q)
+{
+	char d[4] = { '.', (char)('0' + q / 100 % 10), (char)('0' + q / 10 % 10), (char)('0' + q % 10) };
+	size_t n = sizeof(d);
+
+	strbuf_add_lit(sb, ";q=");
+	if (q == 1000) {
+		strbuf_add_char(sb, '1');
+		return;
+	}
+	strbuf_add_char(sb, '0');
+	while (n > 1 && d[n - 1] == '0')
+		n--;
+	if (n > 1)
+		strbuf_add(sb, str_of(d, n));
 }

@@ -5,6 +5,8 @@
 
 #include "core/sip/uri.h"
 
+struct strbuf;
+
 struct sip_addr {
 	struct str text;    /* the whole value, trimmed */
 	struct str display; /* including its quotes, if any; n 0 when absent */
@@ -21,5 +23,8 @@ MUST_CHECK int sip_addr_parse(struct str in, struct sip_addr *ret_addr, struct d
 MUST_CHECK int sip_addr_next(struct str *rest, struct sip_addr *ret_addr, struct diag *reterr);
 /* Takes the next comma-separated element (quotes and <> respected) off *rest. Returns 1, 0, -EBADMSG. */
 MUST_CHECK int sip_list_next(struct str *rest, struct str *ret_item);
+
+/* ";q=0.7": no more digits than it needs. q: 0 to 1000. */
+void sip_q_add(struct strbuf *sb, int q);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "core/base/hashfn.h"
 #include "core/base/num.h"
+#include "core/base/scan.h"
 #include "core/base/strbuf.h"
 
 struct out_conf out_conf;
@@ -325,26 +326,43 @@ int out_via_dest(const struct sip_via *via, struct tx_dest *ret_dest)
 	return 0;
 }
 
-static void contact_add(struct strbuf *sb, struct str uri, int q, unsigned *n)
+/* hvalue of a header in a URI (RFC 3261, 25.1) */
+static void add_hvalue(struct strbuf *sb, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (char_is(s.s[i], CHARS_ALNUM) || memchr("[]/?:+$-_.!~*'()", s.s[i], 16))
+			strbuf_add_char(sb, s.s[i]);
+		else
+			strbuf_printf(sb, "%%%02x", (unsigned char)s.s[i]);
+	}
+}
+
+static void contact_add(struct strbuf *sb, const struct ctx_target *t, unsigned rich, unsigned *n)
 {
 	strbuf_add_lit(sb, *n ? ", <" : "Contact: <");
-	strbuf_add(sb, uri);
+	strbuf_add(sb, t->uri);
+	if (rich & OUT_RICH_PATH && t->path.n) {
+		strbuf_add_lit(sb, str_find_char(t->uri, '?') < 0 ? "?Route=" : "&Route=");
+		add_hvalue(sb, t->path);
+	}
 	strbuf_add_char(sb, '>');
-	if (q >= 0)
-		strbuf_printf(sb, ";q=%d.%03d", q / 1000, q % 1000);
+	if (t->q >= 0)
+		sip_q_add(sb, t->q);
+	if (rich & OUT_RICH_FLAGS)
+		strbuf_printf(sb, ";flags=%u", t->bflags);
 	++*n;
 }
 
-struct str out_contacts(struct ctx *ctx)
+struct str out_contacts(struct ctx *ctx, unsigned rich)
 {
 	struct strbuf sb;
 	unsigned n = 0;
 
 	strbuf_init_pool(&sb, ctx->pool, 16384);
 	if (ctx->main.uri.n && !(ctx->mflags & CTX_F_RURI_CONSUMED))
-		contact_add(&sb, ctx->main.uri, ctx->main.q, &n);
+		contact_add(&sb, &ctx->main, rich, &n);
 	for (unsigned i = 0; i < ctx->n_branches; i++)
-		contact_add(&sb, ctx->branch[i].uri, ctx->branch[i].q, &n);
+		contact_add(&sb, &ctx->branch[i], rich, &n);
 	if (n == 0)
 		return STR_NULL;
 	strbuf_add_lit(&sb, "\r\n");

@@ -63,7 +63,9 @@ void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest);
 /* Where a reply goes whose Via this is, when its connection is unknown or gone. Returns 0; -EINVAL: a name or a group address. */
 MUST_CHECK int out_via_dest(const struct sip_via *via, struct tx_dest *ret_dest);
 /* "Contact: <a>, <b>;q=0.5\r\n" of the destination set, for 3xx; n 0 when there is none. */
-struct str out_contacts(struct ctx *ctx);
+struct str out_contacts(struct ctx *ctx, unsigned rich);
+/* What more it says of each: branch flags as parameter, the Path as a Route that the client is to add (RFC 3261, 19.1.1). */
+enum out_rich { OUT_RICH_FLAGS = 1, OUT_RICH_PATH = 2 };
 /* To-tag of local replies: a keyed hash over what a retransmission and the ACK repeat. out: 33 bytes at least. Returns its length. */
 enum out_tag_kind { OUT_TAG_SL = 's', OUT_TAG_TM = 't' };
 size_t out_totag(struct ctx *ctx, enum out_tag_kind kind, char *out);

@@ -530,7 +530,7 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 	if (ctx->reply_hdrs)
 		strbuf_add(&sb, strbuf_str(ctx->reply_hdrs));
 	if (code >= 300 && code < 400)
-		strbuf_add(&sb, out_contacts(ctx));
+		strbuf_add(&sb, out_contacts(ctx, 0));
 	server = tm_self.hooks->server_header();
 	if (server.n) {
 		strbuf_add(&sb, server);

@@ -158,6 +158,8 @@ static bool branch_add(struct ctx *ctx, const struct ul_contact *c)
 {
 	if (route_branch_add(ctx, c->uri, c->q) < 0 || ctx->n_branches == 0)
 		return false;
+	/* flags of the first contact, and of the script, are not its own: it may not be behind a NAT */
+	ctx->branch[ctx->n_branches - 1].bflags = 0;
 	target_set(ctx, c, &ctx->branch[ctx->n_branches - 1]);
 	return true;
 }

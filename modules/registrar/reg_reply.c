@@ -39,23 +39,6 @@ static const struct { uint16_t code; const char *reason; const char *text; } err
 };
 /* clang-format on */
 
-static void add_q(struct strbuf *sb, int q)
-{
-	char d[4] = { '.', (char)('0' + q / 100 % 10), (char)('0' + q / 10 % 10), (char)('0' + q % 10) };
-	size_t n = sizeof(d);
-
-	strbuf_add_lit(sb, ";q=");
-	if (q == 1000) {
-		strbuf_add_char(sb, '1');
-		return;
-	}
-	strbuf_add_char(sb, '0');
-	while (n > 1 && d[n - 1] == '0')
-		n--;
-	if (n > 1)
-		strbuf_add(sb, str_of(d, n));
-}
-
 /* RFC 5627: public from AoR and instance, temporary from ruid and the AoR's hash. */
 static void add_gruu(struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash)
 {
@@ -91,7 +74,7 @@ static void add_contact(struct ctx *ctx, struct strbuf *sb, const struct reg_rep
 	strbuf_add(sb, c->uri);
 	strbuf_add_char(sb, '>');
 	if (c->q >= 0)
-		add_q(sb, c->q);
+		sip_q_add(sb, c->q);
 	strbuf_add_lit(sb, ";expires=");
 	strbuf_add_u64(sb, c->expires > now ? (uint64_t)(c->expires - now) : 0);
 	if (c->received.n && reg_conf.received_param.n) {

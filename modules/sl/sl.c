@@ -19,7 +19,7 @@
 #include "shm/slab.h"
 
 static struct sl_conf {
-	int default_code, bind_tm;
+	int default_code, bind_tm, rich_redirect;
 	struct str default_reason;
 } conf;
 
@@ -197,9 +197,17 @@ static int init(void)
 		return log_fail(-ENOSPC, "sl: shared memory");
 	shm_publish(self.until_ms);
 	route_bind_tm = conf.bind_tm != 0;
+	route_rich_redirect = (unsigned)conf.rich_redirect;
 	route_on_replied(replied);
 	route_ack_filter(ack_filter);
 	return 0;
+}
+
+static int refuse_callback(void *to, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)to, (void)i;
+	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "%s names a function of an embedded language (KEMI), and no such language is here: write an event_route "
+				       "instead", set->name);
 }
 
 /* clang-format off */
@@ -217,6 +225,9 @@ static const struct setting settings[] = {
 	SETTING_INT("default_code", struct sl_conf, default_code, 500, 100, 699),
 	SETTING_STR("default_reason", struct sl_conf, default_reason, "Internal Server Error"),
 	SETTING_INT("bind_tm", struct sl_conf, bind_tm, 1, 0, 1),
+	SETTING_INT("rich_redirect", struct sl_conf, rich_redirect, 0, 0, 3),
+	SETTING_FN_STR("event_callback_fl_ack", refuse_callback),
+	SETTING_FN_STR("event_callback_lres_sent", refuse_callback),
 	SETTING_END
 };
 static const struct cfg_live live[] = {
