@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* DNS records as resolve.c uses them: out of an answer, into and out of the shared cache. Private
- * to net. */
+/* DNS records as resolve.c uses them: out of an answer, into and out of the shared cache. For net, and for the commands that
+ * show and change the cache. */
 #ifndef RF_NET_DNS_H
 #define RF_NET_DNS_H
 
@@ -54,6 +54,17 @@ MUST_CHECK int dns_cache_init(const struct dns_cache_conf *conf);
 MUST_CHECK int dns_cache_reconf(const struct dns_cache_conf *conf);
 /* name: lower case. Returns 0, or -ENOENT when it must be asked. */
 MUST_CHECK int dns_cache_get(enum dns_type type, struct str name, struct dns_set *ret_set);
+/* -ENOENT: it was not there. */
+MUST_CHECK int dns_cache_delete(enum dns_type type, struct str name);
+bool dns_cache_exists(void);
+struct dns_cache_item {
+	enum dns_type type;
+	char name[DNS_NAME_MAX + 1];
+	uint32_t bytes;
+	struct dns_set set;
+};
+/* Copies what a bucket holds and has not expired to ret, at most cap; returns the number, -ENOENT past the last bucket. */
+int dns_cache_bucket(uint32_t bucket, struct dns_cache_item *ret, unsigned cap);
 /* Nothing is kept when the lifetime is 0, or there is no room. */
 void dns_cache_put(enum dns_type type, struct str name, const struct dns_set *set);
 

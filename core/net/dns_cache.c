@@ -260,6 +260,67 @@ void dns_cache_put(enum dns_type type, struct str name, const struct dns_set *se
 	}
 }
 
+bool dns_cache_exists(void)
+{
+	return root != NULL;
+}
+
+int dns_cache_delete(enum dns_type type, struct str name)
+{
+	struct key key = { type, name };
+	struct shm_hbucket *b;
+	struct shm_hnode *have;
+	uint32_t hash;
+
+	if (!root)
+		return -ENOENT;
+	hash = hash_of(&key);
+	b = shm_hash_lock(root->table, hash);
+	have = shm_hash_find_locked(b, hash, eq, &key);
+	if (have && !shm_hash_remove_locked(root->table, b, have))
+		have = NULL;
+	shm_hash_unlock(b);
+	if (!have)
+		return -ENOENT;
+	atomic_fetch_sub(&root->bytes, ((struct entry *)(void *)have)->bytes);
+	shm_free(have);
+	return 0;
+}
+
+struct copying {
+	struct dns_cache_item *to;
+	unsigned n, cap;
+};
+
+static int copy_one(struct shm_hnode *node, void *arg)
+{
+	const struct entry *e = (const void *)node;
+	struct copying *c = arg;
+	struct dns_cache_item *to;
+
+	if (e->expires_ms <= clock_ms())
+		return 0;
+	if (c->n == c->cap)
+		return 1;
+	to = &c->to[c->n++];
+	to->type = (enum dns_type)e->type;
+	to->bytes = e->bytes;
+	memcpy(to->name, e->data, e->name_n);
+	to->name[e->name_n] = 0;
+	unpack(e, &to->set);
+	return 0;
+}
+
+int dns_cache_bucket(uint32_t bucket, struct dns_cache_item *ret, unsigned cap)
+{
+	struct copying c = { .to = ret, .cap = cap };
+
+	if (!root || bucket >= shm_hash_n_buckets(root->table))
+		return -ENOENT;
+	(void)shm_hash_walk(root->table, bucket, copy_one, &c);
+	return (int)c.n;
+}
+
 void resolve_cache_flush(void)
 {
 	if (!root)

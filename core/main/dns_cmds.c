@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands dns.*: the shared cache of names. They look and change, and ask no name server. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "core/base/num.h"
+#include "core/main/core_cmds.h"
+#include "core/net/addr.h"
+#include "core/net/dns.h"
+#include "core/net/resolve.h"
+#include "core/rpc/rpc.h"
+
+#define PER_BUCKET 64u
+
+static struct dns_cache_item items[PER_BUCKET]; /* of one bucket: a process runs one command at a time */
+
+static const struct { enum dns_type type; const char *name; } types[] = {
+	{ DNS_A, "A" }, { DNS_AAAA, "AAAA" }, { DNS_SRV, "SRV" }, { DNS_NAPTR, "NAPTR" }, { DNS_CNAME, "CNAME" },
+};
+
+static bool is_there(struct rpc *rpc)
+{
+	if (dns_cache_exists())
+		return true;
+	rpc_fault(rpc, 500, "dns cache support disabled (see use_dns_cache)");
+	return false;
+}
+
+static const char *type_name(enum dns_type type)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(types); i++)
+		if (types[i].type == type)
+			return types[i].name;
+	return "unknown";
+}
+
+/* ---- showing ---- */
+
+static void add_ip(struct rpc *rpc, struct rpc_node *n, const struct dns_rr *rr, int family)
+{
+	struct net_addr a = { .family = (uint8_t)family };
+	char text[NET_ADDR_TEXT_MAX];
+
+	memcpy(a.ip, rr->ip, family == AF_INET ? 4 : 16);
+	rpc_add_str(rpc, n, "rr_ip", str_of(text, net_addr_ip_text(&a, false, text)));
+}
+
+static void add_record(struct rpc *rpc, struct rpc_node *list, const struct dns_cache_item *it, unsigned i)
+{
+	static const char *const services[] = { "", "SIP+D2U", "SIP+D2T", "SIPS+D2T" };
+	struct rpc_node *n = rpc_add_object(rpc, list, NULL);
+	const struct dns_rr *rr = &it->set.rr[i];
+
+	rpc_add_int(rpc, n, "rr_idx", i);
+	if (it->type == DNS_A || it->type == DNS_AAAA) {
+		add_ip(rpc, n, rr, it->type == DNS_A ? AF_INET : AF_INET6);
+	} else if (it->type == DNS_SRV) {
+		rpc_add_str(rpc, n, "rr_name", str_of(rr->name, rr->name_n));
+		rpc_add_int(rpc, n, "rr_port", rr->port);
+		rpc_add_int(rpc, n, "rr_priority", rr->order);
+		rpc_add_int(rpc, n, "rr_weight", rr->weight);
+	} else if (it->type == DNS_NAPTR) {
+		rpc_add_int(rpc, n, "rr_order", rr->order);
+		rpc_add_int(rpc, n, "rr_preference", rr->weight);
+		rpc_add_str(rpc, n, "rr_flags", STR_LIT("s"));
+		rpc_add_str(rpc, n, "rr_service", str_lit(services[rr->service < ARRAY_LEN(services) ? rr->service : 0]));
+		rpc_add_str(rpc, n, "rr_regexp", STR_LIT(""));
+		rpc_add_str(rpc, n, "rr_replacement", str_of(rr->name, rr->name_n));
+	}
+	rpc_add_str(rpc, n, "rr_permanent", STR_LIT("no"));
+	rpc_add_int(rpc, n, "rr_expires", it->set.ttl_s);
+}
+
+static void add_item(struct rpc *rpc, const struct dns_cache_item *it)
+{
+	struct rpc_node *n = rpc_add_object(rpc, NULL, NULL), *list;
+
+	rpc_add_str(rpc, n, "name", str_lit(it->name));
+	rpc_add_str(rpc, n, "type", str_lit(type_name(it->type)));
+	rpc_add_int(rpc, n, "size_bytes", it->bytes);
+	rpc_add_int(rpc, n, "reference_counter", 1);
+	rpc_add_str(rpc, n, "permanent", STR_LIT("no"));
+	rpc_add_int(rpc, n, "expires", it->set.ttl_s);
+	rpc_add_int(rpc, n, "last_used", 0); /* looking up writes nothing, so nobody knows */
+	rpc_add_str(rpc, n, "negative_entry", it->set.err ? STR_LIT("yes") : STR_LIT("no"));
+	if (it->set.n == 0)
+		return;
+	list = rpc_add_array(rpc, n, "records");
+	for (unsigned i = 0; i < it->set.n; i++)
+		add_record(rpc, list, it, i);
+}
+
+typedef void each_fn(struct rpc *rpc, const struct dns_cache_item *it);
+
+static void each(struct rpc *rpc, each_fn *fn)
+{
+	int n;
+
+	if (!is_there(rpc))
+		return;
+	for (uint32_t b = 0; (n = dns_cache_bucket(b, items, PER_BUCKET)) >= 0; b++)
+		for (int i = 0; i < n; i++)
+			fn(rpc, &items[i]);
+}
+
+static void view(struct rpc *rpc)
+{
+	each(rpc, add_item);
+}
+
+static void debug_one(struct rpc *rpc, const struct dns_cache_item *it)
+{
+	rpc_add_str(rpc, NULL, NULL, str_lit(it->name));
+	rpc_add_int(rpc, NULL, NULL, it->type);
+	rpc_add_int(rpc, NULL, NULL, it->bytes);
+	rpc_add_int(rpc, NULL, NULL, 1);
+	rpc_add_int(rpc, NULL, NULL, it->set.ttl_s);
+	rpc_add_int(rpc, NULL, NULL, 0);
+	rpc_add_int(rpc, NULL, NULL, it->set.err != 0);
+}
+
+static void debug(struct rpc *rpc)
+{
+	each(rpc, debug_one);
+}
+
+static void mem_info(struct rpc *rpc)
+{
+	uint64_t used, max;
+
+	if (!is_there(rpc))
+		return;
+	resolve_cache_mem(&used, &max);
+	rpc_add_int(rpc, NULL, NULL, (int64_t)used);
+	rpc_add_int(rpc, NULL, NULL, (int64_t)max);
+}
+
+/* ---- names ---- */
+
+/* Lower case, no final dot, as the cache has them. False: a fault is set, or the transport says what was missing. */
+static bool take_name(struct rpc *rpc, char mem[DNS_NAME_MAX], struct str *ret)
+{
+	struct str in;
+
+	if (rpc_arg_any_str(rpc, &in) < 0)
+		return false;
+	if (in.n > 1 && in.s[in.n - 1] == '.')
+		in.n--;
+	if (in.n == 0 || in.n > DNS_NAME_MAX) {
+		rpc_fault(rpc, 400, "Invalid name");
+		return false;
+	}
+	for (size_t i = 0; i < in.n; i++)
+		mem[i] = (char)(in.s[i] >= 'A' && in.s[i] <= 'Z' ? in.s[i] + 32 : in.s[i]);
+	*ret = str_of(mem, in.n);
+	return true;
+}
+
+static bool take_type(struct rpc *rpc, enum dns_type *ret)
+{
+	static const char *const others[] = { "TXT", "EBL", "PTR" }; /* known, and never in the cache */
+	struct str in;
+
+	if (rpc_arg_str(rpc, &in) < 0)
+		return false;
+	if (str_istarts(in, STR_LIT("T_")))
+		in = str_sub(in, 2, in.n);
+	for (unsigned i = 0; i < ARRAY_LEN(types); i++) {
+		if (str_ieq(in, str_lit(types[i].name))) {
+			*ret = types[i].type;
+			return true;
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(others); i++) {
+		if (str_ieq(in, str_lit(others[i]))) {
+			rpc_fault(rpc, 400, "Not found");
+			return false;
+		}
+	}
+	rpc_fault(rpc, 400, "Invalid type");
+	return false;
+}
+
+static void show_name(struct rpc *rpc, const struct dns_cache_item *it, enum dns_type type, struct str name, bool *found)
+{
+	if (it->type != type || it->set.err || !str_eq(str_lit(it->name), name))
+		return;
+	add_item(rpc, it);
+	*found = true;
+}
+
+static void lookup(struct rpc *rpc)
+{
+	enum dns_type type;
+	char mem[DNS_NAME_MAX];
+	bool found = false;
+	struct str name;
+	int n;
+
+	if (!is_there(rpc) || !take_type(rpc, &type) || !take_name(rpc, mem, &name))
+		return;
+	for (uint32_t b = 0; !found && (n = dns_cache_bucket(b, items, PER_BUCKET)) >= 0; b++)
+		for (int i = 0; i < n && !found; i++)
+			show_name(rpc, &items[i], type, name, &found);
+	if (!found)
+		rpc_fault(rpc, 400, "Not found");
+}
+
+/* ---- changing ---- */
+
+static void add_ok(struct rpc *rpc)
+{
+	rpc_add_str(rpc, rpc_add_object(rpc, NULL, NULL), "status", STR_LIT("ok"));
+}
+
+static void delete_all(struct rpc *rpc)
+{
+	if (!is_there(rpc))
+		return;
+	resolve_cache_flush();
+	add_ok(rpc);
+}
+
+static void delete_of(struct rpc *rpc, enum dns_type type)
+{
+	char mem[DNS_NAME_MAX];
+	struct str name;
+
+	if (is_there(rpc) && take_name(rpc, mem, &name) && dns_cache_delete(type, name) < 0)
+		rpc_fault(rpc, 400, "Not found");
+}
+
+static void delete_a(struct rpc *rpc)
+{
+	delete_of(rpc, DNS_A);
+}
+
+static void delete_aaaa(struct rpc *rpc)
+{
+	delete_of(rpc, DNS_AAAA);
+}
+
+static void delete_srv(struct rpc *rpc)
+{
+	delete_of(rpc, DNS_SRV);
+}
+
+static void delete_naptr(struct rpc *rpc)
+{
+	delete_of(rpc, DNS_NAPTR);
+}
+
+static void delete_cname(struct rpc *rpc)
+{
+	delete_of(rpc, DNS_CNAME);
+}
+
+/* Types that are never in the cache. */
+static void delete_other(struct rpc *rpc)
+{
+	char mem[DNS_NAME_MAX];
+	struct str name;
+
+	if (is_there(rpc) && take_name(rpc, mem, &name))
+		rpc_fault(rpc, 400, "Not found");
+}
+
+enum { FLAG_BAD_NAME = 1, FLAG_PERMANENT = 2 };
+
+/* Keeps what was asked for, and looks whether it is there: a full cache keeps nothing. */
+static void put(struct rpc *rpc, enum dns_type type, struct str name, int64_t ttl, int64_t flags, const struct dns_rr *rr)
+{
+	struct dns_set set = { .ttl_s = ttl > 0 && ttl < INT32_MAX ? (uint32_t)ttl : 0 }, kept;
+
+	if (flags & FLAG_BAD_NAME) {
+		set.err = -ENOENT;
+	} else {
+		set.n = 1;
+		set.rr[0] = *rr;
+	}
+	if (!(flags & FLAG_PERMANENT)) /* entries without an end are not kept here */
+		dns_cache_put(type, name, &set);
+	if (flags & FLAG_PERMANENT || dns_cache_get(type, name, &kept) < 0)
+		rpc_fault(rpc, 400, "Failed to add the entry to the cache");
+}
+
+static void add_addr(struct rpc *rpc, enum dns_type type, int family)
+{
+	char mem[DNS_NAME_MAX];
+	struct dns_rr rr = { 0 };
+	struct net_addr addr;
+	struct str name, ip;
+	int64_t ttl, flags;
+
+	if (!is_there(rpc) || !take_name(rpc, mem, &name) || rpc_arg_int(rpc, &ttl) < 0 || rpc_arg_str(rpc, &ip) < 0 ||
+	    rpc_arg_int(rpc, &flags) < 0)
+		return;
+	if (net_addr_parse(ip, 0, &addr) < 0 || addr.family != family) {
+		rpc_fault(rpc, 400, "Malformed ip address");
+		return;
+	}
+	memcpy(rr.ip, addr.ip, sizeof(rr.ip));
+	put(rpc, type, name, ttl, flags, &rr);
+}
+
+static void add_a(struct rpc *rpc)
+{
+	add_addr(rpc, DNS_A, AF_INET);
+}
+
+static void add_aaaa(struct rpc *rpc)
+{
+	add_addr(rpc, DNS_AAAA, AF_INET6);
+}
+
+static void add_srv(struct rpc *rpc)
+{
+	char mem[DNS_NAME_MAX], target_mem[DNS_NAME_MAX];
+	struct dns_rr rr = { 0 };
+	struct str name, target;
+	int64_t ttl, priority, weight, port, flags;
+
+	if (!is_there(rpc) || !take_name(rpc, mem, &name) || rpc_arg_int(rpc, &ttl) < 0 || rpc_arg_int(rpc, &priority) < 0 ||
+	    rpc_arg_int(rpc, &weight) < 0 || rpc_arg_int(rpc, &port) < 0 || !take_name(rpc, target_mem, &target) ||
+	    rpc_arg_int(rpc, &flags) < 0)
+		return;
+	rr.order = (uint16_t)priority;
+	rr.weight = (uint16_t)weight;
+	rr.port = (uint16_t)port;
+	rr.name_n = (uint8_t)target.n;
+	memcpy(rr.name, target.s, target.n);
+	put(rpc, DNS_SRV, name, ttl, flags, &rr);
+}
+
+/* clang-format off */
+static const struct rpc_method methods[] = {
+	{ "dns.add_a",            add_a,        0, "Puts an IPv4 address into the cache: name, ttl, ip, flags (1: the name does not exist)" },
+	{ "dns.add_aaaa",         add_aaaa,     0, "Puts an IPv6 address into the cache: name, ttl, ip, flags" },
+	{ "dns.add_srv",          add_srv,      0, "Puts an SRV record into the cache: name, ttl, priority, weight, port, target, flags" },
+	{ "dns.debug",            debug,        RPC_RET_ARRAY, "The cache, seven values for each name" },
+	{ "dns.debug_all",        debug,        RPC_RET_ARRAY, "The cache, seven values for each name" },
+	{ "dns.delete_a",         delete_a,     0, "Forgets the IPv4 addresses of a name" },
+	{ "dns.delete_aaaa",      delete_aaaa,  0, "Forgets the IPv6 addresses of a name" },
+	{ "dns.delete_all",       delete_all,   0, "Forgets everything" },
+	{ "dns.delete_all_force", delete_all,   0, "Forgets everything" },
+	{ "dns.delete_cname",     delete_cname, 0, "Forgets the alias of a name" },
+	{ "dns.delete_ebl",       delete_other, 0, "Such records are not kept: never found" },
+	{ "dns.delete_naptr",     delete_naptr, 0, "Forgets the NAPTR records of a name" },
+	{ "dns.delete_ptr",       delete_other, 0, "Such records are not kept: never found" },
+	{ "dns.delete_srv",       delete_srv,   0, "Forgets the SRV records of a name" },
+	{ "dns.delete_txt",       delete_other, 0, "Such records are not kept: never found" },
+	{ "dns.lookup",           lookup,       0, "What the cache has: type, name. No name server is asked" },
+	{ "dns.mem_info",         mem_info,     0, "Bytes that the cache has, and may have" },
+	{ "dns.view",             view,         RPC_RET_ARRAY, "The cache, with all records" },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+int dns_rpc_register(void)
+{
+	return rpc_register(methods);
+}
