@@ -99,7 +99,7 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("dst_blocklist_tls_imask", INT),
 	INERT("dst_blocklist_ttl", INT),
 	INERT("dst_blocklist_udp_imask", INT),
-	ABSENT("enable_sctp", INT, 2, "SCTP is not built in"),
+	ABSENT("enable_sctp", INT, 0, "SCTP is not built in"),
 	ABSENT("enable_tls", INT, 0, "TLS is not built in"),
 	INT("exit_timeout", exit_timeout, 60, 0, 3600),
 	INT("force_rport", force_rport, 0, 0, 1),

@@ -42,6 +42,7 @@ static const struct param_vector { const char *name; bool is_int; int64_t i; con
 	{ "enable_tls",     true,  1,  NULL,       1,        "has no effect" },
 	{ "enable_tls",     true,  0,  NULL,       0,        NULL },
 	{ "hdr_name_extra_chars", false, 0, "/",   1,        "RFC 3261" },
+	{ "enable_sctp",    true,  0,  NULL,       0,        NULL },
 	{ "real_time",      true,  5,  NULL,       1,        "use 4" },
 	{ "real_time",      true,  4,  NULL,       0,        NULL },
 	{ "tcp_source_ipv4", false, 0, "::1",      -EBADMSG, "IPv4 address" },
