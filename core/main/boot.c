@@ -25,6 +25,7 @@
 #include "core/base/log_ring.h"
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
+#include "core/main/directives.h"
 #include "core/main/core_cmds.h"
 #include "core/main/live.h"
 #include "core/main/ops_cmds.h"
@@ -41,77 +42,19 @@
 #include "shm/arena.h"
 #include "shm/slot.h"
 
-#define LISTENS_MAX 256u
 #define EXIT_FAILED 255
 #define LANGUAGE_VERSION "6.2.0"
-#define PARKED_DEFAULT 20000u
 #define CONTEXTS_DEFAULT 30000u
 #define WATCHDOG_MS 5000u /* no turn of a worker's loop takes a fiftieth of that */
 
 static struct boot {
 	const struct options *opts;
 	struct main_conf conf;
-	struct net_listen_spec listen[LISTENS_MAX]; /* added when all parameters are known */
-	unsigned n_listen;
+	struct config *config; /* what script and command line say; conf is what became of it */
 	struct script *script;
 	struct script_err *errs; /* kept for the JSON document */
 	unsigned n_workers;
 } boot;
-
-/* ---- what the script says ---- */
-
-static int host_load_path(struct str path, struct diag *reterr)
-{
-	int err = module_path_set(path, false);
-
-	return err < 0 ? diag_err(reterr, err, 0, "path too long") : 0;
-}
-
-static int host_param(struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
-{
-	return params_set(&boot.conf, name, is_int, i, s, reterr);
-}
-
-static int host_listen(const struct net_listen_spec *spec, struct diag *reterr)
-{
-	if (boot.n_listen == LISTENS_MAX)
-		return diag_err(reterr, -ENOSPC, 0, "more than %u sockets", LISTENS_MAX);
-	if (spec->proto == SIP_PROTO_SCTP)
-		return diag_set(reterr, 0, "SCTP is not supported");
-	boot.listen[boot.n_listen++] = *spec;
-	return 0;
-}
-
-static int host_alias(enum sip_proto proto, struct str host, uint16_t port, struct diag *reterr)
-{
-	int err = net_alias_add(proto, host, port);
-
-	return err < 0 ? diag_err(reterr, err, 0, "name cannot be added: %s", strerror(-err)) : 0;
-}
-
-static int host_custom(struct str group, int id, struct str name, bool is_int, int64_t i, struct str s, struct str desc, struct diag *reterr)
-{
-	int err;
-
-	if (str_eq(group, STR_LIT("kemi"))) {
-		log_warn("%.*s.%.*s has no effect: this server runs its own script language", STR_FMT(group), STR_FMT(name));
-		return 0;
-	}
-	err = cfg_declare(group, id, name, is_int, i, s, desc);
-	if (err == -EEXIST)
-		return diag_err(reterr, err, 0, "%.*s.%.*s is declared already", STR_FMT(group), STR_FMT(name));
-	return err < 0 ? diag_err(reterr, err, 0, "%.*s.%.*s: %s", STR_FMT(group), STR_FMT(name), strerror(-err)) : 0;
-}
-
-static const struct script_host host = {
-	.load_module = module_load,
-	.load_path = host_load_path,
-	.modparam = module_param_set,
-	.param = host_param,
-	.listen = host_listen,
-	.alias = host_alias,
-	.custom_var = host_custom,
-};
 
 static void script_opts(struct script_opts *so)
 {
@@ -122,7 +65,7 @@ static void script_opts(struct script_opts *so)
 		.substs = boot.opts->substs,
 		.n_substs = boot.opts->n_substs,
 		.all_errors = boot.opts->all_errors,
-		.host = &host,
+		.host = config_host(boot.config),
 		.version = LANGUAGE_VERSION,
 	};
 }
@@ -177,49 +120,20 @@ static int step_register(struct diag *reterr)
 	int err;
 
 	(void)clock_update();
-	params_defaults(&boot.conf);
-	boot.conf.children = 0;
+	boot.config = config_new(boot.opts, false);
+	if (!boot.config)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
 	err = pv_core_register();
+	if (err == 0)
+		err = vm_register();
 	if (err == 0)
 		err = route_register();
 	return err < 0 ? diag_err(reterr, err, 0, "core variables or functions cannot be registered: %s", strerror(-err)) : 0;
 }
 
-/* mod:name:i|s:value */
-static int command_line_modparam(struct str text, struct diag *reterr)
-{
-	struct str part[3];
-	int64_t i = 0;
-	bool is_int;
-	unsigned k;
-
-	for (k = 0; k < 3; k++) {
-		ptrdiff_t colon = str_find_char(text, ':');
-
-		if (colon < 0)
-			return diag_set(reterr, 0, "--modparam=module:name:i|s:value expected");
-		part[k] = str_sub(text, 0, (size_t)colon);
-		text = str_sub(text, (size_t)colon + 1, text.n);
-	}
-	is_int = str_eq(part[2], STR_LIT("i"));
-	if (is_int && num_i64(text, &i) < 0)
-		return diag_set(reterr, 0, "--modparam: '%.*s' is no number", STR_FMT(text));
-	return module_param_set(part[0], part[1], is_int, i, text, reterr);
-}
-
 static int step_command_line(struct diag *reterr)
 {
-	const struct options *o = boot.opts;
-	unsigned i;
-	int err = 0;
-
-	if (o->module_path)
-		err = module_path_set(str_lit(o->module_path), true);
-	for (i = 0; i < o->n_modules && err == 0; i++)
-		err = module_load(str_lit(o->modules[i]), STR_NULL, reterr);
-	for (i = 0; i < o->n_modparams && err == 0; i++)
-		err = command_line_modparam(str_lit(o->modparams[i]), reterr);
-	return err;
+	return config_begin(boot.config, reterr);
 }
 
 static int step_script(struct diag *reterr)
@@ -246,133 +160,15 @@ static void undo_script(void)
 
 /* ---- parameters to their owners ---- */
 
-/* [proto:]addr[:port][/adv[:port]][/name] */
-static int command_line_listen(struct str text, struct diag *reterr)
-{
-	struct net_listen_spec spec = { 0 };
-	struct str part[3] = { text, STR_NULL, STR_NULL };
-	ptrdiff_t at;
-	uint32_t port;
-	unsigned k;
-
-	for (k = 0; k < 2; k++) {
-		at = str_find_char(part[k], '/');
-		if (at < 0)
-			break;
-		part[k + 1] = str_sub(part[k], (size_t)at + 1, part[k].n);
-		part[k] = str_sub(part[k], 0, (size_t)at);
-	}
-	at = str_find_char(part[0], ':');
-	if (at > 0 && sip_proto_lookup(str_sub(part[0], 0, (size_t)at)) != SIP_PROTO_NONE) {
-		spec.proto = sip_proto_lookup(str_sub(part[0], 0, (size_t)at));
-		part[0] = str_sub(part[0], (size_t)at + 1, part[0].n);
-	}
-	for (k = 0; k < 2; k++) {
-		struct str *hostp = k == 0 ? &spec.host : &spec.adv_host;
-		uint16_t *portp = k == 0 ? &spec.port : &spec.adv_port;
-
-		*hostp = part[k];
-		at = str_rfind_char(part[k], ':');
-		if (at < 0 || str_find_char(str_sub(part[k], (size_t)at, part[k].n), ']') >= 0 ||
-		    (part[k].s[0] != '[' && str_find_char(part[k], ':') != at))
-			continue;
-		if (num_u32(str_sub(part[k], (size_t)at + 1, part[k].n), &port) < 0 || port > 65535)
-			return diag_set(reterr, 0, "-l %.*s: bad port", STR_FMT(text));
-		*hostp = str_sub(part[k], 0, (size_t)at);
-		*portp = (uint16_t)port;
-	}
-	spec.name = part[2];
-	return host_listen(&spec, reterr);
-}
-
-static int command_line_alias(struct str text, struct diag *reterr)
-{
-	enum sip_proto proto = SIP_PROTO_NONE;
-	ptrdiff_t at = str_find_char(text, ':');
-	uint32_t port = 0;
-
-	if (at > 0 && sip_proto_lookup(str_sub(text, 0, (size_t)at)) != SIP_PROTO_NONE) {
-		proto = sip_proto_lookup(str_sub(text, 0, (size_t)at));
-		text = str_sub(text, (size_t)at + 1, text.n);
-	}
-	at = str_rfind_char(text, ':');
-	if (at > 0 && str_find_char(str_sub(text, (size_t)at, text.n), ']') < 0) {
-		if (num_u32(str_sub(text, (size_t)at + 1, text.n), &port) < 0 || port > 65535)
-			return diag_set(reterr, 0, "--alias: bad port in '%.*s'", STR_FMT(text));
-		text = str_sub(text, 0, (size_t)at);
-	}
-	return host_alias(proto, text, (uint16_t)port, reterr);
-}
-
-static void or_option(struct str *field, const char *opt)
-{
-	if (opt)
-		*field = str_lit(opt);
-}
-
-/* name[:data] */
-static int command_line_log_engine(const char *text, struct diag *reterr)
-{
-	struct str name = text ? str_lit(text) : STR_NULL, data = STR_NULL;
-	ptrdiff_t colon = str_find_char(name, ':');
-	int err;
-
-	if (!text)
-		return 0;
-	if (colon >= 0) {
-		data = str_sub(name, (size_t)colon + 1, name.n);
-		name = str_sub(name, 0, (size_t)colon);
-	}
-	err = params_set(&boot.conf, STR_LIT("log_engine_type"), false, 0, name, reterr);
-	return err < 0 ? err : params_set(&boot.conf, STR_LIT("log_engine_data"), false, 0, data, reterr);
-}
-
 static int step_parameters(struct diag *reterr)
 {
-	const struct options *o = boot.opts;
-	struct main_conf *c = &boot.conf;
-	struct vm_conf vm;
-	struct rx_conf rx;
-	unsigned i;
-	int err = 0;
+	struct main_conf *c;
+	int err = config_end(boot.config, reterr);
 
-	if (o->debug != INT_MIN)
-		c->debug = o->debug;
-	if (o->children > 0)
-		c->children = o->children;
-	if (o->shm_mb > 0)
-		c->shm_mb = (int)o->shm_mb;
-	if (o->rx_bytes > 0)
-		c->maxbuffer = o->rx_bytes;
-	if (o->tx_bytes > 0)
-		c->maxsndbuffer = o->tx_bytes;
-	if (o->to_stderr)
-		c->log_stderror = 1;
-	if (o->color)
-		c->log_color = 1;
-	if (o->no_tcp)
-		c->disable_tcp = 1;
-	if (o->check_via)
-		c->check_via = 1;
-	if (o->auto_aliases >= 0)
-		c->auto_aliases = o->auto_aliases;
-	if (o->server_id >= 0)
-		c->server_id = o->server_id;
-	if (o->foreground == 1)
-		c->fork = 0;
-	err = command_line_log_engine(o->log_engine, reterr);
-	or_option(&c->iuid, o->iuid);
-	or_option(&c->user, o->user);
-	or_option(&c->group, o->group);
-	or_option(&c->chroot, o->chroot_dir);
-	or_option(&c->workdir, o->work_dir);
-	or_option(&c->rundir, o->run_dir);
-	for (i = 0; i < o->n_listens && err == 0; i++)
-		err = command_line_listen(str_lit(o->listens[i]), reterr);
-	for (i = 0; i < o->n_aliases && err == 0; i++)
-		err = command_line_alias(str_lit(o->aliases[i]), reterr);
 	if (err < 0)
 		return err;
+	boot.conf = boot.config->conf;
+	c = &boot.conf;
 	boot.n_workers = c->children > 0 ? (unsigned)c->children : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (boot.n_workers > 100)
 		boot.n_workers = 100;
@@ -380,24 +176,13 @@ static int step_parameters(struct diag *reterr)
 		boot.n_workers = 1;
 	if (c->stats_name_separator.n > 0)
 		stat_separator_set(c->stats_name_separator.s[0]);
-	params_to_vm(c, o->suspend_always, &vm);
-	vm_configure(&vm);
 	vm_set_script(boot.script);
-	fmt_set_max((size_t)c->pv_buffer_size);
-	rx = (struct rx_conf){ .msg_max_bytes = (uint32_t)c->msg_recv_max_size, .batch = 64 };
-	rx_configure(&rx);
+	rx_configure(&(struct rx_conf){ .msg_max_bytes = (uint32_t)c->msg_recv_max_size, .batch = 64 });
 	pv_conf.server_id = c->server_id;
 	pv_conf.instance_id = c->iuid;
-	params_to_route(c, &route_conf);
-	route_conf.parked_max = PARKED_DEFAULT;
+	config_apply(boot.config);
 	log_level_set(c->debug);
 	return 0;
-}
-
-static void spec_text(const struct net_listen_spec *s, char *out, size_t n)
-{
-	snprintf(out, n, "%s%s%.*s%s", s->proto ? sip_proto_name(s->proto) : "", s->proto ? ":" : "", STR_FMT(s->host),
-		 s->host.n ? "" : "every address");
 }
 
 /* auto_aliases: the names that the addresses have are "myself", too. The only time that a resolver is waited for. */
@@ -431,13 +216,14 @@ static int step_listeners(struct diag *reterr)
 		net_mhomed_enable();
 	if (c->auto_bind_ipv6)
 		net_auto_ipv6_enable();
-	if (boot.n_listen == 0)
-		boot.listen[boot.n_listen++] = (struct net_listen_spec){ 0 };
-	for (i = 0; i < boot.n_listen; i++) {
-		struct net_listen_spec s = boot.listen[i];
+	for (i = 0; i < boot.config->n_listen || i == 0; i++) {
+		struct net_listen_spec s = { 0 }; /* none given: every address */
+
+		if (boot.config->n_listen > 0)
+			s = boot.config->listen[i].spec;
 
 		if (c->disable_tcp && s.proto != SIP_PROTO_NONE && s.proto != SIP_PROTO_UDP) {
-			spec_text(&s, text, sizeof(text));
+			config_spec_text(&s, text, sizeof(text));
 			log_warn("not listening on %s: streams are disabled (disable_tcp)", text);
 			continue;
 		}
@@ -449,7 +235,7 @@ static int step_listeners(struct diag *reterr)
 		}
 		err = net_listener_add(&s, &why);
 		if (err < 0) {
-			spec_text(&s, text, sizeof(text));
+			config_spec_text(&s, text, sizeof(text));
 			return diag_err(reterr, err, 0, "listen %s: %s", text, why.text);
 		}
 	}
@@ -530,7 +316,6 @@ static int step_layers(struct diag *reterr)
 		return diag_err(reterr, err, 0, "routing: %s", strerror(-err));
 	if (boot.conf.rundir.n > 0)
 		rpc_run_dir_set(boot.conf.rundir);
-	rpc_exec_delta_set((unsigned)boot.conf.rpc_exec_delta);
 	err = rpc_core_register();
 	if (err == 0)
 		err = main_rpc_register();

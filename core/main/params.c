@@ -7,6 +7,7 @@
 #include "core/main/params.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <syslog.h>
 
 #include "core/base/log.h"
@@ -22,14 +23,17 @@ struct row {
 	ptrdiff_t offset; /* in struct main_conf; -1: none */
 	int64_t def, min, max;
 	const char *absent; /* why it does nothing */
+	bool live;          /* a reload of the script may change it */
 };
 
 /* clang-format off */
-#define INT(name_, field_, def_, min_, max_) { name_, KIND_INT, offsetof(struct main_conf, field_), def_, min_, max_, NULL }
-#define BOTH(name_, field_, def_, min_, max_) { name_, KIND_BOTH, offsetof(struct main_conf, field_), def_, min_, max_, NULL }
-#define STR(name_, field_) { name_, KIND_STR, offsetof(struct main_conf, field_), 0, 0, 0, NULL }
-#define INERT(name_, kind_) { name_, KIND_##kind_, -1, 0, INT64_MIN, INT64_MAX, NULL }
-#define ABSENT(name_, kind_, def_, why_) { name_, KIND_##kind_, -1, def_, INT64_MIN, INT64_MAX, why_ }
+#define LIVE_INT(name_, field_, def_, min_, max_) { name_, KIND_INT, offsetof(struct main_conf, field_), def_, min_, max_, NULL, true }
+#define LIVE_STR(name_, field_) { name_, KIND_STR, offsetof(struct main_conf, field_), 0, 0, 0, NULL, true }
+#define INT(name_, field_, def_, min_, max_) { name_, KIND_INT, offsetof(struct main_conf, field_), def_, min_, max_, NULL, false }
+#define BOTH(name_, field_, def_, min_, max_) { name_, KIND_BOTH, offsetof(struct main_conf, field_), def_, min_, max_, NULL, false }
+#define STR(name_, field_) { name_, KIND_STR, offsetof(struct main_conf, field_), 0, 0, 0, NULL, false }
+#define INERT(name_, kind_) { name_, KIND_##kind_, -1, 0, INT64_MIN, INT64_MAX, NULL, false }
+#define ABSENT(name_, kind_, def_, why_) { name_, KIND_##kind_, -1, def_, INT64_MIN, INT64_MAX, why_, false }
 
 static const struct row rows[] = { /* sorted by name */
 	STR("advertised_address", advertised_address),
@@ -44,7 +48,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("auto_bind_ipv6", auto_bind_ipv6, 0, 0, 1),
 	INT("auto_domains", auto_aliases, 1, 0, 1),
 	ABSENT("bind_ipv6_link_local", INT, 0, "link-local addresses need their interface: name it in listen"),
-	INT("check_via", check_via, 0, 0, 1),
+	LIVE_INT("check_via", check_via, 0, 0, 1),
 	INT("children", children, 0, 1, 100),
 	STR("chroot", chroot),
 	INERT("core_log", INT),
@@ -52,7 +56,7 @@ static const struct row rows[] = { /* sorted by name */
 	STR("coreparam[iuid]", iuid),
 	INERT("coreparam[random_engine]", STR),
 	INERT("coreparam[timer_sanity_check]", INT),
-	INT("debug", debug, 0, -10, 100),
+	LIVE_INT("debug", debug, 0, -10, 100),
 	INT("disable_core_dump", disable_core_dump, 0, 0, 1),
 	INERT("disable_sctp", INT),
 	INT("disable_tcp", disable_tcp, 0, 0, 1),
@@ -102,7 +106,7 @@ static const struct row rows[] = { /* sorted by name */
 	ABSENT("enable_sctp", INT, 0, "SCTP is not built in"),
 	ABSENT("enable_tls", INT, 0, "TLS is not built in"),
 	INT("exit_timeout", exit_timeout, 60, 0, 3600),
-	INT("force_rport", force_rport, 0, 0, 1),
+	LIVE_INT("force_rport", force_rport, 0, 0, 1),
 	INT("fork", fork, 1, 0, 1),
 	INERT("fork_delay", INT),
 	STR("gid", group),
@@ -116,23 +120,23 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("ipv6_hex_style", STR),
 	INERT("latency_cfg_log", INT),
 	ABSENT("latency_limit_action", INT, 0, "single actions are not timed: see latency_limit_cfg"),
-	INT("latency_limit_cfg", latency_limit_cfg, 0, 0, 2147483647),
+	LIVE_INT("latency_limit_cfg", latency_limit_cfg, 0, 0, 2147483647),
 	ABSENT("latency_limit_db", INT, 0, "queries are not timed"),
 	INERT("latency_log", INT),
-	INT("local_rport", local_rport, 0, 0, 1),
+	LIVE_INT("local_rport", local_rport, 0, 0, 1),
 	INT("log_color", log_color, 0, 0, 1),
 	STR("log_engine_data", log_engine_data),
 	STR("log_engine_type", log_engine_type),
 	STR("log_facility", log_facility),
 	STR("log_name", log_name),
-	STR("log_prefix", log_prefix),
-	INT("log_prefix_mode", log_prefix_mode, 0, 0, 3),
+	LIVE_STR("log_prefix", log_prefix),
+	LIVE_INT("log_prefix_mode", log_prefix_mode, 0, 0, 3),
 	INT("log_repeat_limit", log_repeat_limit, 20, 0, 1000000),
 	INT("log_repeat_window", log_repeat_window, 5, 1, 3600),
 	INT("log_stderror", log_stderror, 0, 0, 1),
 	INT("max_branches", max_branches, 12, 1, 31),
-	INT("max_recursive_level", max_recursive_level, 256, 1, 1024),
-	INT("max_while_loops", max_while_loops, 100, 0, 2147483647),
+	LIVE_INT("max_recursive_level", max_recursive_level, 256, 1, 1024),
+	LIVE_INT("max_while_loops", max_while_loops, 100, 0, 2147483647),
 	INT("maxbuffer", maxbuffer, 262144, 1, 2147483647),
 	INT("maxsndbuffer", maxsndbuffer, 262144, 1, 2147483647),
 	ABSENT("mcast", BOTH, 0, "multicast is not built in"),
@@ -155,22 +159,22 @@ static const struct row rows[] = { /* sorted by name */
 	INERT("msg_clone_extra_size", INT),
 	INT("msg_recv_max_size", msg_recv_max_size, 32767, 256, 65535),
 	ABSENT("msg_time", INT, 1, "the time of receipt is always taken"),
-	INT("onsend_route_reply", onsend_route_reply, 0, 0, 1),
+	LIVE_INT("onsend_route_reply", onsend_route_reply, 0, 0, 1),
 	INT("open_files_limit", open_files_limit, 0, 0, 2147483647),
 	ABSENT("phone2tel", INT, 0, "sip: URIs with user=phone stay sip: URIs"),
 	INT("pmtu_discovery", pmtu_discovery, 0, 0, 2),
 	INT("port", port, 5060, 1, 65535),
-	INT("pv_buffer_size", pv_buffer_size, 32768, 1024, 16777216),
+	LIVE_INT("pv_buffer_size", pv_buffer_size, 32768, 1024, 16777216),
 	INERT("pv_buffer_slots", INT),
 	INERT("pv_cache_action", INT),
 	INERT("pv_cache_limit", INT),
 	INT("real_time", real_time, 0, 0, 7),
-	INT("received_route_mode", received_route_mode, 0, 0, 1),
-	INT("reply_to_via", reply_to_via, 0, 0, 1),
-	INT("return_mode", return_mode, 0, 0, 1),
+	LIVE_INT("received_route_mode", received_route_mode, 0, 0, 1),
+	LIVE_INT("reply_to_via", reply_to_via, 0, 0, 1),
+	LIVE_INT("return_mode", return_mode, 0, 0, 1),
 	ABSENT("rev_dns", INT, 0, "received is always added when it differs"),
 	ABSENT("route_locks_size", INT, 0, "serialised route execution is not built in"),
-	INT("rpc_exec_delta", rpc_exec_delta, 0, 0, 86400),
+	LIVE_INT("rpc_exec_delta", rpc_exec_delta, 0, 0, 86400),
 	INERT("rpc_exec_locks", INT),
 	INERT("rpc_exec_locks_mode", INT),
 	INERT("rt_fast_timer_prio", INT),
@@ -188,17 +192,17 @@ static const struct row rows[] = { /* sorted by name */
 	STR("rundir", rundir),
 	INERT("sctp_children", INT),
 	INT("ser_kill_timeout", exit_timeout, 60, 0, 3600),
-	STR("server_header", server_header),
+	LIVE_STR("server_header", server_header),
 	INT("server_id", server_id, 0, 0, 2147483647),
-	INT("server_signature", server_signature, 1, 0, 1),
+	LIVE_INT("server_signature", server_signature, 1, 0, 1),
 	INT("shm", shm_mb, 0, 1, 16777216),
 	INERT("shm_force_alloc", INT),
 	INT("shm_mem", shm_mb, 64, 1, 16777216),
 	INT("shm_mem_size", shm_mb, 64, 1, 16777216),
-	INT("sip_parser_log", sip_parser_log, -1, -10, 100),
+	LIVE_INT("sip_parser_log", sip_parser_log, -1, -10, 100),
 	INERT("sip_parser_log_oneline", INT),
 	ABSENT("sip_parser_mode", INT, 1, "header fields are always checked"),
-	INT("sip_warning", sip_warning, 0, 0, 1),
+	LIVE_INT("sip_warning", sip_warning, 0, 0, 1),
 	INERT("socket_workers", INT),
 	INERT("sql_buffer_size", INT),
 	STR("stats_name_separator", stats_name_separator),
@@ -266,8 +270,8 @@ static const struct row rows[] = { /* sorted by name */
 	ABSENT("udp4_raw_mtu", INT, 1500, "raw sockets are not built in"),
 	ABSENT("udp4_raw_ttl", INT, -1, "raw sockets are not built in"),
 	ABSENT("udp_accept_proxy", INT, 0, "the PROXY protocol is not built in"),
-	INT("udp_mtu", udp_mtu, 0, 0, 65535),
-	STR("udp_mtu_try_proto", udp_mtu_try_proto),
+	LIVE_INT("udp_mtu", udp_mtu, 0, 0, 65535),
+	LIVE_STR("udp_mtu_try_proto", udp_mtu_try_proto),
 	INERT("udp_receiver_mode", INT),
 	STR("uid", user),
 	ABSENT("uri_host_extra_chars", STR, 0, "hosts are those of RFC 3261"),
@@ -275,7 +279,7 @@ static const struct row rows[] = { /* sorted by name */
 	ABSENT("use_dns_failover", INT, 0, "failover to further addresses is up to the transaction layer"),
 	ABSENT("use_dst_blocklist", INT, 0, "the blocklist of destinations is not built in"),
 	STR("user", user),
-	STR("user_agent_header", user_agent_header),
+	LIVE_STR("user_agent_header", user_agent_header),
 	INERT("verbose_startup", INT),
 	ABSENT("version_table", STR, 0, "versions of tables are not checked"),
 	INERT("wait_worker1_mode", INT),
@@ -338,6 +342,53 @@ static const struct row *find(struct str name)
 			lo = mid + 1;
 	}
 	return NULL;
+}
+
+int params_row(struct str name)
+{
+	const struct row *r = find(name), *first = rows;
+
+	while (r && first->offset != r->offset)
+		first++;
+	return r ? (int)(first - rows) : -1;
+}
+
+static void row_text(const struct main_conf *conf, const struct row *r, char *out, size_t n)
+{
+	const char *field = (const char *)conf + r->offset;
+	struct str s;
+
+	if (r->kind != KIND_STR) {
+		(void)snprintf(out, n, "%d", *(const int *)(const void *)field);
+		return;
+	}
+	s = *(const struct str *)(const void *)field;
+	(void)snprintf(out, n, "\"%.*s\"", (int)(s.n < 80 ? s.n : 80), s.n ? s.s : "");
+}
+
+void params_compare(const struct main_conf *was, const struct main_conf *is, params_change_fn *fn, void *arg)
+{
+	char from[96], to[96];
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *r = &rows[i];
+		bool same;
+
+		if (r->offset < 0)
+			continue;
+		for (k = 0; k < i && rows[k].offset != r->offset; k++)
+			; /* a second name of the same */
+		same = r->kind == KIND_STR ? str_eq(*(const struct str *)(const void *)((const char *)was + r->offset),
+						    *(const struct str *)(const void *)((const char *)is + r->offset))
+					   : *(const int *)(const void *)((const char *)was + r->offset) ==
+						     *(const int *)(const void *)((const char *)is + r->offset);
+		if (k < i || same)
+			continue;
+		row_text(was, r, from, sizeof(from));
+		row_text(is, r, to, sizeof(to));
+		fn(arg, (unsigned)i, r->name, r->live, from, to);
+	}
 }
 
 /* (quirk of the language) the names are compared inverted there: numbers are what works. */

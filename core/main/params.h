@@ -63,6 +63,12 @@ void params_to_vm(const struct main_conf *conf, bool suspend_always, struct vm_c
 bool params_as_setting(const char *name, struct setting *ret);
 /* LOG_LOCAL0 ...; -1 when unknown. */
 int params_facility(struct str name);
+#define PARAMS_MAX 512u
+/* Number of the row of a name, below PARAMS_MAX, or -1; names of the same parameter have the same one. */
+int params_row(struct str name);
+/* Each parameter whose values differ; live: a reload may change it. row: of its first name. */
+typedef void params_change_fn(void *arg, unsigned row, const char *name, bool live, const char *was, const char *is);
+void params_compare(const struct main_conf *was, const struct main_conf *is, params_change_fn *fn, void *arg);
 /* How many rows there are, and their names: for tests. */
 unsigned params_count(void);
 const char *params_name(unsigned i);

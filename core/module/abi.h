@@ -38,10 +38,12 @@ struct module {
 	void (*worker_stop)(void);          /* orderly end of a worker: flush */
 	void (*done)(void);                 /* supervisor, at the end */
 	int (*recover)(unsigned slot);      /* janitor, after a worker died */
+	void (*changed)(void);              /* every process, between two messages: a reload changed live settings; NULL: nothing to do */
 };
 
 /* api of a loaded module, or NULL. */
 const void *module_api_find(const char *name);
 bool module_is_loaded(const char *name);
+bool module_is_loaded_str(struct str name);
 
 #endif

@@ -15,9 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
-#include "core/base/regex.h"
 #include "core/base/strbuf.h"
-#include "core/script/nearest.h"
 #include "shm/recover.h"
 
 #define MODULES_MAX 256u
@@ -66,6 +64,22 @@ const void *module_api_find(const char *name)
 bool module_is_loaded(const char *name)
 {
 	return find(str_lit(name)) >= 0;
+}
+
+bool module_is_loaded_str(struct str name)
+{
+	return find(name) >= 0;
+}
+
+struct str module_base_name(struct str name)
+{
+	ptrdiff_t slash = str_rfind_char(name, '/');
+
+	if (slash >= 0)
+		name = str_sub(name, (size_t)slash + 1, name.n);
+	if (str_ends(name, STR_LIT(".so")))
+		name.n -= 3;
+	return name;
 }
 
 int module_path_set(struct str path, bool locked)
@@ -205,14 +219,10 @@ int module_load(struct str name, struct str opts, struct diag *reterr)
 	bool optional = str_find_char(opts, 'o') >= 0, global = str_find_char(opts, 'g') >= 0, has_dir;
 	char base[MODULE_NAME_MAX + 1], path[PATH_MAX], tried[1024];
 	struct search s = { .name = base, .dl_flags = RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL) };
-	struct str b = name;
+	struct str b = module_base_name(name);
 	int err;
 
 	has_dir = str_find_char(name, '/') >= 0;
-	if (has_dir)
-		b = str_sub(name, (size_t)str_rfind_char(name, '/') + 1, name.n);
-	if (str_ends(b, STR_LIT(".so")))
-		b.n -= 3;
 	if (b.n == 0 || b.n > MODULE_NAME_MAX)
 		return diag_err(reterr, -ENOENT, 0, "bad name of a module '%.*s'", STR_FMT(name));
 	memcpy(base, b.s, b.n);
@@ -235,60 +245,6 @@ int module_load(struct str name, struct str opts, struct diag *reterr)
 	err = register_all(s.found, reterr);
 	if (err < 0)
 		self.n--; /* its tables may be known already: never unmapped */
-	return err;
-}
-
-/* ---- parameters ---- */
-
-static int param_one(const struct module *m, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
-{
-	const struct setting *set = m->settings ? settings_find(m->settings, name) : NULL, *t;
-	struct diag why = { 0 };
-	struct nearest near;
-	int err;
-
-	if (!set) {
-		nearest_begin(&near, name);
-		for (t = m->settings; t && t->type != SETTING_END_T; t++)
-			nearest_try(&near, str_lit(t->name));
-		return diag_unknown(reterr, DIAG_MODPARAM, 0, name, nearest_result(&near), "module %s has no parameter '%.*s'", m->name,
-				    STR_FMT(name));
-	}
-	err = settings_set(set, m->conf, is_int, i, s, &why);
-	if (err < 0)
-		return diag_err(reterr, err, 0, "module %s: %s", m->name, why.text[0] ? why.text : strerror(-err));
-	return 0;
-}
-
-int module_param_set(struct str module_regex, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
-{
-	struct regex *re = NULL;
-	struct diag why = { 0 };
-	char pattern[512];
-	unsigned k, n = 0;
-	int err;
-
-	if (snprintf(pattern, sizeof(pattern), "^(%.*s)$", STR_FMT(module_regex)) >= (int)sizeof(pattern))
-		return diag_set(reterr, 0, "too many modules named");
-	err = regex_compile(str_lit(pattern), REGEX_ICASE, &re, &why);
-	if (err < 0)
-		return diag_err(reterr, err, 0, "bad expression '%.*s': %s", STR_FMT(module_regex), why.text);
-	for (k = 0; k < self.n && err == 0; k++) {
-		if (regex_match(re, str_lit(self.mod[k].m->name), 0, NULL) <= 0)
-			continue;
-		n++;
-		err = param_one(self.mod[k].m, name, is_int, i, s, reterr);
-	}
-	regex_free(re);
-	if (err == 0 && n == 0) {
-		struct nearest near;
-
-		nearest_begin(&near, module_regex);
-		for (k = 0; k < self.n; k++)
-			nearest_try(&near, str_lit(self.mod[k].m->name));
-		return diag_unknown(reterr, DIAG_MODULE, 0, module_regex, nearest_result(&near), "no module '%.*s' is loaded",
-				    STR_FMT(module_regex));
-	}
 	return err;
 }
 

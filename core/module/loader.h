@@ -7,10 +7,12 @@
 
 /* Colon-separated search path. Default: RINGFORT modules of this build (beside the program: "modules"), else RF_MODULE_DIR. locked: -L wins over the script. */
 MUST_CHECK int module_path_set(struct str path, bool locked);
+/* Without directory and ".so". */
+struct str module_base_name(struct str name);
 /* loadmodule: "x", "x.so", "dir/x.so". opts: letters g, o. Registers functions, variables, transformations, RPCs.
  * -ENOENT not found (text lists where it looked); -EEXIST loaded twice; -EPROTO wrong ABI. */
 MUST_CHECK int module_load(struct str name, struct str opts, struct diag *reterr);
-/* modparam("a|b", ...): every match must have it. */
+/* modparam("a|b", ...): every match must have it. Remembered as what runs (params.h). Context: start-up. */
 MUST_CHECK int module_param_set(struct str module_regex, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr);
 /* What modules say can be changed at run time is declared (core/settings/cfg.h). Logs its failure. */
 MUST_CHECK int modules_follow(void);

@@ -41,6 +41,7 @@ struct myname {
 	struct str host; /* lower case; IPv6 as inet_ntop() writes it, without brackets */
 	uint16_t port;
 	uint8_t proto;
+	unsigned refs;   /* who gave it: each is counted, so that it stays until the last takes it back */
 	struct myname *next;
 };
 
@@ -48,6 +49,7 @@ struct alias {
 	enum sip_proto proto;
 	struct str host;
 	uint16_t port;
+	unsigned refs;
 };
 
 static struct {
@@ -141,8 +143,10 @@ static int name_add(struct str host, uint16_t port, enum sip_proto proto)
 		return -EBADMSG;
 	b = name_bucket(text, n);
 	for (m = net.names[b]; m; m = m->next) {
-		if (m->port == port && m->proto == proto && str_eq(m->host, str_of(text, n)))
+		if (m->port == port && m->proto == proto && str_eq(m->host, str_of(text, n))) {
+			m->refs++;
 			return 0;
+		}
 	}
 	m = calloc(1, sizeof(*m));
 	if (!m)
@@ -154,9 +158,30 @@ static int name_add(struct str host, uint16_t port, enum sip_proto proto)
 	}
 	m->port = port;
 	m->proto = (uint8_t)proto;
+	m->refs = 1;
 	m->next = net.names[b];
 	net.names[b] = m;
 	return 0;
+}
+
+static void name_del(struct str host, uint16_t port, enum sip_proto proto)
+{
+	char text[NAME_TEXT_MAX + 1];
+	size_t n = name_normal(host, text);
+	struct myname **at = n ? &net.names[name_bucket(text, n)] : NULL;
+
+	for (; at && *at; at = &(*at)->next) {
+		struct myname *m = *at;
+
+		if (m->port != port || m->proto != proto || !str_eq(m->host, str_of(text, n)))
+			continue;
+		if (--m->refs == 0) {
+			*at = m->next;
+			free((char *)(uintptr_t)m->host.s);
+			free(m);
+		}
+		return;
+	}
 }
 
 bool net_is_myself(struct str host, uint16_t port, enum sip_proto proto)
@@ -202,8 +227,10 @@ int net_alias_add(enum sip_proto proto, struct str host, uint16_t port)
 
 	for (unsigned i = 0; i < net.n_aliases; i++) {
 		if (net.alias[i].proto == proto && net.alias[i].port == port &&
-		    str_ieq(net.alias[i].host, host))
+		    str_ieq(net.alias[i].host, host)) {
+			net.alias[i].refs++;
 			return 0;
+		}
 	}
 	if (net.n_aliases == ALIASES_MAX)
 		return -ENOSPC;
@@ -211,11 +238,28 @@ int net_alias_add(enum sip_proto proto, struct str host, uint16_t port)
 	if (err < 0)
 		return err;
 	a = &net.alias[net.n_aliases];
-	*a = (struct alias){ .proto = proto, .host = keep(host), .port = port };
+	*a = (struct alias){ .proto = proto, .host = keep(host), .port = port, .refs = 1 };
 	if (!a->host.s)
 		return -ENOMEM;
 	net.n_aliases++;
 	return 0;
+}
+
+void net_alias_del(enum sip_proto proto, struct str host, uint16_t port)
+{
+	for (unsigned i = 0; i < net.n_aliases; i++) {
+		struct alias *a = &net.alias[i];
+
+		if (a->proto != proto || a->port != port || !str_ieq(a->host, host))
+			continue;
+		if (--a->refs > 0)
+			return;
+		name_del(a->host, a->port, a->proto);
+		free((char *)(uintptr_t)a->host.s);
+		memmove(a, a + 1, (net.n_aliases - i - 1) * sizeof(*a));
+		net.n_aliases--;
+		return;
+	}
 }
 
 unsigned net_alias_count(void)

@@ -60,6 +60,8 @@ const struct net_listener *net_listener_for(enum sip_proto proto, const struct n
 
 /* alias= / domain=: [proto:]host[:port]; 0 = any port, SIP_PROTO_NONE = any protocol. */
 MUST_CHECK int net_alias_add(enum sip_proto proto, struct str host, uint16_t port);
+/* Takes back one net_alias_add(). Context: any process, for itself. */
+void net_alias_del(enum sip_proto proto, struct str host, uint16_t port);
 unsigned net_alias_count(void);
 MUST_CHECK int net_alias_at(unsigned i, enum sip_proto *ret_proto, struct str *ret_host, uint16_t *ret_port);
 /* "myself": sockets, their advertised names, aliases, then what modules claim. port 0: any. proto NONE: any. */

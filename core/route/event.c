@@ -30,7 +30,8 @@ static void event_done(struct ctx *ctx, int rc)
 
 int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *ctx, int rc, void *arg), void *arg)
 {
-	int route = vm_script() ? script_route_find(vm_script(), CTX_EVENT, name) : -1;
+	const struct script *s = vm_script_of(ctx);
+	int route = s ? script_route_find(s, CTX_EVENT, name) : -1;
 	struct event *e;
 
 	if (route < 0)
@@ -83,16 +84,33 @@ struct ctx *route_faked_ctx(void)
 
 /* ---- hooks of tm ---- */
 
+/*
+ * A transaction names its routes, and a reload may have taken one away: then things go on as if none had been armed, as for a name
+ * that was computed and does not exist. Events that no route waits for are the usual case.
+ */
+static bool find(const struct script *s, enum ctx_kind kind, struct str name, int *ret_route)
+{
+	*ret_route = s ? script_route_find(s, kind, name) : -1;
+	if (*ret_route < 0 && kind != CTX_EVENT)
+		log_warn("%s[%.*s], set for this transaction, is not in the script that runs now: passed over",
+			 kind == CTX_FAILURE ? "failure_route" : kind == CTX_BRANCH ? "branch_route" : "onreply_route", STR_FMT(name));
+	return *ret_route >= 0;
+}
+
 static int call_route(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg)
 {
+	int route;
+
+	if (!find(vm_script_of(ctx), kind, name, &route))
+		return -ENOENT;
 	return script_call_route(ctx, kind, name, cont, arg);
 }
 
 static int run_route(struct ctx *ctx, enum ctx_kind kind, struct str name)
 {
-	int route = vm_script() ? script_route_find(vm_script(), kind, name) : -1;
+	int route;
 
-	if (route < 0)
+	if (!find(vm_script_of(ctx), kind, name, &route))
 		return -ENOENT;
 	route_start(ctx, route, kind, ctx->finished);
 	return 0;
@@ -110,7 +128,9 @@ static int run_continued(struct ctx *ctx, struct str name)
 
 static bool has_route(enum ctx_kind kind, struct str name)
 {
-	return vm_script() && script_route_find(vm_script(), kind, name) >= 0;
+	int route;
+
+	return find(vm_script(), kind, name, &route);
 }
 
 static struct str server_header(void)

@@ -70,6 +70,5 @@ static int onsend(const struct tx_dest *dest, const struct iovec *iov, unsigned 
 
 void route_onsend_init(void)
 {
-	if (vm_script() && script_route_find(vm_script(), CTX_ONSEND, STR_NULL) >= 0)
-		tx_set_hook(onsend);
+	tx_set_hook(vm_script() && script_route_find(vm_script(), CTX_ONSEND, STR_NULL) >= 0 ? onsend : NULL);
 }

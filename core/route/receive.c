@@ -113,16 +113,18 @@ void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *
 	ctx->mflags &= ~(uint32_t)CTX_F_DROP;
 	ctx->sflags = 0;
 	log_begin(ctx);
-	if (vm_run(ctx, vm_script(), route, kind, &code) == VM_DONE)
+	if (vm_run(ctx, vm_script_of(ctx), route, kind, &code) == VM_DONE)
 		run_over(ctx, code);
 	else
 		log_end();
 	(void)route_hand(was);
 }
 
-static int find(enum ctx_kind kind, struct str name)
+static int find(const struct ctx *ctx, enum ctx_kind kind, struct str name)
 {
-	return vm_script() ? script_route_find(vm_script(), kind, name) : -1;
+	const struct script *s = vm_script_of(ctx);
+
+	return s ? script_route_find(s, kind, name) : -1;
 }
 
 /* ---- requests ---- */
@@ -163,7 +165,7 @@ static void request_run(struct ctx *ctx)
 		ctx_free(ctx);
 		return;
 	}
-	route = find(CTX_REQUEST, STR_NULL);
+	route = find(ctx, CTX_REQUEST, STR_NULL);
 	if (route < 0) {
 		log_error("no request_route to handle a request");
 		ctx_free(ctx);
@@ -186,7 +188,7 @@ static void sl_reply_done(struct ctx *ctx, int rc)
 static void reply_unmatched(struct ctx *ctx)
 {
 	struct str name = tm_conf.on_sl_reply;
-	int route = name.n ? find(CTX_TM_REPLY, name) : -1;
+	int route = name.n ? find(ctx, CTX_TM_REPLY, name) : -1;
 
 	if (route >= 0) {
 		route_start(ctx, route, CTX_TM_REPLY, sl_reply_done);
@@ -217,7 +219,7 @@ static void core_reply_done(struct ctx *ctx, int rc)
 
 static void reply_run(struct ctx *ctx)
 {
-	int route = find(CTX_CORE_REPLY, STR_NULL);
+	int route = find(ctx, CTX_CORE_REPLY, STR_NULL);
 
 	if (route >= 0)
 		route_start(ctx, route, CTX_CORE_REPLY, core_reply_done);
@@ -315,7 +317,7 @@ static void parse_error_done(struct ctx *ctx, int rc)
 /* The script may look at what cannot be used, and have it dropped instead of answered. */
 static void bad_message(struct ctx *ctx, const struct diag *why)
 {
-	int route = find(CTX_EVENT, STR_LIT("core:receive-parse-error"));
+	int route = find(ctx, CTX_EVENT, STR_LIT("core:receive-parse-error"));
 	struct diag *kept = route >= 0 ? pool_alloc(ctx->pool, sizeof(*kept)) : NULL;
 
 	if (LIKELY(!kept)) {
@@ -357,7 +359,7 @@ static void parse(struct ctx *ctx)
 		ctx_free(ctx);
 		return;
 	}
-	route = find(CTX_EVENT, STR_LIT("core:pre-routing"));
+	route = find(ctx, CTX_EVENT, STR_LIT("core:pre-routing"));
 	if (UNLIKELY(route >= 0))
 		route_start(ctx, route, CTX_EVENT, pre_routing_done);
 	else
@@ -378,7 +380,7 @@ static void take(struct ctx *ctx)
 	int route;
 
 	cfg_catch_up();
-	route = UNLIKELY(route_conf.received_route_mode & 1) ? find(CTX_EVENT, STR_LIT("core:msg-received")) : -1;
+	route = UNLIKELY(route_conf.received_route_mode & 1) ? find(ctx, CTX_EVENT, STR_LIT("core:msg-received")) : -1;
 	if (LIKELY(route < 0)) {
 		parse(ctx);
 		return;
@@ -408,15 +410,38 @@ int route_register(void)
 	return route_cmds_register();
 }
 
-int route_init(void)
+int route_configure(void)
 {
+	struct fmt *prefix = NULL;
 	struct diag why = { 0 };
+	struct pool *pool = NULL;
 	int err;
 
 	out_conf = (struct out_conf){ .force_rport = route_conf.force_rport, .local_rport = route_conf.local_rport,
 		.reply_to_via = route_conf.reply_to_via, .udp_mtu = route_conf.udp_mtu, .udp_mtu_try_proto = route_conf.udp_mtu_try_proto,
 		.user_agent = route_conf.user_agent_header };
-	err = route_counters_init();
+	self.has_log_context = route_conf.log_prefix.n > 0 || route_conf.log_callid;
+	if (route_conf.log_prefix.n) {
+		pool = pool_new(64 * 1024);
+		if (!pool)
+			return log_fail(-ENOMEM, "log_prefix");
+		err = fmt_compile(pool, route_conf.log_prefix, &prefix, &why);
+		if (err < 0) {
+			log_error("log_prefix: %s", why.text);
+			pool_free(pool);
+			return err;
+		}
+	}
+	pool_free(self.pool);
+	self.pool = pool;
+	self.log_prefix = prefix;
+	return 0;
+}
+
+int route_init(void)
+{
+	int err = route_counters_init();
+
 	if (err < 0)
 		return log_fail(err, "statistics of the core");
 	err = quarantine_init();
@@ -424,18 +449,7 @@ int route_init(void)
 		return log_fail(err, "table of refused messages");
 	route_hand_init();
 	route_tm_hooks();
-	self.has_log_context = route_conf.log_prefix.n > 0 || route_conf.log_callid;
-	if (route_conf.log_prefix.n) {
-		self.pool = pool_new(64 * 1024);
-		if (!self.pool)
-			return log_fail(-ENOMEM, "log_prefix");
-		err = fmt_compile(self.pool, route_conf.log_prefix, &self.log_prefix, &why);
-		if (err < 0) {
-			log_error("log_prefix: %s", why.text);
-			return err;
-		}
-	}
-	return 0;
+	return route_configure();
 }
 
 static void worker_one_done(struct ctx *ctx, int rc, void *arg)
@@ -459,12 +473,13 @@ int route_worker_one_init(void)
 	static bool dropped; /* outlives this call when the route parks; then only its log tells */
 	struct ctx *ctx;
 
-	if (proc_number() != 0 || find(CTX_EVENT, STR_LIT("core:worker-one-init")) < 0)
+	if (proc_number() != 0)
 		return 0;
 	ctx = route_faked_ctx();
 	if (!ctx)
 		return -ENOMEM;
-	(void)route_event(STR_LIT("core:worker-one-init"), ctx, worker_one_done, &dropped);
+	if (route_event(STR_LIT("core:worker-one-init"), ctx, worker_one_done, &dropped) == 0)
+		ctx_free(ctx);
 	if (dropped) {
 		log_error("event_route[core:worker-one-init] refused the start");
 		return -ECANCELED;

@@ -29,6 +29,10 @@ struct loop;
 MUST_CHECK int route_register(void);
 /* Before forking, after the script was loaded: tm hooks, counters. */
 MUST_CHECK int route_init(void);
+/* Takes route_conf over, at start and when a reload changed it: between two messages. On an error log_prefix stays as it was. */
+MUST_CHECK int route_configure(void);
+/* Sets the sending hook when the script has an onsend_route. Context: worker, after each switch of the script. */
+void route_onsend_init(void);
 MUST_CHECK int route_worker_init(struct loop *loop);
 /* event_route[core:worker-one-init] in the first worker. After the modules' worker_init. -ECANCELED: the script refused the start. */
 MUST_CHECK int route_worker_one_init(void);

@@ -32,8 +32,6 @@ void route_tm_hooks(void);
 bool route_may_forward(struct ctx *ctx);
 union script_arg;
 int route_exec(struct ctx *ctx, const union script_arg *a, unsigned n); /* exec(); a script function */
-/* Sets the sending hook when the script has an onsend_route. Context: worker. */
-void route_onsend_init(void);
 /* Writes a reason phrase into out: no control characters, at most 120 bytes. */
 struct str route_phrase(struct pool *pool, const char *text);
 

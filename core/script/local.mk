@@ -4,6 +4,7 @@ libringfort_a_SOURCES += core/script/errors.c
 libringfort_a_SOURCES += core/script/known.c
 libringfort_a_SOURCES += core/script/script.h core/script/func.h core/script/vm.h core/script/nearest.h core/script/files.h core/script/script_priv.h core/script/lexer_priv.h core/script/parser_priv.h core/script/opcodes.def core/script/commands.def
 libringfort_a_SOURCES += core/script/files.c
+libringfort_a_SOURCES += core/script/current.c
 libringfort_a_SOURCES += core/script/lexer_source.c
 libringfort_a_SOURCES += core/script/lexer_string.c
 libringfort_a_SOURCES += core/script/lexer_pp.c

@@ -342,6 +342,7 @@ struct script {
 	struct vm_code code;
 	struct str *files; /* names */
 	unsigned n_files;
+	unsigned n_ctx;    /* contexts that hold it: current.c */
 	struct define *defines;
 	struct flag_name {
 		struct flag_name *next;
@@ -383,6 +384,9 @@ MUST_CHECK int cond_addr(struct ctx *ctx, enum cond_operand op, struct net_addr 
 bool cond_addr_known_text(struct str text, struct ip_const *ret);
 /* 1, 0, or -1: cannot be told. */
 int cond_myself(struct ctx *ctx, enum cond_operand op);
+
+/* ctx is handled by s from now on. */
+void script_hold(struct ctx *ctx, struct script *s);
 
 /* ---- flags ---- */
 MUST_CHECK int flag_declare(struct script *s, enum flag_set set, struct str name, int number);

@@ -63,22 +63,11 @@ struct vm {
 
 static struct {
 	struct vm_conf conf;
-	const struct script *script;
 } self = { .conf = { .max_while_loops = 100, .max_recursive_level = 256 } };
 
 void vm_configure(const struct vm_conf *conf)
 {
 	self.conf = *conf;
-}
-
-void vm_set_script(const struct script *s)
-{
-	self.script = s;
-}
-
-const struct script *vm_script(void)
-{
-	return self.script;
 }
 
 /* ---- positions and messages ---- */
@@ -850,11 +839,12 @@ static enum vm_result finish(struct ctx *ctx, enum vm_result r)
 	return r;
 }
 
-enum vm_result vm_run(struct ctx *ctx, const struct script *s, int route, enum ctx_kind kind, int *ret_rc)
+enum vm_result vm_run(struct ctx *ctx, struct script *s, int route, enum ctx_kind kind, int *ret_rc)
 {
 	struct vm *vm;
 
-	if (ctx->vm || route < 0 || (uint32_t)route >= s->code.n_routes) {
+	script_hold(ctx, s);
+	if (ctx->vm || ctx->script != s || route < 0 || (uint32_t)route >= s->code.n_routes) {
 		log_error("route %d cannot be started: %s", route, ctx->vm ? "another one runs in this context" : "there is none");
 		*ret_rc = -1;
 		return VM_DONE;

@@ -12,16 +12,25 @@ enum vm_result { VM_DONE, VM_PARKED };
 
 /*
  * Starts a top-level run of a route in ctx (ctx->kind is set to the kind). VM_DONE: *ret_rc holds the code of the block; the drop
- * mark is CTX_F_DROP in ctx->mflags. VM_PARKED: somebody will ctx_wake(); then call vm_resume().
+ * mark is CTX_F_DROP in ctx->mflags. VM_PARKED: somebody will ctx_wake(); then call vm_resume(). s: vm_script_of(ctx), where route was
+ * looked up.
  */
-enum vm_result vm_run(struct ctx *ctx, const struct script *s, int route, enum ctx_kind kind, int *ret_rc);
+enum vm_result vm_run(struct ctx *ctx, struct script *s, int route, enum ctx_kind kind, int *ret_rc);
 /* rc: result of the function that parked. */
 enum vm_result vm_resume(struct ctx *ctx, int rc, int *ret_rc);
 /* Position for logs and traps: file:line of the action that runs; false when idle. */
 bool vm_position(const struct ctx *ctx, struct str *ret_file, unsigned *ret_line, struct str *ret_route);
-/* The generation that new runs use, of this process. */
-void vm_set_script(const struct script *s);
-const struct script *vm_script(void);
+/* The generation that new messages use, of this process. The earlier one lives on while script_n_ctx() > 0. */
+void vm_set_script(struct script *s);
+struct script *vm_script(void);
+/* The generation that handles ctx: the one of its first run; before that, the current one. Routes for ctx are looked up in it. */
+struct script *vm_script_of(const struct ctx *ctx);
+/* Contexts that hold a generation: from their first run in it until they are freed. */
+unsigned script_n_ctx(const struct script *s);
+/* fn: a generation that is not the current one was let go by its last context. It may free it. */
+void vm_on_idle(void (*fn)(struct script *s));
+/* Context: before forking, once. */
+MUST_CHECK int vm_register(void);
 
 struct vm_conf {
 	unsigned max_while_loops;     /* 0: no limit */

@@ -36,8 +36,7 @@ const struct setting *settings_find(const struct setting *table, struct str name
 	return NULL;
 }
 
-int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s,
-                 struct diag *reterr)
+int settings_check(const struct setting *set, bool is_int, int64_t i, struct diag *reterr)
 {
 	bool wants_int = set->type == SETTING_INT_T || set->type == SETTING_FN_INT_T;
 
@@ -50,6 +49,16 @@ int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, 
 	               (set->type == SETTING_INT_T && (i < INT_MIN || i > INT_MAX))))
 		return diag_set(reterr, 0, "%s: %" PRId64 " is not from %" PRId64 " to %" PRId64,
 		                set->name, i, set->min, set->max);
+	return 0;
+}
+
+int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s,
+                 struct diag *reterr)
+{
+	int err = settings_check(set, is_int, i, reterr);
+
+	if (err < 0)
+		return err;
 	switch (set->type) {
 	case SETTING_INT_T:
 		*int_at(set, conf) = (int)i;

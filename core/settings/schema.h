@@ -31,6 +31,9 @@ struct setting {
 	int64_t def, min, max;
 	const char *def_str;  /* NULL: unset */
 	setting_fn *fn;
+	bool live;            /* a reload of the script may change it: whoever needs it reads conf at each use */
+	setting_fn *reload;   /* repeatable ones: takes an occurrence that is new in a reload, in each process, before the script
+	                       * is compiled; the reload may still be refused. It may be called again for what it knows. NULL: fixed */
 };
 
 /* clang-format off */
@@ -38,11 +41,16 @@ struct setting {
 #define SETTING_STR(name_, conf_, field_, def_) { .name = (name_), .type = SETTING_STR_T, .offset = offsetof(conf_, field_), .def_str = (def_) }
 #define SETTING_FN_INT(name_, fn_) { .name = (name_), .type = SETTING_FN_INT_T, .fn = (fn_), .min = INT64_MIN, .max = INT64_MAX }
 #define SETTING_FN_STR(name_, fn_) { .name = (name_), .type = SETTING_FN_STR_T, .fn = (fn_) }
+/* The same, changed by a reload. */
+#define SETTING_LIVE_INT(name_, conf_, field_, def_, min_, max_) { .name = (name_), .type = SETTING_INT_T, .offset = offsetof(conf_, field_), .def = (def_), .min = (min_), .max = (max_), .live = true }
+#define SETTING_LIVE_STR(name_, conf_, field_, def_) { .name = (name_), .type = SETTING_STR_T, .offset = offsetof(conf_, field_), .def_str = (def_), .live = true }
 #define SETTING_END { .type = SETTING_END_T }
 /* clang-format on */
 
 void settings_defaults(const struct setting *table, void *conf);
 const struct setting *settings_find(const struct setting *table, struct str name);
+/* Is the value of the right kind and in range? Functions are not asked. */
+MUST_CHECK int settings_check(const struct setting *set, bool is_int, int64_t i, struct diag *reterr);
 /* Sets one value; the text of s must live for ever, it is not copied. is_int tells which of i, s was given; the wrong kind, or a value out of range, is refused with the reason. */
 MUST_CHECK int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s, struct diag *reterr);
 

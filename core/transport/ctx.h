@@ -15,6 +15,7 @@
 
 struct tm_txn;
 struct vm;
+struct script;
 struct loop;
 struct loop_timer;
 struct tx_dest;
@@ -98,6 +99,7 @@ struct ctx {
 	void *modstate[16];        /* per-message state of modules: index from ctx_modstate_register() */
 
 	/* script */
+	struct script *script;     /* the generation that handles this; NULL: nothing ran yet */
 	struct vm *vm;             /* NULL when not running */
 	struct value *vars;        /* $var slots, see pv */
 	unsigned n_vars;
