@@ -7,6 +7,7 @@
 #include "core/main/boot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <netdb.h>
@@ -25,11 +26,12 @@
 #include "core/base/log_ring.h"
 #include "core/base/num.h"
 #include "core/event/doorbell.h"
-#include "core/main/directives.h"
 #include "core/main/core_cmds.h"
+#include "core/main/generation.h"
 #include "core/main/live.h"
 #include "core/main/ops_cmds.h"
 #include "core/main/params.h"
+#include "core/main/reload.h"
 #include "core/module/loader.h"
 #include "core/proc/logd.h"
 #include "core/proc/proc.h"
@@ -43,7 +45,6 @@
 #include "shm/slot.h"
 
 #define EXIT_FAILED 255
-#define LANGUAGE_VERSION "6.2.0"
 #define CONTEXTS_DEFAULT 30000u
 #define WATCHDOG_MS 5000u /* no turn of a worker's loop takes a fiftieth of that */
 
@@ -52,23 +53,11 @@ static struct boot {
 	struct main_conf conf;
 	struct config *config; /* what script and command line say; conf is what became of it */
 	struct script *script;
+	struct script_files *files; /* until the generation is described */
+	int dir_fd;                 /* where names in the script begin: the folder of the start */
 	struct script_err *errs; /* kept for the JSON document */
 	unsigned n_workers;
 } boot;
-
-static void script_opts(struct script_opts *so)
-{
-	*so = (struct script_opts){
-		.path = boot.opts->script,
-		.defines = boot.opts->defines,
-		.n_defines = boot.opts->n_defines,
-		.substs = boot.opts->substs,
-		.n_substs = boot.opts->n_substs,
-		.all_errors = boot.opts->all_errors,
-		.host = config_host(boot.config),
-		.version = LANGUAGE_VERSION,
-	};
-}
 
 /* Prints errors and warnings, or keeps them for report_json(); returns the number of errors. */
 static unsigned report(struct script_err *errs)
@@ -106,7 +95,7 @@ int boot_print_config(const struct options *opts)
 	int err;
 
 	boot.opts = opts;
-	script_opts(&so);
+	stage_script_opts(opts, &so);
 	err = script_preprocess(&so, stdout, &errs);
 	report(errs);
 	report_json(NULL);
@@ -143,7 +132,13 @@ static int step_script(struct diag *reterr)
 	unsigned n;
 	int err;
 
-	script_opts(&so);
+	boot.dir_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	boot.files = script_files_new(AT_FDCWD);
+	if (!boot.files)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	stage_script_opts(boot.opts, &so);
+	so.host = config_host(boot.config);
+	so.files = boot.files;
 	err = script_load(&so, &boot.script, &errs);
 	n = report(errs);
 	if (err < 0)
@@ -156,6 +151,8 @@ static void undo_script(void)
 	vm_set_script(NULL);
 	script_free(boot.script);
 	boot.script = NULL;
+	script_files_free(boot.files);
+	boot.files = NULL;
 }
 
 /* ---- parameters to their owners ---- */
@@ -320,6 +317,8 @@ static int step_layers(struct diag *reterr)
 	if (err == 0)
 		err = main_rpc_register();
 	if (err == 0)
+		err = reload_register(boot.opts, boot.dir_fd);
+	if (err == 0)
 		err = ops_register();
 	return err < 0 ? diag_err(reterr, err, 0, "RPC commands: %s", strerror(-err)) : 0;
 }
@@ -454,6 +453,8 @@ static int worker_start(struct loop *loop, unsigned number)
 
 	process_claims();
 	if (err == 0)
+		err = generation_process_start(loop);
+	if (err == 0)
 		err = conn_worker_init(loop);
 	if (err == 0)
 		err = ctx_lock_worker_init(loop);
@@ -485,10 +486,25 @@ static int rpcd_start(struct loop *loop, unsigned number)
 
 	(void)number; /* there is one */
 	if (err == 0)
+		err = generation_process_start(loop);
+	if (err == 0)
+		err = reload_rpcd_init(loop);
+	if (err == 0)
 		err = resolve_worker_init(loop);
 	if (err == 0)
 		err = modules_rpcd_init(loop);
 	return err;
+}
+
+static int step_generation(struct diag *reterr)
+{
+	int err = generation_init(boot.opts, boot.script, boot.config, boot.files, boot.n_workers);
+
+	if (err < 0)
+		return diag_err(reterr, err, 0, "memory for generations of the script: %s", strerror(-err));
+	script_files_free(boot.files);
+	boot.files = NULL;
+	return 0;
 }
 
 static int step_processes(struct diag *reterr)
@@ -533,6 +549,7 @@ static const struct step {
 	{ "limits",                    step_limits,       NULL,                true },
 	{ "opening sockets",           step_sockets,      net_listeners_close, true },
 	{ "privileges",                step_privileges,   NULL,                true },
+	{ "generations",               step_generation,   NULL,                true },
 	{ "processes",                 step_processes,    log_rings_free,               true },
 	/* clang-format on */
 };

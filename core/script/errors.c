@@ -47,6 +47,26 @@ static struct str put(char **p, struct str s)
 	return str_of(at, s.n);
 }
 
+void script_err_add(struct script_err **list, enum script_err_level level, struct str file, unsigned line, unsigned column, const char *text)
+{
+	struct str says = str_lit(text);
+	struct script_err *e = calloc(1, sizeof(*e) + file.n + says.n);
+	char *p;
+
+	if (!e)
+		return;
+	p = (char *)(e + 1);
+	e->level = level;
+	e->line = line;
+	e->column = column;
+	e->text = put(&p, says);
+	e->file = put(&p, file);
+	e->uses_tail = &e->uses;
+	while (*list)
+		list = &(*list)->next;
+	*list = e;
+}
+
 /* One block: the struct and the texts behind it. why, module: may be NULL. */
 static struct script_err *err_add(struct loader *ld, enum script_err_level level, struct pos pos, const char *text, const struct diag *why,
 				  const char *module)

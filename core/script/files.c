@@ -25,6 +25,7 @@ struct record {
 struct script_files {
 	char *mem;
 	size_t n, cap;
+	int dir_fd;
 	bool sealed; /* came from elsewhere: the disk is not asked */
 };
 
@@ -33,9 +34,13 @@ static size_t record_bytes(size_t path_n, size_t n)
 	return (sizeof(struct record) + path_n + n + 7) & ~(size_t)7;
 }
 
-struct script_files *script_files_new(void)
+struct script_files *script_files_new(int dir_fd)
 {
-	return calloc(1, sizeof(struct script_files));
+	struct script_files *f = calloc(1, sizeof(*f));
+
+	if (f)
+		f->dir_fd = dir_fd;
+	return f;
 }
 
 void script_files_free(struct script_files *f)
@@ -53,7 +58,7 @@ static const struct record *record_at(const struct script_files *f, size_t at)
 
 struct script_files *script_files_from(struct str bytes)
 {
-	struct script_files *f = script_files_new();
+	struct script_files *f = script_files_new(-1);
 	size_t at = 0, left;
 
 	if (!f)
@@ -151,7 +156,7 @@ static int read_all(int fd, char **ret_mem, size_t *ret_n)
 static int from_disk(struct script_files *f, const char *path)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
+	int fd = is_stdin ? STDIN_FILENO : openat(f->dir_fd, path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
 	char *mem = NULL;
 	size_t n = 0;
 

@@ -10,8 +10,8 @@
 
 struct script_files;
 
-/* Empty: files are read from disk as they are asked for. NULL without memory. */
-struct script_files *script_files_new(void);
+/* Empty: files are read from disk as they are asked for. dir_fd: where relative names begin, AT_FDCWD. NULL without memory. */
+struct script_files *script_files_new(int dir_fd);
 /* As script_files_bytes() gave it; the bytes are copied. NULL without memory, or when they are no such block. Nothing is read from disk. */
 struct script_files *script_files_from(struct str bytes);
 void script_files_free(struct script_files *f);

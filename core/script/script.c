@@ -5,6 +5,7 @@
  */
 #include "core/script/script_priv.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "core/base/regex.h"
@@ -189,7 +190,7 @@ static int load_init(struct script_load *l, const struct script_opts *opts)
 	ld->pool = pool_new(KEEP_MAX);
 	ld->keep = ld->script->pool = pool_new(KEEP_MAX);
 	l->own_disk = !opts->files;
-	ld->disk = opts->files ? opts->files : script_files_new();
+	ld->disk = opts->files ? opts->files : script_files_new(AT_FDCWD);
 	return ld->pool && ld->keep && ld->disk ? 0 : -ENOMEM;
 }
 

@@ -86,6 +86,8 @@ void script_err_print(FILE *out, const struct script_err *err);
  * was read, or NULL. */
 void script_errs_print_json(FILE *out, struct str script, const struct script_err *errs, const char *failure);
 void script_errs_free(struct script_err *errs);
+/* Appends one of the caller's own; texts are copied. Without memory it is lost. */
+void script_err_add(struct script_err **list, enum script_err_level level, struct str file, unsigned line, unsigned column, const char *text);
 /* Only the preprocessor: --cfg-print. */
 MUST_CHECK int script_preprocess(const struct script_opts *opts, FILE *out, struct script_err **ret_errs);
 

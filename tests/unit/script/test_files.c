@@ -2,6 +2,7 @@
 /* core/script/files.c, and loads that take their text from it, step by step: what was read once is what is compiled everywhere. */
 #include "tests/unit/script/script_test.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,7 +37,7 @@ static void teardown(void)
 
 START_TEST(reads_once_and_travels)
 {
-	struct script_files *f = script_files_new(), *g;
+	struct script_files *f = script_files_new(AT_FDCWD), *g;
 	struct str text;
 
 	put(main_path, "one");
@@ -63,7 +64,7 @@ END_TEST
 
 START_TEST(damaged_blocks_are_refused)
 {
-	struct script_files *f = script_files_new(), *g;
+	struct script_files *f = script_files_new(AT_FDCWD), *g;
 	struct str text, all;
 	size_t n, i;
 	char *copy;
@@ -95,7 +96,7 @@ END_TEST
 
 START_TEST(compiles_what_was_read)
 {
-	struct script_files *f = script_files_new(), *g;
+	struct script_files *f = script_files_new(AT_FDCWD), *g;
 	struct script_opts opts = { .path = main_path };
 	struct script_load *l;
 	unsigned steps = 0;
