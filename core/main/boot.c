@@ -164,7 +164,7 @@ static int step_parameters(struct diag *reterr)
 
 	if (err < 0)
 		return err;
-	boot.conf = boot.config->conf;
+	config_apply(boot.config, &boot.conf);
 	c = &boot.conf;
 	boot.n_workers = c->children > 0 ? (unsigned)c->children : (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	if (boot.n_workers > 100)
@@ -177,7 +177,6 @@ static int step_parameters(struct diag *reterr)
 	rx_configure(&(struct rx_conf){ .msg_max_bytes = (uint32_t)c->msg_recv_max_size, .batch = 64 });
 	pv_conf.server_id = c->server_id;
 	pv_conf.instance_id = c->iuid;
-	config_apply(boot.config);
 	log_level_set(c->debug);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/base/pool.h"
+#include "core/main/live.h"
 #include "core/module/loader.h"
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"
@@ -32,6 +33,7 @@ struct config_entry { /* alias: name, proto, port; custom variable: group, name,
 };
 
 static struct config *now; /* that is spoken to */
+static struct main_conf *running; /* in this process; some of it follows run-time values: live.c */
 
 /* ---- keeping ---- */
 
@@ -412,8 +414,9 @@ PRINTF_LIKE(3, 4) static void refuse(struct compare *c, const struct module_plac
 static void param_differs(void *arg, unsigned row, const char *name, bool live, const char *was, const char *is)
 {
 	struct compare *c = arg;
+	struct str group, of;
 
-	if (!live)
+	if (!live && !cfg_followed(params_field(running, row), &group, &of))
 		refuse(c, &c->is->place[row], "%s needs a restart to change from %s to %s", name, was, is);
 }
 
@@ -513,17 +516,24 @@ unsigned config_check(const struct config *was, const struct config *is, module_
 
 /* ---- switching ---- */
 
-void config_apply(const struct config *config)
+/* What live_apply() does not know. */
+static void apply_rest(void)
 {
-	const struct main_conf *c = &config->conf;
-	struct vm_conf vm = { .max_while_loops = (unsigned)c->max_while_loops, .max_recursive_level = (unsigned)c->max_recursive_level,
-			      .return_raw = c->return_mode == 1, .suspend_always = config->opts->suspend_always };
+	fmt_set_max((size_t)running->pv_buffer_size);
+	rpc_exec_delta_set((unsigned)running->rpc_exec_delta);
+}
 
+void config_apply(const struct config *c, struct main_conf *conf)
+{
+	struct vm_conf vm;
+
+	running = conf;
+	*running = c->conf;
+	params_to_vm(running, c->opts->suspend_always, &vm);
 	vm_configure(&vm);
-	fmt_set_max((size_t)c->pv_buffer_size);
-	params_to_route(c, &route_conf);
+	params_to_route(running, &route_conf);
 	route_conf.parked_max = PARKED_DEFAULT;
-	rpc_exec_delta_set((unsigned)c->rpc_exec_delta);
+	apply_rest();
 }
 
 static void names_switch(const struct config *was, const struct config *is)
@@ -542,7 +552,9 @@ struct module_params *config_switch(const struct config *was, struct config *is)
 {
 	struct module_params *old;
 
-	config_apply(is);
+	params_copy_live(running, &is->conf);
+	live_apply();
+	apply_rest();
 	if (route_configure() < 0)
 		log_error("log_prefix stays as it was");
 	names_switch(was, is);
@@ -551,8 +563,25 @@ struct module_params *config_switch(const struct config *was, struct config *is)
 	return old;
 }
 
+static void param_share(void *arg, unsigned row, const char *row_name, bool live, const char *from, const char *to)
+{
+	struct main_conf *is = &((struct config *)arg)->conf;
+	struct str group, name;
+	struct value v;
+
+	(void)live, (void)from, (void)to; /* what decides is whether it is shared */
+	if (!cfg_followed(params_field(running, row), &group, &name))
+		return;
+	if (params_row_is_text(row))
+		v = value_str(*(const struct str *)params_field(is, row));
+	else
+		v = value_int(*(const int *)params_field(is, row));
+	if (cfg_set(group, 0, name, &v) < 0)
+		log_error("%s cannot be set", row_name);
+}
+
 /* Shared by all processes, so done once. What the text does not change stays as an operator set it. */
-void config_switch_shared(const struct config *was, const struct config *is)
+void config_switch_shared(const struct config *was, struct config *is)
 {
 	const struct config_entry *e, *old;
 	struct value v;
@@ -565,7 +594,6 @@ void config_switch_shared(const struct config *was, const struct config *is)
 		if (cfg_set(e->group, e->id, e->name, &v) < 0)
 			log_error("%.*s.%.*s cannot be set", STR_FMT(e->group), STR_FMT(e->name));
 	}
-	v = value_int(is->conf.debug);
-	if (was->conf.debug != is->conf.debug && cfg_set(STR_LIT("core"), 0, STR_LIT("debug"), &v) < 0)
-		log_error("core.debug cannot be set");
+	params_compare(&was->conf, &is->conf, param_share, is);
+	module_params_share(is->params);
 }

@@ -47,10 +47,10 @@ unsigned config_check(const struct config *was, const struct config *is, module_
  * list of modules' parameters that ran before, for module_params_free(). */
 struct module_params *config_switch(const struct config *was, struct config *is);
 /* The part of a switch that all processes share: done by one of them. */
-void config_switch_shared(const struct config *was, const struct config *is);
+void config_switch_shared(const struct config *was, struct config *is);
 /* "udp:10.0.0.1:5060" for messages. */
 void config_spec_text(const struct net_listen_spec *s, char *out, size_t n);
-/* What the layers below main take from it at start, and again at each switch. */
-void config_apply(const struct config *c);
+/* What the layers below main take from it at start. running: what becomes of it, and what later switches change. */
+void config_apply(const struct config *c, struct main_conf *running);
 
 #endif

@@ -91,6 +91,12 @@ static const struct cfg_live tcp_live[] = {
 #undef W
 /* clang-format on */
 
+void live_apply(void)
+{
+	core_changed();
+	tcp_changed();
+}
+
 static int settings_of(const struct cfg_live *live, struct setting *ret)
 {
 	unsigned n = 0;

@@ -11,6 +11,7 @@
 #include <syslog.h>
 
 #include "core/base/log.h"
+#include "core/settings/cfg.h"
 #include "core/script/nearest.h"
 
 #define IPLIMIT_DEFAULT 1024u /* of the language */
@@ -351,6 +352,33 @@ int params_row(struct str name)
 	while (r && first->offset != r->offset)
 		first++;
 	return r ? (int)(first - rows) : -1;
+}
+
+void *params_field(struct main_conf *conf, unsigned row)
+{
+	return rows[row].offset < 0 ? NULL : (char *)conf + rows[row].offset;
+}
+
+bool params_row_is_text(unsigned row)
+{
+	return rows[row].kind == KIND_STR;
+}
+
+void params_copy_live(struct main_conf *to, const struct main_conf *from)
+{
+	struct str group, name;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct row *r = &rows[i];
+
+		if (!r->live || cfg_followed(params_field(to, (unsigned)i), &group, &name))
+			continue;
+		if (r->kind == KIND_STR)
+			*(struct str *)params_field(to, (unsigned)i) = *(const struct str *)(const void *)((const char *)from + r->offset);
+		else
+			*(int *)params_field(to, (unsigned)i) = *(const int *)(const void *)((const char *)from + r->offset);
+	}
 }
 
 static void row_text(const struct main_conf *conf, const struct row *r, char *out, size_t n)

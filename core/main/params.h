@@ -66,6 +66,11 @@ int params_facility(struct str name);
 #define PARAMS_MAX 512u
 /* Number of the row of a name, below PARAMS_MAX, or -1; names of the same parameter have the same one. */
 int params_row(struct str name);
+/* Its int or struct str; NULL: it has none. */
+void *params_field(struct main_conf *conf, unsigned row);
+bool params_row_is_text(unsigned row);
+/* Takes over what a reload may change, but for what follows a run-time value. Texts are views. */
+void params_copy_live(struct main_conf *to, const struct main_conf *from);
 /* Each parameter whose values differ; live: a reload may change it. row: of its first name. */
 typedef void params_change_fn(void *arg, unsigned row, const char *name, bool live, const char *was, const char *is);
 void params_compare(const struct main_conf *was, const struct main_conf *is, params_change_fn *fn, void *arg);

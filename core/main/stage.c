@@ -81,11 +81,14 @@ void stage_free(struct stage *s)
 	free(s);
 }
 
+/* Behind a syntax error much is not read, and so not missing. */
 static void refused(void *arg, const struct module_place *place, const char *text)
 {
 	struct stage *s = arg;
 	struct str file = place ? place->file : str_lit(s->opts.path);
 
+	if (!place && s->err < 0)
+		return;
 	script_err_add(&s->errs, SCRIPT_ERROR, file, place ? place->line : 0, place ? place->column : 0, text);
 }
 
@@ -132,7 +135,7 @@ struct script_files *stage_files(const struct stage *s)
 	return s->files;
 }
 
-const struct config *stage_config(const struct stage *s)
+struct config *stage_config(struct stage *s)
 {
 	return s->config;
 }

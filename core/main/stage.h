@@ -23,6 +23,6 @@ const struct script_err *stage_errors(const struct stage *s);
 struct script_files *stage_files(const struct stage *s);
 /* Hands over what was made; once, after a result of 0. */
 void stage_take(struct stage *s, struct script **ret_script, struct config **ret_config);
-const struct config *stage_config(const struct stage *s);
+struct config *stage_config(struct stage *s);
 
 #endif

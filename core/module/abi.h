@@ -24,7 +24,7 @@ struct module {
 	const struct setting *settings;     /* modparams */
 	void *conf;                         /* what settings' offsets are in */
 	const struct cfg_live *live;        /* those of them that can be changed at run time, by the module's name (core/settings/cfg.h) */
-	void (*live_changed)(void);         /* in each process, after they did; NULL: nothing follows from them */
+	void (*live_changed)(void);         /* in each process, after they, or SETTING_LIVE ones, did; NULL: nothing follows from them */
 	const struct script_func *funcs;
 	const struct pv_def *pvs;
 	const struct trans_def *trans;
@@ -38,7 +38,6 @@ struct module {
 	void (*worker_stop)(void);          /* orderly end of a worker: flush */
 	void (*done)(void);                 /* supervisor, at the end */
 	int (*recover)(unsigned slot);      /* janitor, after a worker died */
-	void (*changed)(void);              /* every process, between two messages: a reload changed live settings; NULL: nothing to do */
 };
 
 /* api of a loaded module, or NULL. */

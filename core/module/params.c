@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/log.h"
 #include "core/base/pool.h"
 #include "core/base/regex.h"
 #include "core/module/loader.h"
@@ -211,12 +212,29 @@ struct check {
 	unsigned n;
 };
 
+static void *field_of(const struct module *m, const struct setting *set)
+{
+	return (char *)m->conf + set->offset;
+}
+
 static void scalar_check(struct check *c, const struct module *m, const struct setting *set)
 {
 	const struct said *was = last_of(c->old, m, set), *is = last_of(c->new, m, set);
 	char from[96], to[96], text[400];
+	struct str group, name;
 
-	if (set->live || same_scalar(set, was, is))
+	if (same_scalar(set, was, is))
+		return;
+	if (cfg_followed(field_of(m, set), &group, &name)) {
+		if (str_of_said(set, is).n <= CFG_TEXT_MAX)
+			return;
+		(void)snprintf(text, sizeof(text), "module %s: parameter %s: over %u bytes, which a reload cannot set", m->name, set->name,
+			       CFG_TEXT_MAX);
+		c->refused(c->arg, is ? &is->place : NULL, text);
+		c->n++;
+		return;
+	}
+	if (set->live)
 		return;
 	value_text(set, was, from, sizeof(from));
 	value_text(set, is, to, sizeof(to));
@@ -276,17 +294,39 @@ unsigned module_params_check(const struct module_params *p, module_change_fn *re
 
 /* ---- switching ---- */
 
+void module_params_share(const struct module_params *p)
+{
+	const struct setting *set;
+	struct str group, name;
+	unsigned k;
+
+	for (k = 0; k < module_count(); k++) {
+		const struct module *m = module_at(k);
+
+		for (set = m->settings; set && set->type != SETTING_END_T; set++) {
+			const struct said *is = last_of(p, m, set);
+			struct value v;
+
+			if (is_list(set) || same_scalar(set, last_of(running, m, set), is) || !cfg_followed(field_of(m, set), &group, &name))
+				continue;
+			v = set->type == SETTING_INT_T ? value_int(is ? is->i : set->def) : value_str(str_of_said(set, is));
+			if (cfg_set(group, 0, name, &v) < 0)
+				log_error("module %s: parameter %s cannot be set", m->name, set->name);
+		}
+	}
+}
+
 /* True when it differs from what ran. Texts move in any case: the old ones will be freed. */
 static bool live_set(const struct module_params *old, const struct module_params *new, const struct module *m, const struct setting *set)
 {
 	const struct said *was = last_of(old, m, set), *is = last_of(new, m, set);
 	bool same = same_scalar(set, was, is);
-	char *field = (char *)m->conf + set->offset;
+	void *field = field_of(m, set);
 
 	if (set->type == SETTING_STR_T)
-		*(struct str *)(void *)field = str_of_said(set, is);
-	else if (!same) /* else what an operator set meanwhile stays */
-		*(int *)(void *)field = (int)(is ? is->i : set->def);
+		*(struct str *)field = str_of_said(set, is);
+	else
+		*(int *)field = (int)(is ? is->i : set->def);
 	return !same;
 }
 
@@ -294,6 +334,7 @@ struct module_params *module_params_switch(struct module_params *p)
 {
 	struct module_params *old = running;
 	const struct setting *set;
+	struct str group, name;
 	unsigned k;
 
 	for (k = 0; k < module_count(); k++) {
@@ -301,10 +342,10 @@ struct module_params *module_params_switch(struct module_params *p)
 		bool changed = false;
 
 		for (set = m->settings; set && set->type != SETTING_END_T; set++)
-			if (set->live && !is_list(set))
+			if (set->live && !is_list(set) && !cfg_followed(field_of(m, set), &group, &name))
 				changed |= live_set(old, p, m, set);
-		if (changed && m->changed)
-			m->changed();
+		if (changed && m->live_changed)
+			m->live_changed();
 	}
 	running = p;
 	return old;

@@ -34,8 +34,11 @@ typedef void module_change_fn(void *arg, const struct module_place *place, const
  * changes told. Context: any process, before the switch; nothing that runs is changed.
  */
 unsigned module_params_check(const struct module_params *p, module_change_fn *refused, void *arg);
+/* Sets what follows a run-time value (core/settings/cfg.h), and so is shared: by one process, before all switch. What the text does
+ * not change stays as an operator set it. */
+void module_params_share(const struct module_params *p);
 /*
- * Sets what a reload may set, and calls modules' changed(). p is what runs from now on; gives back what did before: its texts may be
+ * Sets what a reload may set, and calls modules' live_changed(). p is what runs from now on; gives back what did before: its texts may be
  * viewed by runs that began earlier, so it is freed after them.
  */
 struct module_params *module_params_switch(struct module_params *p);

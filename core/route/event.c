@@ -93,7 +93,7 @@ static bool find(const struct script *s, enum ctx_kind kind, struct str name, in
 	*ret_route = s ? script_route_find(s, kind, name) : -1;
 	if (*ret_route < 0 && kind != CTX_EVENT)
 		log_warn("%s[%.*s], set for this transaction, is not in the script that runs now: passed over",
-			 kind == CTX_FAILURE ? "failure_route" : kind == CTX_BRANCH ? "branch_route" : "onreply_route", STR_FMT(name));
+			 kind == CTX_FAILURE ? "failure_route" : kind == CTX_BRANCH ? "branch_route" : kind == CTX_REQUEST ? "route" : "onreply_route", STR_FMT(name));
 	return *ret_route >= 0;
 }
 
@@ -118,9 +118,9 @@ static int run_route(struct ctx *ctx, enum ctx_kind kind, struct str name)
 
 static int run_continued(struct ctx *ctx, struct str name)
 {
-	int route = vm_script() ? script_route_find(vm_script(), CTX_REQUEST, name) : -1;
+	int route;
 
-	if (route < 0)
+	if (!find(vm_script_of(ctx), CTX_REQUEST, name, &route))
 		return -ENOENT;
 	route_start(ctx, route, CTX_FAILURE, ctx->finished);
 	return 0;

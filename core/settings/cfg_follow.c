@@ -70,6 +70,20 @@ int cfg_follow(const struct cfg_follower *f)
 	return err;
 }
 
+bool cfg_followed(const void *field, struct str *ret_group, struct str *ret_name)
+{
+	for (unsigned i = 0; i < all.n; i++) {
+		const struct followed *w = &all.followed[i];
+
+		if (field != w->number && field != w->text)
+			continue;
+		*ret_group = cfg_state.entries[w->entry].group;
+		*ret_name = cfg_state.entries[w->entry].name;
+		return true;
+	}
+	return false;
+}
+
 static void copy_text(struct followed *w, const struct cfg_cell *c)
 {
 	if (c->n == CFG_NO_TEXT) {

@@ -44,16 +44,16 @@ static struct {
 /* clang-format off */
 static const struct setting settings[] = {
 	SETTING_STR("db_url",              struct auth_db_conf, db_url,              "mysql://kamailioro:kamailioro@localhost/kamailio"),
-	SETTING_STR("user_column",         struct auth_db_conf, user_column,         "username"),
-	SETTING_STR("domain_column",       struct auth_db_conf, domain_column,       "domain"),
-	SETTING_STR("password_column",     struct auth_db_conf, password_column,     "ha1"),
-	SETTING_STR("password_column_2",   struct auth_db_conf, password_column_2,   "ha1b"),
-	SETTING_INT("calculate_ha1",       struct auth_db_conf, calculate_ha1,       0, 0, 1),
-	SETTING_INT("use_domain",          struct auth_db_conf, use_domain,          0, 0, 1),
+	SETTING_LIVE_STR("user_column",         struct auth_db_conf, user_column,         "username"),
+	SETTING_LIVE_STR("domain_column",       struct auth_db_conf, domain_column,       "domain"),
+	SETTING_LIVE_STR("password_column",     struct auth_db_conf, password_column,     "ha1"),
+	SETTING_LIVE_STR("password_column_2",   struct auth_db_conf, password_column_2,   "ha1b"),
+	SETTING_LIVE_INT("calculate_ha1",       struct auth_db_conf, calculate_ha1,       0, 0, 1),
+	SETTING_LIVE_INT("use_domain",          struct auth_db_conf, use_domain,          0, 0, 1),
 	SETTING_STR("load_credentials",    struct auth_db_conf, load_credentials,    NULL),
 	SETTING_INT("version_table",       struct auth_db_conf, version_table,       1, 0, 1),
-	SETTING_INT("force_generate_avps", struct auth_db_conf, force_generate_avps, 0, 0, 1),
-	SETTING_INT("query_timeout",       struct auth_db_conf, query_timeout,       8000, 100, 60000), /* ms; ours */
+	SETTING_LIVE_INT("force_generate_avps", struct auth_db_conf, force_generate_avps, 0, 0, 1),
+	SETTING_LIVE_INT("query_timeout",       struct auth_db_conf, query_timeout,       8000, 100, 60000), /* ms; ours */
 	SETTING_INT("cache_expire",        struct auth_db_conf, cache_expire,        0, 0, 86400),        /* s; ours */
 	SETTING_END
 };

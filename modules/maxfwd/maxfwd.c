@@ -75,7 +75,7 @@ static const struct script_func funcs[] = {
 	{ .name = NULL },
 };
 static const struct setting settings[] = {
-	SETTING_INT("max_limit", struct maxfwd_conf, max_limit, 70, 1, 255),
+	SETTING_LIVE_INT("max_limit", struct maxfwd_conf, max_limit, 70, 1, 255),
 	SETTING_END
 };
 static const struct cfg_live live[] = {

@@ -27,7 +27,7 @@ static const struct setting settings[] = {
 	SETTING_INT("sampling_time_unit",    struct pike_conf, sampling_time_unit,    2,   1, 3600),
 	SETTING_INT("reqs_density_per_unit", struct pike_conf, reqs_density_per_unit, 30,  1, 100000000),
 	SETTING_INT("remove_latency",        struct pike_conf, remove_latency,        120, 1, 86400),
-	SETTING_INT("pike_log_level",        struct pike_conf, log_level,             L_WARN, L_ALERT, L_DBG),
+	SETTING_LIVE_INT("pike_log_level",        struct pike_conf, log_level,             L_WARN, L_ALERT, L_DBG),
 	SETTING_END
 };
 static const struct cfg_live live[] = {

@@ -625,16 +625,16 @@ static const struct script_func funcs[] = {
 	{ .name = NULL },
 };
 static const struct setting settings[] = {
-	SETTING_INT("enable_full_lr", struct rr_conf, enable_full_lr, 0, 0, 1),
-	SETTING_INT("append_fromtag", struct rr_conf, append_fromtag, 1, 0, 1),
-	SETTING_INT("enable_double_rr", struct rr_conf, enable_double_rr, 1, 0, 2),
-	SETTING_INT("enable_socket_mismatch_warning", struct rr_conf, enable_socket_mismatch_warning, 1, 0, 1),
-	SETTING_INT("add_username", struct rr_conf, add_username, 0, 0, 1),
-	SETTING_INT("force_send_socket", struct rr_conf, force_send_socket, 0, 0, 1),
+	SETTING_LIVE_INT("enable_full_lr", struct rr_conf, enable_full_lr, 0, 0, 1),
+	SETTING_LIVE_INT("append_fromtag", struct rr_conf, append_fromtag, 1, 0, 1),
+	SETTING_LIVE_INT("enable_double_rr", struct rr_conf, enable_double_rr, 1, 0, 2),
+	SETTING_LIVE_INT("enable_socket_mismatch_warning", struct rr_conf, enable_socket_mismatch_warning, 1, 0, 1),
+	SETTING_LIVE_INT("add_username", struct rr_conf, add_username, 0, 0, 1),
+	SETTING_LIVE_INT("force_send_socket", struct rr_conf, force_send_socket, 0, 0, 1),
 	SETTING_INT("ignore_sips", struct rr_conf, ignore_sips, 0, 0, 1),
 	SETTING_INT("sockname_mode", struct rr_conf, sockname_mode, 0, 0, 1),
 	SETTING_STR("custom_user_avp", struct rr_conf, custom_user_avp, NULL),
-	SETTING_INT("loose_route_mode", struct rr_conf, loose_route_mode, 0, 0, 3),
+	SETTING_LIVE_INT("loose_route_mode", struct rr_conf, loose_route_mode, 0, 0, 3),
 	SETTING_END
 };
 static const struct pv_def pvs[] = {

@@ -455,14 +455,14 @@ static int sanity_init(void)
 }
 
 /* clang-format off */
-#define SIZE(name_, def_) SETTING_INT(#name_, struct conf, name_, def_, 0, 65535)
+#define SIZE(name_, def_) SETTING_LIVE_INT(#name_, struct conf, name_, def_, 0, 65535)
 static const struct setting settings[] = {
-	SETTING_INT("default_checks", struct conf, default_checks, DEFAULT_CHECKS, 1, MSG_CHECKS_MAX),
-	SETTING_INT("uri_checks",     struct conf, uri_checks, 7, 1, URI_CHECKS_MAX),
-	SETTING_STR("proxy_require",  struct conf, proxy_require, ""),
-	SETTING_INT("autodrop",       struct conf, autodrop, 1, 0, 1),
-	SETTING_INT("noreply",        struct conf, noreply, 0, 0, 1),
-	SETTING_INT("size_checks",    struct conf, size_checks, 0, 0, 1),
+	SETTING_LIVE_INT("default_checks", struct conf, default_checks, DEFAULT_CHECKS, 1, MSG_CHECKS_MAX),
+	SETTING_LIVE_INT("uri_checks",     struct conf, uri_checks, 7, 1, URI_CHECKS_MAX),
+	SETTING_LIVE_STR("proxy_require",  struct conf, proxy_require, ""),
+	SETTING_LIVE_INT("autodrop",       struct conf, autodrop, 1, 0, 1),
+	SETTING_LIVE_INT("noreply",        struct conf, noreply, 0, 0, 1),
+	SETTING_LIVE_INT("size_checks",    struct conf, size_checks, 0, 0, 1),
 	SIZE(size_message, 16384), SIZE(size_headers, 8192), SIZE(size_body, 8192), SIZE(size_header, 2048), SIZE(size_method, 32),
 	SIZE(size_ruri, 256), SIZE(size_from_uri, 256), SIZE(size_to_uri, 256), SIZE(size_contact_uri, 256), SIZE(size_route_uri, 256),
 	SIZE(size_path_uri, 256), SIZE(size_pai_uri, 256),

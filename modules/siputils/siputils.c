@@ -550,15 +550,15 @@ static int siputils_init(void)
 
 /* clang-format off */
 static const struct setting settings[] = {
-	SETTING_STR("options_accept",          struct siputils_conf, options_accept, "*/*"),
-	SETTING_STR("options_accept_encoding", struct siputils_conf, options_accept_encoding, ""),
-	SETTING_STR("options_accept_language", struct siputils_conf, options_accept_language, "en"),
-	SETTING_STR("options_support",         struct siputils_conf, options_support, ""),
-	SETTING_STR("contact_flds_separator",  struct siputils_conf, separator, "*"),
-	SETTING_STR("rpid_prefix",             struct siputils_conf, rpid_prefix, ""),
-	SETTING_STR("rpid_suffix",             struct siputils_conf, rpid_suffix, ";party=calling;id-type=subscriber;screen=yes"),
+	SETTING_LIVE_STR("options_accept",          struct siputils_conf, options_accept, "*/*"),
+	SETTING_LIVE_STR("options_accept_encoding", struct siputils_conf, options_accept_encoding, ""),
+	SETTING_LIVE_STR("options_accept_language", struct siputils_conf, options_accept_language, "en"),
+	SETTING_LIVE_STR("options_support",         struct siputils_conf, options_support, ""),
+	SETTING_LIVE_STR("contact_flds_separator",  struct siputils_conf, separator, "*"),
+	SETTING_LIVE_STR("rpid_prefix",             struct siputils_conf, rpid_prefix, ""),
+	SETTING_LIVE_STR("rpid_suffix",             struct siputils_conf, rpid_suffix, ";party=calling;id-type=subscriber;screen=yes"),
 	SETTING_STR("rpid_avp",                struct siputils_conf, rpid_avp, "$avp(s:rpid)"),
-	SETTING_INT("e164_max_len",            struct siputils_conf, e164_max_len, 16, 3, 255),
+	SETTING_LIVE_INT("e164_max_len",            struct siputils_conf, e164_max_len, 16, 3, 255),
 	SETTING_END,
 };
 

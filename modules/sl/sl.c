@@ -222,8 +222,8 @@ static const struct script_func funcs[] = {
 	{ .name = NULL },
 };
 static const struct setting settings[] = {
-	SETTING_INT("default_code", struct sl_conf, default_code, 500, 100, 699),
-	SETTING_STR("default_reason", struct sl_conf, default_reason, "Internal Server Error"),
+	SETTING_LIVE_INT("default_code", struct sl_conf, default_code, 500, 100, 699),
+	SETTING_LIVE_STR("default_reason", struct sl_conf, default_reason, "Internal Server Error"),
 	SETTING_INT("bind_tm", struct sl_conf, bind_tm, 1, 0, 1),
 	SETTING_INT("rich_redirect", struct sl_conf, rich_redirect, 0, 0, 3),
 	SETTING_FN_STR("event_callback_fl_ack", refuse_callback),

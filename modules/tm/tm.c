@@ -413,10 +413,10 @@ static const struct script_func funcs[] = {
 	{ .name = NULL },
 };
 
-#define MS(name_, def_) SETTING_INT(#name_, struct tm_conf, name_, def_, 1, 86400000)
-#define BIT(name_, def_) SETTING_INT(#name_, struct tm_conf, name_, def_, 0, 1)
-#define UPTO(name_, def_, max_) SETTING_INT(#name_, struct tm_conf, name_, def_, 0, max_)
-#define TEXT(name_, def_) SETTING_STR(#name_, struct tm_conf, name_, def_)
+#define MS(name_, def_) SETTING_LIVE_INT(#name_, struct tm_conf, name_, def_, 1, 86400000)
+#define BIT(name_, def_) SETTING_LIVE_INT(#name_, struct tm_conf, name_, def_, 0, 1)
+#define UPTO(name_, def_, max_) SETTING_LIVE_INT(#name_, struct tm_conf, name_, def_, 0, max_)
+#define TEXT(name_, def_) SETTING_LIVE_STR(#name_, struct tm_conf, name_, def_)
 
 /* One value is what this server does; another one is refused with the range. */
 static int only(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
@@ -458,14 +458,14 @@ static int contacts_name(void *c, const struct setting *set, int64_t i, struct s
 
 static const struct setting settings[] = {
 	MS(fr_timer, 30000), MS(fr_inv_timer, 120000), MS(wt_timer, 5000), MS(max_inv_lifetime, 180000), MS(max_noninv_lifetime, 32000),
-	SETTING_INT("retr_timer1", struct tm_conf, retr_timer1, 500, 10, 60000),
-	SETTING_INT("retr_timer2", struct tm_conf, retr_timer2, 4000, 10, 60000),
+	SETTING_LIVE_INT("retr_timer1", struct tm_conf, retr_timer1, 500, 10, 60000),
+	SETTING_LIVE_INT("retr_timer2", struct tm_conf, retr_timer2, 4000, 10, 60000),
 	BIT(noisy_ctimer, 1), BIT(auto_inv_100, 1), BIT(restart_fr_on_each_reply, 1), BIT(aggregate_challenges, 1), BIT(remap_503_500, 1),
 	BIT(pass_provisional_replies, 0), BIT(failure_exec_mode, 0), BIT(disable_6xx_block, 0), BIT(delayed_reply, 1), BIT(local_cancel_reason, 1), BIT(e2e_cancel_reason, 1),
 	UPTO(cancel_b_method, 1, 2), UPTO(local_ack_mode, 0, 2), UPTO(unmatched_cancel, 0, 2), UPTO(failure_reply_mode, 3, 3),
-	SETTING_INT("faked_reply_prio", struct tm_conf, faked_reply_prio, 0, -10000, 100000),
-	SETTING_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
-	SETTING_INT("default_code", struct tm_conf, default_code, 500, 400, 699),
+	SETTING_LIVE_INT("faked_reply_prio", struct tm_conf, faked_reply_prio, 0, -10000, 100000),
+	SETTING_LIVE_INT("reply_408_code", struct tm_conf, reply_408_code, 408, 400, 699),
+	SETTING_LIVE_INT("default_code", struct tm_conf, default_code, 500, 400, 699),
 	TEXT(auto_inv_100_reason, "trying -- your call is important to us"), TEXT(reply_408_reason, "Request Timeout"),
 	TEXT(default_reason, "Server Internal Error"), TEXT(ac_extra_hdrs, NULL), AVP("fr_timer_avp"), AVP("fr_inv_timer_avp"),
 	XAVP("contacts_avp"), XAVP("contact_flows_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),

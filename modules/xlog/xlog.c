@@ -368,15 +368,15 @@ static void xlog_done(void)
 
 /* clang-format off */
 static const struct setting settings[] = {
-	SETTING_INT("buf_size",       struct conf, buf_size,       4096, 64, 1048576),
-	SETTING_INT("force_color",    struct conf, force_color,    0, 0, 1),
-	SETTING_INT("long_format",    struct conf, long_format,    0, 0, 1),
+	SETTING_LIVE_INT("buf_size",       struct conf, buf_size,       4096, 64, 1048576),
+	SETTING_LIVE_INT("force_color",    struct conf, force_color,    0, 0, 1),
+	SETTING_LIVE_INT("long_format",    struct conf, long_format,    0, 0, 1),
 	SETTING_STR("prefix",         struct conf, prefix,         "<script>: "),
 	SETTING_INT("prefix_mode",    struct conf, prefix_mode,    0, 0, 1),
 	SETTING_STR("log_facility",   struct conf, log_facility,   NULL),
-	SETTING_STR("log_colors",     struct conf, log_colors,     NULL),
-	SETTING_INT("methods_filter", struct conf, methods_filter, -1, -1, INT32_MAX),
-	SETTING_INT("auto_newline",   struct conf, auto_newline,   0, 0, 1),
+	SETTING_LIVE_STR("log_colors",     struct conf, log_colors,     NULL),
+	SETTING_LIVE_INT("methods_filter", struct conf, methods_filter, -1, -1, INT32_MAX),
+	SETTING_LIVE_INT("auto_newline",   struct conf, auto_newline,   0, 0, 1),
 	SETTING_END,
 };
 static const struct cfg_live live[] = {

@@ -99,7 +99,7 @@ static bool may_be_long(const struct insn *insns, uint32_t n)
 	return n_routes > 2 || (t.fail.to && t.fail.target <= t.fail.to);
 }
 
-static void run(const struct script *s)
+static void run(struct script *s)
 {
 	static const char bytes[] = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9:5070;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n"
 				    "To: <sip:bob@example.com>\r\nCall-ID: c1\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n";
