@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands that scripts' operators know from module corex, always there: sockets, aliases, the log level, shared memory. */
+#include <stdio.h>
+
+#include "core/base/log.h"
+#include "core/main/core_cmds.h"
+#include "core/net/listener.h"
+#include "core/rpc/rpc.h"
+#include "core/settings/cfg.h"
+#include "shm/arena.h"
+
+/* ---- sockets ---- */
+
+static struct str or_dash(struct str s)
+{
+	return s.n ? s : STR_LIT("-");
+}
+
+static void list_sockets(struct rpc *rpc)
+{
+	for (unsigned i = 0; i < net_listener_count(); i++) {
+		const struct net_listener *l = net_listener_at(i);
+		struct rpc_node *n = l ? rpc_add_object(rpc, NULL, NULL) : NULL;
+		char ip[NET_ADDR_TEXT_MAX];
+		struct str addr;
+
+		if (!n)
+			break;
+		addr = str_of(ip, net_addr_ip_text(&l->addr, false, ip));
+		rpc_add_str(rpc, n, "af", l->addr.family == AF_INET6 ? STR_LIT("ipv6") : STR_LIT("ipv4"));
+		rpc_add_str(rpc, n, "proto", str_lit(sip_proto_name(l->proto)));
+		rpc_add_str(rpc, n, "name", addr);
+		rpc_add_str(rpc, rpc_add_object(rpc, n, "addrlist"), "addr", addr);
+		rpc_add_printf(rpc, n, "port", "%u", l->addr.port);
+		rpc_add_str(rpc, n, "sockstr", l->sock_text);
+		rpc_add_str(rpc, n, "agname", l->name.n ? l->name : STR_LIT("none"));
+		rpc_add_str(rpc, n, "mcast", STR_LIT("no"));
+		rpc_add_str(rpc, n, "mhomed", net_mhomed() ? STR_LIT("yes") : STR_LIT("no"));
+		rpc_add_str(rpc, n, "virtual", l->is_virtual ? STR_LIT("yes") : STR_LIT("no"));
+		rpc_add_str(rpc, n, "sockname", or_dash(l->name));
+		rpc_add_str(rpc, n, "advertise", l->adv_host.n ? l->adv_text : STR_LIT("-"));
+	}
+}
+
+static void list_aliases(struct rpc *rpc)
+{
+	for (unsigned i = 0; i < net_alias_count(); i++) {
+		struct rpc_node *n;
+		enum sip_proto proto;
+		struct str host;
+		uint16_t port;
+
+		if (net_alias_at(i, &proto, &host, &port) < 0)
+			continue;
+		n = rpc_add_object(rpc, NULL, NULL);
+		rpc_add_str(rpc, n, "proto", proto == SIP_PROTO_NONE ? STR_LIT("*") : str_lit(sip_proto_name(proto)));
+		rpc_add_str(rpc, n, "addr", host);
+		if (port)
+			rpc_add_int(rpc, n, "port", port);
+		else
+			rpc_add_str(rpc, n, "port", STR_LIT("*"));
+	}
+}
+
+/* ---- the log level: the run-time setting core.debug ---- */
+
+static void debug(struct rpc *rpc)
+{
+	const _Atomic int *at = cfg_int_at(STR_LIT("core"), STR_LIT("debug"));
+	int old = at ? atomic_load(at) : log_level();
+	struct rpc_node *n;
+	struct value v;
+	int64_t level;
+
+	if (rpc_args_left(rpc) == 0) {
+		rpc_add_int(rpc, rpc_add_object(rpc, NULL, NULL), "debug", old);
+		return;
+	}
+	if (rpc_arg_int(rpc, &level) < 0)
+		return;
+	v = value_int(level);
+	if (cfg_set(STR_LIT("core"), 0, STR_LIT("debug"), &v) < 0) {
+		rpc_fault(rpc, 400, "Invalid log level");
+		return;
+	}
+	n = rpc_add_object(rpc, NULL, NULL);
+	rpc_add_int(rpc, n, "old", old);
+	rpc_add_int(rpc, n, "new", level);
+}
+
+/* ---- shared memory ---- */
+
+static void shm_info(struct rpc *rpc)
+{
+	struct rpc_node *n = rpc_add_object(rpc, NULL, NULL);
+	struct shm_stats s;
+
+	shm_arena_stats(&s);
+	rpc_add_str(rpc, n, "name", STR_LIT("arena"));
+	rpc_add_int(rpc, n, "size", (int64_t)s.ceiling_bytes);
+}
+
+static void shm_numbers(struct rpc *rpc)
+{
+	struct rpc_node *n = rpc_add_object(rpc, NULL, NULL);
+	struct shm_stats s;
+
+	shm_arena_stats(&s);
+	rpc_add_int(rpc, n, "total", (int64_t)s.ceiling_bytes);
+	rpc_add_int(rpc, n, "free", (int64_t)(s.ceiling_bytes > s.used_bytes ? s.ceiling_bytes - s.used_bytes : 0));
+	rpc_add_int(rpc, n, "used", (int64_t)s.used_bytes);
+	rpc_add_int(rpc, n, "real_used", (int64_t)s.committed_bytes);
+	rpc_add_int(rpc, n, "max_used", (int64_t)s.max_used_bytes);
+	rpc_add_int(rpc, n, "fragments", (int64_t)s.n_spans);
+}
+
+/* To the log, at a level that is always written. */
+static void shm_to_log(struct rpc *rpc)
+{
+	struct shm_stats s;
+
+	(void)rpc; /* the client is told nothing */
+	shm_arena_stats(&s);
+	log_write(L_ALERT, "shared memory: ceiling %llu bytes, used %llu, committed %llu, most used %llu, objects %llu in %llu spans",
+		  (unsigned long long)s.ceiling_bytes, (unsigned long long)s.used_bytes, (unsigned long long)s.committed_bytes,
+		  (unsigned long long)s.max_used_bytes, (unsigned long long)s.n_objects, (unsigned long long)s.n_spans);
+}
+
+/* clang-format off */
+static const struct rpc_method methods[] = {
+	{ "corex.debug",        debug,        0, "The log level; with a number: changes it" },
+	{ "corex.list_aliases", list_aliases, RPC_RET_ARRAY, "Names that count as this server" },
+	{ "corex.list_sockets", list_sockets, RPC_RET_ARRAY, "Sockets that the server listens on" },
+	{ "corex.shm_status",   shm_to_log,   0, "Writes the use of shared memory to the log" },
+	{ "corex.shm_summary",  shm_to_log,   0, "Writes the use of shared memory to the log" },
+	{ "shm.info",           shm_info,     0, "The manager of shared memory, and its limit" },
+	{ "shm.stats",          shm_numbers,  0, "Use of shared memory, bytes" },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+int corex_rpc_register(void)
+{
+	return rpc_register(methods);
+}
