@@ -282,12 +282,17 @@ int log_rings_write(unsigned budget)
 	return (int)n;
 }
 
-bool log_rings_sleep(void)
+void log_rings_woken(void)
 {
 	uint64_t count;
 
-	if (read(rings.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return true;
+	if (read(rings.fd, &count, sizeof(count)) < 0) {
+		/* nothing had rung */
+	}
+}
+
+bool log_rings_sleep(void)
+{
 	atomic_store(&rings.shared->sleeping, 1);
 	atomic_thread_fence(memory_order_seq_cst);
 	for (unsigned i = 0; i < rings.n; i++) {

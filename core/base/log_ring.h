@@ -28,6 +28,8 @@ int log_rings_fd(void);
 /* Writes out what there is, oldest first, at most `budget` lines. Returns how many; -EAGAIN when the log's reader, or the disk, takes no
  * more now: nothing is lost, call again later. Context: a process that may wait; a plain file blocks with its disk. */
 MUST_CHECK int log_rings_write(unsigned budget);
+/* Takes the ring off the descriptor. The first thing that the reader does when it is readable, whatever it can write then. */
+void log_rings_woken(void);
 /* Says that the reader is about to sleep. False when there is something to do. */
 MUST_CHECK bool log_rings_sleep(void);
 

@@ -42,6 +42,7 @@ static void woken(void *arg, int fd, int events)
 {
 	(void)fd;
 	(void)events;
+	log_rings_woken();
 	write_out(arg);
 }
 
