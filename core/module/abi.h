@@ -15,7 +15,7 @@
 #include "core/settings/schema.h"
 #include "shm/intent.h"
 
-#define MODULE_ABI 2u
+#define MODULE_ABI 3u
 
 struct module {
 	unsigned abi;                       /* MODULE_ABI */
