@@ -63,7 +63,7 @@ bool ul_ka_wanted(const struct ul_contact *c)
 		return false;
 	if (ul_conf.ka_mode & UL_KA_ALL)
 		return true;
-	if (ul_conf.ka_mode & UL_KA_NAT && (ul_conf.nat_bflag < 0 || !(c->cflags >> ul_conf.nat_bflag & 1)))
+	if (ul_conf.ka_mode & UL_KA_NAT && !ul_is_natted(c))
 		return false;
 	return !(ul_conf.ka_mode & UL_KA_UDP) || is_udp(c);
 }

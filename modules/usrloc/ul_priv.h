@@ -35,6 +35,12 @@ struct ul_progress {
 	_Atomic int64_t last_id;   /* of the row up to which all is in memory; written: the process that loads */
 };
 
+/* Behind a NAT, as the script said with nat_bflag. */
+static inline bool ul_is_natted(const struct ul_contact *c)
+{
+	return ul_conf.nat_bflag >= 0 && (c->cflags >> ul_conf.nat_bflag & 1);
+}
+
 struct ul_domain {
 	struct str name;
 	struct ul_progress *progress;

@@ -76,7 +76,7 @@ void ul_row_vals(struct str aor, const struct ul_contact *c, struct db_val v[UL_
 	v[UL_COL_REG_ID] = ul_val_int(c->reg_id);
 	v[UL_COL_SERVER_ID] = ul_val_int(c->server_id);
 	v[UL_COL_CONNECTION_ID] = ul_val_int(c->conn_id ? (int64_t)c->conn_id : -1);
-	v[UL_COL_KEEPALIVE] = ul_val_int(0);
+	v[UL_COL_KEEPALIVE] = ul_val_int(ul_is_natted(c));
 	v[UL_COL_PARTITION] = ul_val_int(0);
 }
 

@@ -56,7 +56,7 @@ static void add_contact(struct rpc *rpc, struct rpc_node *contacts, const struct
 	rpc_add_int(rpc, n, "Reg-Id", c->reg_id);
 	rpc_add_int(rpc, n, "Server-Id", c->server_id);
 	rpc_add_int(rpc, n, "Tcpconn-Id", c->conn_id ? (int64_t)c->conn_id : -1);
-	rpc_add_int(rpc, n, "Keepalive", 0);
+	rpc_add_int(rpc, n, "Keepalive", ul_is_natted(c));
 	rpc_add_int(rpc, n, "Last-Keepalive", c->last_keepalive);
 	rpc_add_int(rpc, n, "KA-Roundtrip", c->ka_roundtrip_us);
 	rpc_add_int(rpc, n, "Last-Modified", c->modified);

@@ -71,5 +71,7 @@ def run(r, ctx):
                 server.rpc("ul.dump")
             got = {user: ua.asked > 0 for user, ua in uas.items()}
             r.check(f"{name} ka_mode {mode}", got == want, f"{got}")
+            got = [contact_of(server, user)["Keepalive"] for user in ("plain", "nat", "tcpnat")]
+            r.check(f"{name} ka_mode {mode}: who is behind a NAT", got == [0, 1, 1], got)
             for ua in uas.values():
                 ua.close()
