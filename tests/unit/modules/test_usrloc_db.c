@@ -340,6 +340,7 @@ static void add_row(const char *user, const char *ruid)
 /* What was done while the table is being loaded is newer than its rows, which the loader may have read before. */
 START_TEST(changes_win_over_loading)
 {
+	struct ul_contact late = { .uri = STR_LIT("sip:u7@h"), .ruid = STR_LIT("uloc-8-1-1"), .listener = NET_LISTENER_NONE };
 	struct ul_list list;
 	char name[32], ruid[32];
 
@@ -376,6 +377,7 @@ START_TEST(changes_win_over_loading)
 	/* loading is over: a row that was asked for before is old */
 	ul_remove(dom, STR_LIT("u7@x.org"), STR_NULL);
 	ck_assert_int_eq(bring("u7@x.org"), 0);
+	ck_assert_int_eq(ul_load(dom, STR_LIT("u7@x.org"), &late), 0);
 	ck_assert_uint_eq(n_contacts("u7@x.org"), 0);
 	ck_assert_int_eq(shm_check_all(NULL), 0);
 }
