@@ -304,7 +304,7 @@ static void rpc_reset(struct rpc *rpc)
 	if (!take_group(rpc, GROUP, &t))
 		return;
 	if (!cfg_group_exists(t.group) || !cfg_instance_exists(t.group, t.id)) {
-		rpc_fault(rpc, 400, "Failed to reset the group");
+		rpc_fault(rpc, 500, "Reset failed");
 		return;
 	}
 	for (unsigned i = 0; cfg_at(i, &info) == 0; i++)
