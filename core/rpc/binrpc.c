@@ -236,7 +236,7 @@ static void put_double(struct strbuf *out, double d)
 		put_number(out, (uint64_t)thousandths, n);
 		return;
 	}
-	put_text(out, REC_STR, str_of(text, (size_t)snprintf(text, sizeof(text), "%.6g", d)));
+	put_text(out, REC_STR, str_of(text, (size_t)snprintf(text, sizeof(text), "%.15g", d)));
 }
 
 static void form_child(const struct rpc *rpc, const struct rpc_node *list, const struct rpc_node *n, bool first, unsigned depth,
@@ -267,15 +267,13 @@ static void form_close(const struct rpc *rpc, const struct rpc_node *list, unsig
 
 static void form_value(const struct rpc *rpc, const struct rpc_node *n, struct strbuf *out)
 {
-	char text[32];
-
 	(void)rpc;
 	switch (n->kind) {
 	case RPC_INT:
 		if (n->u.i >= INT32_MIN && n->u.i <= UINT32_MAX)
 			put_int(out, n->u.i);
 		else
-			put_text(out, REC_STR, str_of(text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)n->u.i)));
+			put_double(out, (double)n->u.i); /* as clients know long numbers */
 		break;
 	case RPC_BOOL:
 		put_int(out, n->u.i);

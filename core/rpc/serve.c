@@ -23,6 +23,7 @@
 #define BUF_FIRST 2048u
 
 struct rpc_server {
+	struct rpc_server *next;
 	struct loop *loop;
 	int fd;
 	const struct rpc_sock *sock;
@@ -45,6 +46,7 @@ struct client {
 };
 
 static struct {
+	struct rpc_server *servers; /* live as long as the process */
 	struct client *first;
 	unsigned n;
 	const struct rpc_sock *now;
@@ -346,6 +348,8 @@ int rpc_serve(struct loop *loop, int fd, const struct rpc_sock *sock, const stru
 	err = loop_io_add(loop, fd, LOOP_READ, stream ? on_accept : on_dgram, s, &s->io);
 	if (err < 0)
 		goto fail;
+	s->next = all.servers;
+	all.servers = s;
 	return 0;
 fail:
 	if (s)

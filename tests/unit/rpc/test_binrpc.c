@@ -30,6 +30,14 @@ static void t_tree(struct rpc *rpc)
 	rpc_add_int(rpc, o, "0", 0);
 }
 
+static void t_long(struct rpc *rpc)
+{
+	char text[300];
+
+	memset(text, 'x', sizeof(text));
+	rpc_add_str(rpc, NULL, NULL, str_of(text, sizeof(text)));
+}
+
 struct pieces {
 	int at, end;
 };
@@ -57,7 +65,7 @@ static void t_pieces(struct rpc *rpc)
 }
 
 static const struct rpc_method methods[] = {
-	{ "t.args", t_args, RPC_RET_ARRAY, NULL }, { "t.tree", t_tree, 0, NULL }, { "t.pieces", t_pieces, 0, NULL }, { .name = NULL },
+	{ "t.args", t_args, RPC_RET_ARRAY, NULL }, { "t.tree", t_tree, 0, NULL }, { "t.long", t_long, 0, NULL }, { "t.pieces", t_pieces, 0, NULL }, { .name = NULL },
 };
 
 static void setup(void)
@@ -136,12 +144,12 @@ END_TEST
 /* A reply that has no room becomes a fault. */
 START_TEST(too_large)
 {
-	char mem[48];
+	char mem[200];
 	struct strbuf sb;
 	struct rpc_out out = { .reply = &sb };
 
 	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	ck_assert_int_eq(rpc_bin_run(str_of("\xA1\x00\x08\x01\x71t.tree\0", 12), false, &out), 0);
+	ck_assert_int_eq(rpc_bin_run(str_of("\xA1\x00\x08\x01\x71t.long\0", 12), false, &out), 0);
 	ck_assert_int_eq(out.fault_code, 500);
 	ck_assert_int_eq(sb.p[1], 0x30);
 }
