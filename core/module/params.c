@@ -330,6 +330,16 @@ static bool live_set(const struct module_params *old, const struct module_params
 	return !same;
 }
 
+static bool lists_differ(const struct module_params *old, const struct module_params *new, const struct module *m, const struct setting *set)
+{
+	const struct said *s;
+
+	for (s = new->first; s; s = s->next)
+		if (s->m == m && s->set == set && !has_same(old, s))
+			return true;
+	return false;
+}
+
 struct module_params *module_params_switch(struct module_params *p)
 {
 	struct module_params *old = running;
@@ -344,6 +354,8 @@ struct module_params *module_params_switch(struct module_params *p)
 		for (set = m->settings; set && set->type != SETTING_END_T; set++)
 			if (set->live && !is_list(set) && !cfg_followed(field_of(m, set), &group, &name))
 				changed |= live_set(old, p, m, set);
+			else if (is_list(set) && set->reload)
+				changed |= lists_differ(old, p, m, set);
 		if (changed && m->live_changed)
 			m->live_changed();
 	}

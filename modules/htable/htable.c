@@ -105,7 +105,7 @@ static int set_htable(void *conf, const struct setting *set, int64_t i, struct s
 	(void)i;
 	if (err < 0)
 		return err;
-	err = ht_table_add(&def);
+	err = ht_table_add(&def, s);
 	if (err == -EEXIST)
 		return diag_set(reterr, 0, "table \"%.*s\" is defined twice", STR_FMT(def.name));
 	if (err < 0)
@@ -113,6 +113,58 @@ static int set_htable(void *conf, const struct setting *set, int64_t i, struct s
 	if (event_name_add("htable:expired:", def.name) < 0 || event_name_add("htable:reloaded:", def.name) < 0)
 		return diag_set(reterr, 0, "no memory");
 	return 0;
+}
+
+/* What a reload defines. A table that its text does not define any more stays: its contents may be wanted again. */
+static int reload_htable(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	struct shm_slot_info me;
+	struct ht_table *t;
+	struct ht_def def;
+	char *copy;
+	int err;
+
+	(void)conf, (void)set, (void)i;
+	err = ht_def_parse(s, &def, reterr);
+	if (err < 0)
+		return err;
+	t = ht_table_find(def.name);
+	if (t && str_eq(t->text, s))
+		return 0;
+	if (t && !t->pending)
+		return diag_set(reterr, 0, "table \"%.*s\" needs a restart to change from \"%.*s\"", STR_FMT(def.name), STR_FMT(t->text));
+	if (def.dbtable.n > 0)
+		return diag_set(reterr, 0, "table \"%.*s\" needs a restart: it is loaded from a database", STR_FMT(def.name));
+	copy = malloc(s.n + 1); /* the definition views it for ever */
+	if (!copy)
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	memcpy(copy, s.s, s.n);
+	copy[s.n] = '\0';
+	s = str_of(copy, s.n);
+	err = ht_def_parse(s, &def, reterr);
+	if (err == 0 && t) { /* of a reload that was refused: nobody uses it */
+		free((char *)(uintptr_t)t->text.s);
+		t->def = def;
+		t->text = s;
+		return 0;
+	}
+	if (err == 0)
+		err = ht_table_adopt(&def, s, shm_slot_info((unsigned)shm_slot_self(), &me) == 0 && me.kind == SHM_SLOT_RPCD);
+	if (err == 0 && (event_name_add("htable:expired:", def.name) < 0 || event_name_add("htable:reloaded:", def.name) < 0))
+		return diag_err(reterr, -ENOMEM, 0, "out of memory");
+	if (err < 0) {
+		free(copy);
+		return diag_err(reterr, err, 0, "table \"%.*s\" cannot be added: %s", STR_FMT(def.name),
+				err == -ENOSPC ? "no room" : err == -ENAMETOOLONG ? "its name is over 63 bytes" : strerror(-err));
+	}
+	return 0;
+}
+
+/* A reload was taken: what it defined stays. */
+static void tables_changed(void)
+{
+	for (unsigned i = 0; i < ht_table_count(); i++)
+		ht_table_at(i)->pending = false;
 }
 
 static int refuse_dmq(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
@@ -132,7 +184,7 @@ static int refuse_callback(void *conf, const struct setting *set, int64_t i, str
 
 /* clang-format off */
 static const struct setting settings[] = {
-	SETTING_FN_STR("htable",              set_htable),
+	{ .name = "htable", .type = SETTING_FN_STR_T, .fn = set_htable, .reload = reload_htable },
 	SETTING_STR("db_url",                 struct ht_conf, db_url,              NULL),
 	SETTING_STR("key_name_column",        struct ht_conf, key_name_column,     "key_name"),
 	SETTING_STR("key_type_column",        struct ht_conf, key_type_column,     "key_type"),
@@ -454,4 +506,5 @@ const struct module module_htable = {
 	.worker_stop = worker_stop,
 	.done = done,
 	.recover = ht_locks_recover,
+	.live_changed = tables_changed,
 };

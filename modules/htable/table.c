@@ -36,7 +36,8 @@ struct item {
 _Static_assert(sizeof(struct item) == 32, "an item costs 32 bytes and its strings");
 
 struct dir { /* root "htable" */
-	uint32_t n;
+	uint32_t cap;
+	_Atomic uint32_t n;       /* grows; written: supervisor, then rpcd */
 	_Atomic uint32_t init_done;
 	struct ht_shared table[];
 };
@@ -51,13 +52,71 @@ static struct {
 
 /* ---- the set of tables ---- */
 
-int ht_table_add(const struct ht_def *def)
+int ht_table_add(const struct ht_def *def, struct str text)
 {
 	if (ht_table_find(def->name))
 		return -EEXIST;
 	if (g.n == HT_TABLES_MAX)
 		return -ENOSPC;
-	g.table[g.n++] = (struct ht_table){ .def = *def };
+	g.table[g.n++] = (struct ht_table){ .def = *def, .text = text };
+	return 0;
+}
+
+static uint32_t n_buckets(const struct ht_def *def)
+{
+	return def->n_slots < 16 ? 16 : def->n_slots > 1u << 20 ? 1u << 20 : def->n_slots;
+}
+
+static struct ht_shared *shared_find(struct str name)
+{
+	uint32_t n = atomic_load_explicit(&g.dir->n, memory_order_acquire);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (str_eq(str_lit(g.dir->table[i].name), name))
+			return &g.dir->table[i];
+	return NULL;
+}
+
+/* One store publishes it. Who dies before leaves an empty table that nobody finds. */
+static int shared_new(const struct ht_def *def, struct ht_shared **ret)
+{
+	uint32_t n = atomic_load(&g.dir->n);
+	struct ht_shared *s = &g.dir->table[n];
+	struct shm_hash *hash;
+	int err;
+
+	if (n == g.dir->cap)
+		return -ENOSPC;
+	err = shm_hash_new(n_buckets(def), &hash);
+	if (err < 0)
+		return err;
+	CRASH_POINT("htable.add.before");
+	memcpy(s->name, def->name.s, def->name.n);
+	s->name[def->name.n] = '\0';
+	atomic_store(&s->hash, shm_ref_of(hash));
+	atomic_store_explicit(&g.dir->n, n + 1, memory_order_release);
+	CRASH_POINT("htable.add.after");
+	*ret = s;
+	return 0;
+}
+
+int ht_table_adopt(const struct ht_def *def, struct str text, bool create)
+{
+	struct ht_shared *shared;
+	int err;
+
+	if (def->name.n >= sizeof(shared->name))
+		return -ENAMETOOLONG;
+	if (g.n == HT_TABLES_MAX)
+		return -ENOSPC;
+	shared = shared_find(def->name);
+	if (!shared) {
+		err = create ? shared_new(def, &shared) : -ENOENT;
+		if (err < 0)
+			return err;
+	}
+	g.table[g.n++] = (struct ht_table){ .def = *def, .text = text, .pending = true, .shared = shared,
+					    .hash = shm_ptr(atomic_load(&shared->hash)) };
 	return 0;
 }
 
@@ -65,18 +124,18 @@ int ht_tables_init(void)
 {
 	int err;
 
-	g.dir = shm_zalloc(sizeof(*g.dir) + g.n * sizeof(g.dir->table[0]));
+	g.dir = shm_zalloc(sizeof(*g.dir) + (g.n + HT_TABLES_ADDED) * sizeof(g.dir->table[0]));
 	if (!g.dir)
 		return -ENOSPC;
 	g.dir->n = g.n;
+	g.dir->cap = g.n + HT_TABLES_ADDED;
 	shm_publish(g.dir);
 	err = shm_root_set("htable", shm_ref_of(g.dir));
 	for (unsigned i = 0; err == 0 && i < g.n; i++) {
 		struct ht_table *t = &g.table[i];
-		uint32_t n = t->def.n_slots < 16 ? 16 : t->def.n_slots > 1u << 20 ? 1u << 20 : t->def.n_slots;
 
 		t->shared = &g.dir->table[i];
-		err = shm_hash_new(n, &t->hash);
+		err = shm_hash_new(n_buckets(&t->def), &t->hash);
 		if (err == 0)
 			atomic_store(&t->shared->hash, shm_ref_of(t->hash));
 	}

@@ -16,6 +16,7 @@
 #define HT_VALUE_MAX (1u << 20)
 #define HT_LOCKS 256u /* advisory locks per table */
 #define HT_COLS_MAX 8u
+#define HT_TABLES_ADDED 32u /* by reloads of the script, until a restart */
 
 /* As defined by modparam; texts live for ever. */
 struct ht_def {
@@ -39,11 +40,14 @@ struct ht_shared { /* in the arena, never freed */
 	_Atomic uint32_t gen;           /* counts reloads: items of an older generation go at their end; written: who reloads */
 	_Atomic uint32_t n_reloaded;    /* reloads that ended; worker 0 fires the event */
 	uint32_t pad;
+	char name[64];                  /* once written; "": of the start, where all processes know it */
 	ctx_lock_word lock[HT_LOCKS];   /* sht_lock */
 };
 
 struct ht_table {
 	struct ht_def def;
+	struct str text;        /* of the definition */
+	bool pending;           /* of a reload that may still be refused */
 	struct ht_shared *shared;
 	struct shm_hash *hash;
 };
@@ -51,7 +55,12 @@ struct ht_table {
 /* Reads "name=>size=8;autoexpire=300;..." . Views into text. Returns 0 or diag_set(). */
 MUST_CHECK int ht_def_parse(struct str text, struct ht_def *ret_def, struct diag *reterr);
 /* Before the arena exists, at load. Returns 0; -EEXIST for a name that is taken, -ENOSPC over HT_TABLES_MAX. */
-MUST_CHECK int ht_table_add(const struct ht_def *def);
+MUST_CHECK int ht_table_add(const struct ht_def *def, struct str text);
+/*
+ * A table that a reload defines: found in shared memory by its name, or made there (create: by one process, before the others ask).
+ * Texts of def live for ever. Returns 0, the table is pending; -ENAMETOOLONG over 63 bytes; -ENOSPC; -ENOENT: nobody made it.
+ */
+MUST_CHECK int ht_table_adopt(const struct ht_def *def, struct str text, bool create);
 /* Makes all tables. Supervisor, before forking. Returns 0 or -ENOSPC. */
 MUST_CHECK int ht_tables_init(void);
 unsigned ht_table_count(void);

@@ -44,7 +44,7 @@ static void setup(void)
 	ck_assert_int_eq(ul_domain_get(STR_LIT("location"), &dom, NULL), 0);
 	ck_assert_int_eq(ul_store_init(), 0);
 	ck_assert_int_eq(ht_def_parse(STR_LIT("t=>size=4;autoexpire=100;initval=0"), &def, NULL), 0);
-	ck_assert_int_eq(ht_table_add(&def), 0);
+	ck_assert_int_eq(ht_table_add(&def, STR_NULL), 0);
 	ck_assert_int_eq(ht_tables_init(), 0);
 	table = ht_table_at(0);
 	ck_assert_int_eq(pike_tree_init(&limits), 0);

@@ -81,7 +81,7 @@ static struct ht_table *table(const char *text)
 	int err;
 
 	ck_assert_int_eq(ht_def_parse(str_lit(text), &def, NULL), 0);
-	err = ht_table_add(&def);
+	err = ht_table_add(&def, str_lit(text));
 	ck_assert(err == 0 || err == -EEXIST);
 	return ht_table_find(def.name);
 }
