@@ -12,3 +12,4 @@ libringfort_a_SOURCES += core/sip/msg.c core/sip/msg.h
 libringfort_a_SOURCES += core/sip/frame.c core/sip/frame.h
 libringfort_a_SOURCES += core/sip/edit.c core/sip/edit.h
 libringfort_a_SOURCES += core/sip/build.c core/sip/build.h
+libringfort_a_SOURCES += core/sip/reason.c core/sip/reason.h
