@@ -157,6 +157,7 @@ int tm_relay_cancel(struct ctx *ctx)
 	open = found == TM_CLAIMED ? t->status < 200 && any_open(t) : snap.status < 200;
 	said = open ? STR_LIT("canceling") : STR_LIT("ok -- no more pending branches");
 	(void)tm_self.hooks->stateless_reply(ctx, 200, said); /* the CANCEL comes again if it is lost */
+	tm_tell_cancel(ctx, 200, said);
 	if (found == TM_CLAIMED) {
 		enum tm_after after = tm_cancel_event(t, str_of(ev->bytes, ev->len));
 

@@ -664,8 +664,10 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 		return -1;
 	if (!tm_self.hooks->may_forward(ctx))
 		return -1;
-	if (ctx->msg.method == SIP_M_ACK && !ctx->txn)
+	if (ctx->msg.method == SIP_M_ACK && !ctx->txn) {
+		tm_tell_ack(ctx);
 		return tm_self.hooks->forward_request(ctx, opts);
+	}
 	if (ctx->msg.method == SIP_M_CANCEL && !ctx->txn) {
 		int rc = tm_relay_cancel(ctx);
 

@@ -42,6 +42,7 @@ static void answered(struct tm_txn *t, uint64_t now)
 	if (last && last->status >= 200 && t->state != TM_S_CONFIRMED && !(t->flags & TM_T_REPLICATE) &&
 	    tx_send_bytes(&t->dest, last->bytes, last->len) < 0)
 		log_debug("transaction %08x: its answer goes out when it is asked for", tm_hash_of(t));
+	tm_tell_missing(t);
 	tm_cancel_branches(t, STR_NULL, TM_BRANCHES_MAX);
 }
 

@@ -73,8 +73,12 @@ static void relay_ctx(struct ctx *ctx, struct tm_txn *t)
 		return;
 	}
 	err = sip_build_relayed_reply(ctx->pool, &ctx->msg, &ctx->edits, 0, STR_NULL, t->dest.proto != SIP_PROTO_UDP, &out);
-	if (err == 0)
+	if (err == 0) {
 		err = tm_uas_send(t, ctx->msg.status, &out, NULL);
+		t->winner = ctx->txn_branch;
+		if (err != -EALREADY)
+			tm_tell_reply(t, NULL);
+	}
 	if (err < 0 && err != -EALREADY)
 		log_info("reply %u of transaction %08x not relayed: %s", ctx->msg.status, tm_hash_of(t), strerror(-err));
 }
@@ -159,6 +163,8 @@ static void relay_winner(struct tm_txn *t, int w)
 	const struct tm_branch *b = w >= 0 ? tm_branch_at(t, (unsigned)w) : NULL;
 	struct tm_buf *buf = b ? shm_ptr(b->reply) : NULL;
 
+	if (b)
+		t->winner = (uint8_t)w;
 	if (t->flags & TM_T_LOCAL) {
 		tm_local_done(t, b ? b->status : 500, buf ? str_of(buf->bytes, buf->len) : STR_NULL);
 	} else if (!b) {
@@ -181,7 +187,8 @@ static void relay_winner(struct tm_txn *t, int w)
 		/* RFC 3261, 16.7, 6: a 503 would make the caller avoid us, not the callee. */
 		(void)tm_uas_reply(t, NULL, 500, STR_LIT("Service Unavailable"), STR_NULL);
 	} else {
-		(void)tm_uas_send(t, b->status, NULL, buf); /* its failure is logged there */
+		if (tm_uas_send(t, b->status, NULL, buf) != -EALREADY) /* its failure is logged there */
+			tm_tell_reply(t, NULL);
 	}
 }
 
@@ -251,6 +258,7 @@ void tm_failure_done(struct ctx *ctx, int rc)
 
 enum tm_after tm_conclude(struct tm_txn *t)
 {
+	uint32_t flags = t->msg_flags;
 	struct str name;
 	int w;
 
@@ -261,11 +269,14 @@ enum tm_after tm_conclude(struct tm_txn *t)
 			return TM_MINE;
 	w = tm_pick_winner(t);
 	name = failure_name(t, w);
+	if (w >= 0 && !(t->flags & TM_T_RAN_FAILURE))
+		flags = tm_tell_failed(t, (unsigned)w);
 	if (w >= 0 && name.n && !(t->flags & (TM_T_RAN_FAILURE | TM_T_LOCAL)) && tm_self.hooks->has_route(CTX_FAILURE, name)) {
 		struct ctx *ctx = tm_failure_ctx(t, (unsigned)w);
 
 		if (ctx) {
 			name = str_dup(ctx->pool, name);
+			ctx->flags = flags;
 			t->flags |= TM_T_RAN_FAILURE;
 			t->winner = (uint8_t)w;
 			if (t->on_failure)
@@ -279,6 +290,7 @@ enum tm_after tm_conclude(struct tm_txn *t)
 			log_error("no context for failure_route[%.*s]: the reply is relayed", STR_FMT(name));
 		}
 	}
+	t->msg_flags = flags;
 	relay_winner(t, w);
 	return TM_MINE;
 }

@@ -262,6 +262,7 @@ int tm_newtran(struct ctx *ctx)
 	}
 	shm_hash_grow(tm_self.table);
 	ctx->txn = t;
+	tm_observe_new(ctx, t);
 	tm_stat(TM_ST_CURRENT, 1);
 	tm_stat(TM_ST_TOTAL, 1);
 	return 1;
@@ -437,9 +438,9 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 	struct tm_step s = tm_fsm_step(t->machine, t->state, ev);
 	/*
 	 * A stream does not lose replies. The 2xx to an INVITE is repeated by whoever sent it, not by us; but a caller that
-	 * repeats its INVITE has not seen it, and is told at once.
+	 * repeats its INVITE has not seen it, and is told at once. Who watches is told from what was kept.
 	 */
-	bool keep = t->dest.proto == SIP_PROTO_UDP;
+	bool keep = t->dest.proto == SIP_PROTO_UDP || t->watched.any;
 	int err;
 
 	if (!(s.actions & TM_A_SEND))
@@ -546,8 +547,13 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 	err = strbuf_err(&sb);
 	if (err == 0)
 		err = sip_build_reply(ctx->pool, &ctx->msg, &o, &out);
-	if (err == 0)
+	if (err == 0) {
+		if (code >= 200 && t->status < 200)
+			t->flags |= TM_T_OWN_ANSWER;
 		err = tm_uas_send(t, (uint16_t)code, &out, NULL);
+	}
+	if (err != -EALREADY)
+		tm_tell_reply(t, own ? NULL : ctx);
 	if (err == 0) {
 		tm_stat(TM_ST_RPL_GENERATED, 1);
 		local_response(t, code);
@@ -784,6 +790,8 @@ void tm_run_events(struct tm_txn *t)
 			after = tm_stop_event(t, ev);
 		else if (ev && ev->kind == TM_IN_ACK)
 			after = tm_ack_event(t, ev);
+		else if (ev && ev->kind == TM_IN_E2E_ACK)
+			tm_ack_seen_event(t, ev);
 		else if (ev && ev->kind == TM_IN_CONTINUE)
 			after = tm_continue_event(t, str_of(ev->bytes, ev->len));
 		shm_free(ev);

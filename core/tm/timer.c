@@ -106,6 +106,7 @@ enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 		for (unsigned i = 0; i < t->n_branches; i++)
 			open = open || !tm_branch_final(shm_ptr(t->branch[i]));
 		if (!open || now >= t->created_ms + life + 60000) {
+			tm_tell_missing(t);
 			tm_stat(TM_ST_WAITING, -1);
 			tm_txn_destroy(t);
 			return TM_MOVED;

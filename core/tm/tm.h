@@ -161,6 +161,43 @@ MUST_CHECK int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void 
 /* The ACK for the 2xx of an INVITE that was started with no_ack; headers: whole fields with CRLF. Returns 0, -ENOENT, -ENOMEM. */
 MUST_CHECK int tm_uac_ack_by(struct str callid, uint32_t cseq, struct str headers, struct str body);
 
+/* ---- watching transactions: accounting and its like ---- */
+enum tm_moment {
+	TM_SEEN_FAILED, /* all branches have failed, the failure route comes next; code is the winner's */
+	TM_SEEN_REPLY,  /* a reply went upstream: each final one, and each provisional one with a body */
+	TM_SEEN_ACK,    /* the first ACK to the 2xx of an INVITE passes: request is the ACK, code that of the answer */
+	TM_SEEN_CANCEL, /* a CANCEL was answered here: request is the CANCEL */
+};
+struct tm_seen {
+	enum tm_moment moment;
+	uint8_t mark;            /* what made() said */
+	bool again;              /* a process died about here: it may have been told before */
+	bool is_ours;            /* the answer was made here; reason is what the script said, or n 0 */
+	int code;
+	struct str reason, to_tag; /* views; to_tag: of the answer, also of one that is still to be made */
+	uint32_t flags;          /* message flags of the transaction */
+	int64_t since_s;         /* when the request came, seconds since the epoch: nothing told of it is older */
+	struct ctx *request;     /* with the flags and attributes that the script left; $ru is that of the branch that answered */
+	struct sip_msg *reply;   /* as it went upstream, or would; NULL: none (timeouts, ACK, CANCEL) */
+};
+struct tm_observer {
+	/*
+	 * A request makes a transaction, or a CANCEL was answered: shall it be watched? 0: no; else a mark of the observer's own,
+	 * told with each moment. Context: the run that makes it.
+	 */
+	uint8_t (*made)(struct ctx *ctx);
+	/*
+	 * Returns the message flags that the transaction goes on with (seen->flags, when none is to change). Context: worker, with the
+	 * transaction's claim; must not wait, run script routes, or use the transaction. All in `seen` lives until it returns.
+	 */
+	uint32_t (*seen)(const struct tm_seen *seen);
+};
+/*
+ * Up to 4; o lives for ever. Final replies of watched transactions are told once, whichever worker handles them; when a worker dies between
+ * answering and telling, another one tells it, with `again` set: the dead may have told it already. -ENOSPC. Context: before forking.
+ */
+MUST_CHECK int tm_observe(const struct tm_observer *o);
+
 /* ---- numbers ---- */
 struct tm_stats {
 	int64_t current, waiting, total, total_local, rpl_received, rpl_generated, rpl_sent, c6xx, c5xx, c4xx, c3xx, c2xx;

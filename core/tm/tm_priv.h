@@ -37,7 +37,7 @@ enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4, TM_P_MEND = 8 /
 
 enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED, TM_IN_ANSWER /* struct tm_answer, then its texts */,
 	TM_IN_STOP /* by an operator or script: Reason fields; branch: one, or TM_BRANCHES_MAX: all */, TM_IN_CONTINUE /* a route's name */,
-	TM_IN_ACK /* of the 2xx of our own: struct tm_answer, fields, body */ };
+	TM_IN_ACK /* of the 2xx of our own: struct tm_answer, fields, body */, TM_IN_E2E_ACK /* one that passed, for observers */ };
 
 struct tm_answer {
 	int32_t code;
@@ -61,6 +61,8 @@ enum tm_txn_flags { /* tm_txn.flags */
 	TM_T_NO_INV_100 = 128, TM_T_RAN_FAILURE = 256, TM_T_RELEASED = 512, TM_T_EXPIRED = 1024, TM_T_DROP_ALL = 2048, TM_T_DROP_LAST = 4096,
 	TM_T_MENDED = 8192, /* a holder died once; routes are not run again a second time */
 	TM_T_NO_2XX_ACK = 16384, /* an INVITE of our own whose 2xx somebody else acknowledges */
+	TM_T_TOLD = 32768,       /* its observers know of a final reply */
+	TM_T_OWN_ANSWER = 65536, /* the final reply was made here */
 };
 
 enum tm_branch_flags { /* tm_branch.flags */
@@ -90,6 +92,13 @@ struct tm_branch { /* written: the claim's holder */
 	char bytes[];
 };
 
+#define TM_OBSERVERS_MAX 4u
+
+union tm_watched { /* what the observers said when it was made; `any` 0: nobody watches */
+	uint8_t mark[TM_OBSERVERS_MAX];
+	uint32_t any;
+};
+
 struct tm_txn {
 	struct shm_hnode node;     /* hash of Call-ID and CSeq number */
 	_Alignas(16) struct shm_timer timer;
@@ -114,10 +123,12 @@ struct tm_txn {
 	uint32_t uac_slot, uac_id; /* TM_T_LOCAL: who waits for the answer */
 
 	/* the claim's holder */
+	union tm_watched watched;
+	bool acked;                /* observers know of an ACK to its 2xx */
 	uint32_t flags;
 	uint8_t state;             /* enum tm_state of the server side */
 	uint8_t n_branches, leg_first;
-	uint8_t winner;            /* branch that the failure route is about */
+	uint8_t winner;            /* branch that the failure route is about, or whose answer went upstream */
 	uint16_t status;           /* last one sent */
 	uint16_t retr_ms;
 	uint64_t wait_at, retr_at, ack_at, armed_at; /* ms, 0: off */
@@ -287,6 +298,31 @@ void tm_suspend_end(struct tm_txn *t);
 enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now);
 void tm_rearm(struct tm_txn *t);
 void tm_timer_fired(struct shm_timer *timer, uint64_t now_ms);
+
+/* ---- observe.c: all but the first cost one comparison when nobody watches ---- */
+void tm_observe_new(struct ctx *ctx, struct tm_txn *t);
+/* run: the context of the script run that answers, NULL when there is none. */
+void tm_tell_reply_now(struct tm_txn *t, struct ctx *run, bool again);
+/* Returns the message flags that a failure route starts with; the transaction's own are as they were. */
+uint32_t tm_tell_failed_now(struct tm_txn *t, unsigned winner);
+void tm_tell_ack(struct ctx *ctx);
+void tm_ack_seen_event(struct tm_txn *t, const struct tm_event *ev);
+void tm_tell_cancel(struct ctx *ctx, int code, struct str reason);
+static inline void tm_tell_reply(struct tm_txn *t, struct ctx *run)
+{
+	if (UNLIKELY(t->watched.any))
+		tm_tell_reply_now(t, run, false);
+}
+static inline uint32_t tm_tell_failed(struct tm_txn *t, unsigned winner)
+{
+	return UNLIKELY(t->watched.any) ? tm_tell_failed_now(t, winner) : t->msg_flags;
+}
+/* A final reply that went out and was told to nobody: its process died. */
+static inline void tm_tell_missing(struct tm_txn *t)
+{
+	if (UNLIKELY(t->watched.any) && t->status >= 200 && !(t->flags & TM_T_TOLD))
+		tm_tell_reply_now(t, NULL, true);
+}
 
 /* ---- mend.c ---- */
 /* What a holder that died left half done is finished, or begun anew. Claim held. */
