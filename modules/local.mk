@@ -25,3 +25,4 @@ include modules/jsonrpcs/local.mk
 include modules/db_sqlite/local.mk
 include modules/kex/local.mk
 include modules/cfgutils/local.mk
+include modules/acc/local.mk

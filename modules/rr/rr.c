@@ -15,6 +15,7 @@
 #include "core/net/listener.h"
 #include "core/tm/out.h"
 #include "modules/outbound/outbound_api.h"
+#include "modules/rr/rr_api.h"
 
 #define ROUTES_MAX 64u
 
@@ -525,6 +526,11 @@ static int direction(struct ctx *ctx)
 	return s->dir;
 }
 
+static bool is_upstream(struct ctx *ctx)
+{
+	return direction(ctx) == DIR_UP;
+}
+
 static int is_direction(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	if (n != 1)
@@ -644,5 +650,7 @@ static const struct pv_def pvs[] = {
 };
 /* clang-format on */
 
+static const struct rr_api api = { is_upstream };
+
 extern const struct module module_rr;
-const struct module module_rr = { .abi = MODULE_ABI, .name = "rr", .settings = settings, .conf = &conf, .funcs = funcs, .pvs = pvs, .init = init };
+const struct module module_rr = { .abi = MODULE_ABI, .name = "rr", .settings = settings, .conf = &conf, .funcs = funcs, .pvs = pvs, .api = &api, .init = init };
