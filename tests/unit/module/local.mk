@@ -1,3 +1,9 @@
+check_PROGRAMS += tests/unit/module/test_params
+TESTS += tests/unit/module/test_params
+tests_unit_module_test_params_SOURCES = tests/unit/module/test_params.c
+tests_unit_module_test_params_CFLAGS = $(RF_TEST_FLAGS)
+tests_unit_module_test_params_LDADD = $(RF_TEST_LIBS)
+tests_unit_module_test_params_LDFLAGS = -rdynamic $(AM_LDFLAGS)
 check_PROGRAMS += tests/unit/module/test_loader
 TESTS += tests/unit/module/test_loader
 tests_unit_module_test_loader_SOURCES = tests/unit/module/test_loader.c

@@ -10,9 +10,12 @@
 extern char test_module_trace[256];
 const struct module CAT(module_, TM_NAME);
 
-static struct conf {
+static struct conf { /* test_params.c knows it */
 	int number;
 	struct str text;
+	int live_number;
+	struct str live_text;
+	unsigned n_listed, n_reloaded;
 } conf;
 
 static void say(const char *what)
@@ -34,9 +37,32 @@ static const struct script_func funcs[] = {
 	{ .name = NULL },
 };
 
+static int listed(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)c, (void)set, (void)i, (void)s, (void)reterr;
+	conf.n_listed++;
+	return 0;
+}
+
+static int reloaded(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)c, (void)i;
+	conf.n_reloaded++;
+	return str_eq(s, STR_LIT("bad")) ? diag_set(reterr, 0, "%s: not that", set->name) : 0;
+}
+
+static void live_changed(void)
+{
+	say("changed " TEXT(TM_NAME) ";");
+}
+
 static const struct setting settings[] = {
 	SETTING_INT("number", struct conf, number, 3, 0, 10),
 	SETTING_STR("text", struct conf, text, "def"),
+	SETTING_LIVE_INT("live_number", struct conf, live_number, 5, 0, 10),
+	SETTING_LIVE_STR("live_text", struct conf, live_text, "live"),
+	SETTING_FN_STR("list", listed),
+	{ .name = "more", .type = SETTING_FN_STR_T, .fn = listed, .reload = reloaded },
 	SETTING_END
 };
 
@@ -70,5 +96,6 @@ const struct module CAT(module_, TM_NAME) = {
 	.funcs = funcs,
 	.api = &conf,
 	.init = init,
+	.live_changed = live_changed,
 	.done = done,
 };
