@@ -81,6 +81,26 @@ int db_probe(struct str url, struct diag *reterr)
 	return err < 0 ? err : driver->probe(url, reterr);
 }
 
+int db_sql_time(struct strbuf *out, struct str url, struct str table, struct str column)
+{
+	const struct db_driver *driver;
+	int err = driver_find(url, &driver, NULL);
+
+	if (err < 0)
+		return err;
+	if (driver->time_number)
+		strbuf_printf(out, "%s(", driver->time_number);
+	if (table.n > 0) {
+		err = db_ident(out, table);
+		strbuf_add_char(out, '.');
+	}
+	if (err == 0)
+		err = db_ident(out, column);
+	if (driver->time_number)
+		strbuf_add_char(out, ')');
+	return err;
+}
+
 int db_query_sync(struct str url, struct str sql, const struct db_val *params, unsigned n_params, struct db_rows **ret_rows,
                   struct diag *reterr)
 {

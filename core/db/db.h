@@ -39,6 +39,8 @@ struct db_driver {
 	int (*query_sync)(struct str url, struct str sql, const struct db_val *params, unsigned n_params, struct db_rows **ret_rows, struct diag *reterr);
 	/* Blocking: all that next() gives, in one transaction. NULL: not supported. */
 	int (*txn_sync)(struct str url, db_next_fn *next, void *arg, struct diag *reterr);
+	/* SQL function that makes a number of a time in whatever form it is stored; NULL: times compare as they are. */
+	const char *time_number;
 };
 MUST_CHECK int db_driver_register(const struct db_driver *driver);
 
@@ -85,6 +87,8 @@ void db_rows_set_affected(struct db_rows *rows, int64_t n);
 /* "name" quoted as an SQL identifier into out; refuses NUL and over 64 bytes. */
 struct strbuf;
 MUST_CHECK int db_ident(struct strbuf *out, struct str name);
+/* "julianday(table.column)", or without a function: how this database's times compare. table n 0: none. Names are quoted. */
+MUST_CHECK int db_sql_time(struct strbuf *out, struct str url, struct str table, struct str column);
 /* Conversions between columns and values. */
 MUST_CHECK int db_val_int(const struct db_val *v, int64_t *ret);
 struct str db_val_str(const struct db_val *v); /* n 0 unless text */

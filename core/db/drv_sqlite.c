@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define FILES_MAX 16u
 #define STMTS_MAX 32u         /* prepared statements kept per connection */
@@ -264,6 +265,29 @@ static bool is_time(sqlite3_stmt *st, int col)
 	return decl && (strncasecmp(decl, "TIMESTAMP", 9) == 0 || strncasecmp(decl, "DATETIME", 8) == 0);
 }
 
+/* "2000-01-01 00:00:01": what the tables' defaults and SQL's own functions write. Before the costly question for the declared type. */
+static bool looks_like_time(struct str s)
+{
+	return s.n >= 19 && s.s[4] == '-' && s.s[7] == '-' && (s.s[10] == ' ' || s.s[10] == 'T') && s.s[13] == ':' && s.s[16] == ':';
+}
+
+/* UTC; fractions of a second are cut off. */
+static bool time_of_text(struct str s, int64_t *ret)
+{
+	struct tm tm = { 0 };
+	char text[20];
+	const char *end;
+
+	memcpy(text, s.s, 19);
+	text[10] = ' ';
+	text[19] = '\0';
+	end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
+	if (!end || *end)
+		return false;
+	*ret = timegm(&tm);
+	return true;
+}
+
 static struct db_val column(sqlite3_stmt *st, int col)
 {
 	struct db_val v = { .type = DB_NULL };
@@ -285,6 +309,8 @@ static struct db_val column(sqlite3_stmt *st, int col)
 	case SQLITE_TEXT:
 		v.type = DB_STR;
 		v.s = str_of(sqlite3_column_text(st, col), (size_t)sqlite3_column_bytes(st, col));
+		if (looks_like_time(v.s) && is_time(st, col) && time_of_text(v.s, &v.i))
+			v.type = DB_TIME;
 		break;
 	case SQLITE_BLOB:
 		v.type = DB_BLOB;
@@ -614,4 +640,5 @@ const struct db_driver db_driver_sqlite = {
 	.query = drv_query,
 	.query_sync = drv_query_sync,
 	.txn_sync = drv_txn_sync,
+	.time_number = "julianday",
 };

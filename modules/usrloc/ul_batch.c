@@ -13,7 +13,6 @@
  * arrives behind its own deletion is deleted again, since the contact is then found to be gone.
  */
 #include <errno.h>
-#include <errno.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
@@ -279,10 +278,10 @@ void ul_db_clean(struct ul_domain *d)
 	if (db_ident(&sb, d->name) < 0)
 		return;
 	strbuf_add_lit(&sb, " WHERE ");
-	if (ul_sql_col(&sb, UL_COL_EXPIRES) < 0)
+	if (ul_sql_time(&sb, STR_NULL, UL_COL_EXPIRES) < 0)
 		return;
 	strbuf_add_lit(&sb, "<? AND ");
-	if (ul_sql_col(&sb, UL_COL_EXPIRES) < 0)
+	if (ul_sql_time(&sb, STR_NULL, UL_COL_EXPIRES) < 0)
 		return;
 	strbuf_add_lit(&sb, ">=?");
 	if (ul_sql_server(&sb, vals, &n_vals) < 0 || strbuf_err(&sb) < 0 || ul_db_open(&db) < 0)

@@ -225,9 +225,9 @@ int ul_db_count(struct ul_domain *d, int kind, int64_t *ret_n)
 	strbuf_add_lit(&sb, ") FROM ");
 	err |= db_ident(&sb, d->name);
 	strbuf_add_lit(&sb, " WHERE ");
-	err |= ul_sql_col(&sb, UL_COL_EXPIRES);
+	err |= ul_sql_time(&sb, STR_NULL, UL_COL_EXPIRES);
 	strbuf_add_lit(&sb, kind == 2 ? "<=? AND " : ">? OR ");
-	err |= ul_sql_col(&sb, UL_COL_EXPIRES);
+	err |= ul_sql_time(&sb, STR_NULL, UL_COL_EXPIRES);
 	strbuf_add_lit(&sb, kind == 2 ? ">=?" : "<?");
 	if (err)
 		return -EINVAL;

@@ -26,6 +26,8 @@ MUST_CHECK int ul_row_aor(const struct db_val v[UL_N_COLS], char *mem, size_t ca
 void ul_row_take(struct db_rows *rows, unsigned row, struct db_val v[UL_N_COLS]);
 MUST_CHECK int ul_sql_cols(struct strbuf *sb); /* all, with commas */
 MUST_CHECK int ul_sql_col(struct strbuf *sb, enum ul_column col);
+/* A column of times as it compares with ul_val_time(), whoever wrote it. table n 0: none. */
+MUST_CHECK int ul_sql_time(struct strbuf *sb, struct str table, enum ul_column col);
 MUST_CHECK int ul_sql_upsert(struct strbuf *sb, const struct ul_domain *d, unsigned n);
 /* The statements, and their values: up to UL_FETCH_VALS. 0, -EINVAL (a name that cannot be quoted), -EMSGSIZE. */
 #define UL_FETCH_VALS 6u

@@ -196,6 +196,19 @@ int ul_sql_col(struct strbuf *sb, enum ul_column col)
 	return db_ident(sb, ul_conf.column[col]);
 }
 
+int ul_sql_time(struct strbuf *sb, struct str table, enum ul_column col)
+{
+	int err = 0;
+
+	if (!ul_conf.expires_type)
+		return db_sql_time(sb, ul_conf.db_url, table, ul_conf.column[col]);
+	if (table.n > 0) {
+		err = db_ident(sb, table);
+		strbuf_add_char(sb, '.');
+	}
+	return err < 0 ? err : ul_sql_col(sb, col);
+}
+
 int ul_sql_upsert(struct strbuf *sb, const struct ul_domain *d, unsigned n)
 {
 	int err = 0;
@@ -221,12 +234,12 @@ int ul_sql_upsert(struct strbuf *sb, const struct ul_domain *d, unsigned n)
 		strbuf_add_lit(sb, "=excluded.");
 		err |= ul_sql_col(sb, (enum ul_column)i);
 	}
-	strbuf_add_lit(sb, " WHERE excluded.");
-	err |= ul_sql_col(sb, UL_COL_LAST_MODIFIED);
-	strbuf_add_lit(sb, ">=");
-	err |= db_ident(sb, d->name);
-	strbuf_add_char(sb, '.');
-	err |= ul_sql_col(sb, UL_COL_LAST_MODIFIED);
+	/* a time that somebody else wrote may be text, or none at all */
+	strbuf_add_lit(sb, " WHERE ");
+	err |= ul_sql_time(sb, STR_LIT("excluded"), UL_COL_LAST_MODIFIED);
+	strbuf_add_lit(sb, ">=COALESCE(");
+	err |= ul_sql_time(sb, d->name, UL_COL_LAST_MODIFIED);
+	strbuf_add_lit(sb, ",0)");
 	return err ? -EINVAL : strbuf_err(sb);
 }
 
@@ -280,10 +293,10 @@ int ul_sql_load(struct strbuf *sb, const struct ul_domain *d, int64_t last_id, s
 
 	strbuf_add_lit(sb, "id>? AND (");
 	vals[n++] = ul_val_int(last_id);
-	err |= ul_sql_col(sb, UL_COL_EXPIRES);
+	err |= ul_sql_time(sb, STR_NULL, UL_COL_EXPIRES);
 	strbuf_add_lit(sb, ">? OR ");
 	vals[n++] = ul_val_time(clock_wall_s());
-	err |= ul_sql_col(sb, UL_COL_EXPIRES);
+	err |= ul_sql_time(sb, STR_NULL, UL_COL_EXPIRES);
 	strbuf_add_lit(sb, "<?)");
 	vals[n++] = ul_val_time(UL_NEVER_S);
 	err |= ul_sql_server(sb, vals, &n);

@@ -187,8 +187,17 @@ START_TEST(write_through)
 	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
 	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE cseq=2"), 1);
 	ck_assert_int_eq(sql_number("SELECT count(*) FROM location"), 1);
+	/* a row whose times somebody wrote as text, the table's own default, or as nonsense */
+	sql("UPDATE location SET last_modified='2000-01-01 00:00:01'");
+	save("a@x.org", "sip:a@1.1.1.1", 3, 7200);
+	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE cseq=3"), 1);
+	sql("UPDATE location SET last_modified='nonsense'");
+	save("a@x.org", "sip:a@1.1.1.1", 4, 7200);
+	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE cseq=4"), 1);
 	/* removed: first from the database, then from memory; nobody sees it meanwhile */
-	save("a@x.org", "sip:a@1.1.1.1", 3, 0);
+	save("a@x.org", "sip:a@1.1.1.1", 5, 0);
 	ck_assert_int_eq(ul_get(dom, STR_LIT("a@x.org"), pool, &list), -ENOENT);
 	ck_assert_int_eq(ul_get_all(dom, STR_LIT("a@x.org"), pool, &list), 0);
 	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
@@ -284,6 +293,8 @@ START_TEST(survives_a_restart)
 	ck_assert_int_eq(ul_get(dom, STR_LIT("u7@x.org"), pool, &before), 0);
 	ck_assert_int_eq(ul_db_flush_sync(), 0);
 	sql("INSERT INTO location (ruid, username, domain, contact, expires) VALUES ('some text', 'x', 'y', 'sip:x@h', 2440587.5)");
+	sql("INSERT INTO location (ruid, username, domain, contact, expires) VALUES ('textual', 'text', 'y', 'sip:x@h', '2099-12-31 23:59:58')");
+	sql("INSERT INTO location (ruid, username, domain, contact, expires) VALUES ('gone', 'gone', 'y', 'sip:x@h', '2001-12-31 23:59:58')");
 	sql("INSERT INTO location (ruid, username, domain, contact, expires) VALUES ('old', 'old', 'y', 'sip:x@h', julianday('now') - 1)");
 	sql("INSERT INTO location (ruid, username, domain, contact, expires) VALUES ('', 'bad', 'y', 'sip:x@h', 2440587.5)");
 	for (unsigned i = 0; i < N; i++) {
@@ -292,7 +303,9 @@ START_TEST(survives_a_restart)
 	}
 	ck_assert_uint_eq(shm_hash_count(dom->hash), 0);
 	load_all();
-	ck_assert_uint_eq(shm_hash_count(dom->hash), N + 1);
+	ck_assert_uint_eq(shm_hash_count(dom->hash), N + 2);
+	ck_assert_int_eq(ul_get(dom, STR_LIT("text@y"), pool, &list), 0);
+	ck_assert_int_eq(list.c[0].expires, 4102444798);
 	ck_assert_int_eq(ul_get(dom, STR_LIT("u7@x.org"), pool, &list), 0);
 	ck_assert_uint_eq(list.n, 1);
 	ck_assert(str_eq(list.c[0].ruid, before.c[0].ruid));
