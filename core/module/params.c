@@ -142,10 +142,13 @@ int module_param_set(struct str modules, struct str name, bool is_int, int64_t i
 	new = running->tail;
 	(void)script_load_place(&place.file, &place.line, &place.column); /* nowhere: the command line */
 	err = module_params_add(running, modules, name, is_int, i, s, &place, reterr);
-	for (said = *new; said && err == 0; said = said->next) {
-		err = settings_set(said->set, said->m->conf, said->is_int, said->i, said->s, &why);
-		if (err < 0)
-			return diag_err(reterr, err, 0, "module %s: %s", said->m->name, why.text[0] ? why.text : strerror(-err));
+	for (said = *new; said && err >= 0; said = said->next) {
+		int r = settings_set(said->set, said->m->conf, said->is_int, said->i, said->s, &why);
+
+		if (r < 0)
+			return diag_err(reterr, r, 0, "module %s: %s", said->m->name, why.text[0] ? why.text : strerror(-r));
+		if (r > 0)
+			err = diag_err(reterr, r, 0, "module %s: %s", said->m->name, why.text);
 	}
 	return err;
 }

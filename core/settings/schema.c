@@ -6,6 +6,7 @@
  */
 #include "core/settings/schema.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 static int *int_at(const struct setting *set, void *conf)
@@ -50,6 +51,13 @@ int settings_check(const struct setting *set, bool is_int, int64_t i, struct dia
 		return diag_set(reterr, 0, "%s: %" PRId64 " is not from %" PRId64 " to %" PRId64,
 		                set->name, i, set->min, set->max);
 	return 0;
+}
+
+int setting_kemi(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)conf, (void)i; /* nothing is kept of a text */
+	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "%s names a function of an embedded language (KEMI), and no such language is here: write "
+				       "event_route[%s] instead", set->name, set->def_str);
 }
 
 int settings_set(const struct setting *set, void *conf, bool is_int, int64_t i, struct str s,

@@ -21,7 +21,7 @@ enum setting_type {
 };
 
 struct setting;
-/* conf: the object the offsets are in. Returns 0, or diag_set()'s value with the reason. */
+/* conf: the object the offsets are in. Returns 0; 1 with a warning in reterr, which is told with its place; or diag_set()'s value with the reason. */
 typedef int setting_fn(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr);
 
 struct setting {
@@ -44,8 +44,12 @@ struct setting {
 /* The same, changed by a reload. */
 #define SETTING_LIVE_INT(name_, conf_, field_, def_, min_, max_) { .name = (name_), .type = SETTING_INT_T, .offset = offsetof(conf_, field_), .def = (def_), .min = (min_), .max = (max_), .live = true }
 #define SETTING_LIVE_STR(name_, conf_, field_, def_) { .name = (name_), .type = SETTING_STR_T, .offset = offsetof(conf_, field_), .def_str = (def_), .live = true }
+/* Names a function of an embedded language (KEMI), of which there is none: only the empty text is taken. event_: what to write instead. */
+#define SETTING_KEMI(name_, event_) { .name = (name_), .type = SETTING_FN_STR_T, .def_str = (event_), .fn = setting_kemi }
 #define SETTING_END { .type = SETTING_END_T }
 /* clang-format on */
+
+setting_fn setting_kemi;
 
 void settings_defaults(const struct setting *table, void *conf);
 const struct setting *settings_find(const struct setting *table, struct str name);

@@ -160,6 +160,26 @@ int sip_edit_replace(struct sip_edits *e, struct pool *pool, const struct sip_ms
 	                    tag, 0);
 }
 
+int sip_edit_status(struct sip_edits *e, struct pool *pool, struct sip_msg *msg, unsigned code,
+                    struct str reason)
+{
+	size_t at = sizeof("SIP/2.0 ") - 1;
+	struct str text, line = msg->first_line;
+	int err;
+
+	if (code < 100 || code > 699 || msg->kind != SIP_REPLY || line.n < at + 3)
+		return -EINVAL;
+	if (pool_printf(pool, &text, "%03u %.*s", code, STR_FMT(reason)) < 0)
+		return -ENOSPC;
+	sip_edit_undo(e, SIP_EDIT_STATUS);
+	err = sip_edit_replace(e, pool, msg, str_sub(line, at, line.n), text, SIP_EDIT_STATUS);
+	if (err < 0)
+		return err;
+	msg->status = (uint16_t)code;
+	msg->reason = str_sub(text, 4, text.n);
+	return 0;
+}
+
 bool sip_edit_hdr_removed(const struct sip_edits *e, const struct sip_hdr *hdr)
 {
 	uint32_t at = hdr->off, end = hdr->off + hdr->len;

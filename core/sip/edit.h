@@ -37,6 +37,11 @@ MUST_CHECK int sip_edit_after(struct sip_edits *e, struct pool *pool, const stru
 MUST_CHECK int sip_edit_remove_hdr(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, const struct sip_hdr *hdr, enum sip_edit_tag tag);
 /* Replaces the value of a field, or any view into msg->buf. */
 MUST_CHECK int sip_edit_replace(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, struct str view, struct str put, enum sip_edit_tag tag);
+/*
+ * Gives a reply another status and reason; what was set so before counts no more. msg->status and msg->reason follow.
+ * code: 100 to 699, else -EINVAL; -EINVAL, too, when msg has no status line of SIP/2.0; -ENOSPC: the pool is full.
+ */
+MUST_CHECK int sip_edit_status(struct sip_edits *e, struct pool *pool, struct sip_msg *msg, unsigned code, struct str reason);
 /* True when the field is dropped by an edit. */
 bool sip_edit_hdr_removed(const struct sip_edits *e, const struct sip_hdr *hdr);
 /* Drops every edit with that tag. */

@@ -174,14 +174,6 @@ static int refuse_dmq(void *conf, const struct setting *set, int64_t i, struct s
 	return i == 0 ? 0 : diag_set(reterr, 0, "%s=%lld: this server does not speak DMQ yet, so tables would not be replicated", set->name, (long long)i);
 }
 
-static int refuse_callback(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)conf;
-	(void)i;
-	return s.n == 0 ? 0 : diag_set(reterr, 0, "%s=\"%.*s\": functions of embedded languages are not supported; use event_route[htable:mod-init]",
-	                               set->name, STR_FMT(s));
-}
-
 /* clang-format off */
 static const struct setting settings[] = {
 	{ .name = "htable", .type = SETTING_FN_STR_T, .fn = set_htable, .reload = reload_htable },
@@ -199,7 +191,7 @@ static const struct setting settings[] = {
 	SETTING_FN_INT("dmq_init_sync",       refuse_dmq),
 	SETTING_STR("dmq_peer_id",            struct ht_conf, dmq_peer_id,         "htable"),       /* only used with enable_dmq */
 	SETTING_INT("timer_procs",            struct ht_conf, timer_procs,         0, 0, 64),       /* expiry holds up nobody here */
-	SETTING_FN_STR("event_callback",      refuse_callback),
+	SETTING_KEMI("event_callback", "htable:mod-init"),
 	SETTING_INT("event_callback_mode",    struct ht_conf, event_callback_mode, 0, 0, 1),        /* both: worker 0 */
 	SETTING_END
 };

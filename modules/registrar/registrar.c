@@ -18,13 +18,6 @@ struct reg_shared reg = { .modstate = -1 };
 
 /* ---- parameters ---- */
 
-static int refuse_callback(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)conf, (void)i;
-	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "%s names a function of an embedded language (KEMI), and no such language is here: write "
-				       "event_route[usrloc:contact-expired] instead", set->name);
-}
-
 #define INT(name, def, min, max) SETTING_INT(#name, struct reg_conf, name, def, min, max)
 #define STR(name, def) SETTING_STR(#name, struct reg_conf, name, def)
 /* A reload changes these. */
@@ -65,7 +58,7 @@ static const struct setting settings[] = {
 	LIVE_INT(lookup_filter_mode,    0,    0, 3),
 	LIVE_INT(use_expired_contacts,  0,    0, 1),
 	INT(db_deadline_ms,        4000, 1, 600000),
-	SETTING_FN_STR("event_callback", refuse_callback),
+	SETTING_KEMI("event_callback", "usrloc:contact-expired"),
 	SETTING_END
 };
 static const struct cfg_live live[] = {

@@ -109,8 +109,17 @@ static int send_reply_error(struct ctx *ctx, const union script_arg *a, unsigned
 
 static int forward_reply(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	(void)a, (void)n; /* takes none */
-	return ctx->msg.kind == SIP_REPLY ? route_forward_reply(ctx) : -1;
+	struct sip_msg *m = &ctx->msg;
+
+	if (m->kind != SIP_REPLY)
+		return -1;
+	if (n > 0 && a[0].i / 100 != m->status / 100) {
+		log_error("sl_forward_reply: %u to %lld: the class of a reply stays", m->status, (long long)a[0].i);
+		return -1;
+	}
+	if (n > 0 && sip_edit_status(&ctx->edits, ctx->pool, m, (unsigned)a[0].i, n > 1 && a[1].s.n ? a[1].s : m->reason) < 0)
+		return -1;
+	return route_forward_reply(ctx);
 }
 
 /* ---- what follows from a reply ---- */
@@ -203,13 +212,6 @@ static int init(void)
 	return 0;
 }
 
-static int refuse_callback(void *to, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)to, (void)i;
-	return s.n == 0 ? 0 : diag_err(reterr, -ENOTSUP, 0, "%s names a function of an embedded language (KEMI), and no such language is here: write an event_route "
-				       "instead", set->name);
-}
-
 /* clang-format off */
 #define CODE_REASON(name_, fn_, kinds_) { .name = name_, .fn = fn_, .n_params = 2, .param = { SP_DINT, SP_DSTR }, .kinds = kinds_ }
 static const struct script_func funcs[] = {
@@ -219,6 +221,8 @@ static const struct script_func funcs[] = {
 	{ .name = "sl_reply_error", .fn = sl_reply_error, .kinds = CTX_REQUEST },
 	{ .name = "send_reply_error", .fn = send_reply_error, .kinds = CTX_REQUEST },
 	{ .name = "sl_forward_reply", .fn = forward_reply, .kinds = CTX_ONREPLY },
+	{ .name = "sl_forward_reply", .fn = forward_reply, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ONREPLY },
+	CODE_REASON("sl_forward_reply", forward_reply, CTX_ONREPLY),
 	{ .name = NULL },
 };
 static const struct setting settings[] = {
@@ -226,8 +230,8 @@ static const struct setting settings[] = {
 	SETTING_LIVE_STR("default_reason", struct sl_conf, default_reason, "Internal Server Error"),
 	SETTING_INT("bind_tm", struct sl_conf, bind_tm, 1, 0, 1),
 	SETTING_INT("rich_redirect", struct sl_conf, rich_redirect, 0, 0, 3),
-	SETTING_FN_STR("event_callback_fl_ack", refuse_callback),
-	SETTING_FN_STR("event_callback_lres_sent", refuse_callback),
+	SETTING_KEMI("event_callback_fl_ack", "sl:filtered-ack"),
+	SETTING_KEMI("event_callback_lres_sent", "sl:local-response"),
 	SETTING_END
 };
 static const struct cfg_live live[] = {

@@ -99,10 +99,8 @@ static int f_changed_route(struct ctx *ctx, const union script_arg *a, unsigned 
 static int change_status(struct ctx *ctx, int64_t code, struct str reason)
 {
 	struct sip_msg *m = &ctx->msg;
-	size_t at = sizeof("SIP/2.0 ") - 1;
-	struct str text, line = m->first_line;
 
-	if (code < 100 || code > 699 || line.n < at + 3) {
+	if (code < 100 || code > 699) {
 		log_error("textopsx: change_reply_status: %lld is no status, 100 to 699", (long long)code);
 		return -1;
 	}
@@ -110,14 +108,7 @@ static int change_status(struct ctx *ctx, int64_t code, struct str reason)
 		log_error("textopsx: change_reply_status: %u to %lld: the class of provisional and positive replies stays", m->status, (long long)code);
 		return -1;
 	}
-	if (pool_printf(ctx->pool, &text, "%03d %.*s", (int)code, STR_FMT(reason)) < 0)
-		return -1;
-	sip_edit_undo(&ctx->edits, SIP_EDIT_STATUS);
-	if (sip_edit_replace(&ctx->edits, ctx->pool, m, str_sub(line, at, line.n), text, SIP_EDIT_STATUS) < 0)
-		return -1;
-	m->status = (uint16_t)code;
-	m->reason = str_sub(text, 4, text.n);
-	return 1;
+	return sip_edit_status(&ctx->edits, ctx->pool, m, (unsigned)code, reason) < 0 ? -1 : 1;
 }
 
 static int f_change_status(struct ctx *ctx, const union script_arg *a, unsigned n)

@@ -3,7 +3,7 @@
  * What scripts, variables and operators see of transactions: parameters and functions. The machinery is core/tm, which is always
  * there; without this module a script has no word for it.
  *
- * Parameters that only exist elsewhere to choose between ways of matching are accepted at the value that says what we do.
+ * Parameters that elsewhere choose between ways of matching or building are accepted at the value that says what we do.
  */
 #include <errno.h>
 
@@ -15,8 +15,6 @@
 #include "core/tm/tm.h"
 #include "modules/tm/tm_contacts.h"
 #include "modules/tm/tm_rpc.h"
-
-static int fixed_value; /* of parameters that know one value */
 
 /* ---- relaying ---- */
 
@@ -399,7 +397,7 @@ static const struct script_func funcs[] = {
 	NOARG("t_is_canceled", is_canceled, R | T | F | B | E), NOARG("t_is_expired", is_expired, R | T | F | B),
 	NOARG("t_any_timeout", any_timeout, R | T | F | B), NOARG("t_any_replied", any_replied, R | T | F | B),
 	INT_1("t_grep_status", grep_status, R | T | F | B),
-	NOARG("t_branch_timeout", branch_timeout, F | E), NOARG("t_branch_replied", branch_replied, F | E),
+	NOARG("t_branch_timeout", branch_timeout, R | F | E), NOARG("t_branch_replied", branch_replied, R | F | E),
 	{ .name = "t_check_status", .fn = check_status, .n_params = 1, .param = { SP_REGEX }, .kinds = R | F | CTX_ONREPLY | E },
 	NOARG("t_get_status_code", status_code, R | CTX_ONREPLY | F | B),
 	NOARG("t_drop_replies", drop_replies, F),
@@ -418,16 +416,28 @@ static const struct script_func funcs[] = {
 #define UPTO(name_, def_, max_) SETTING_LIVE_INT(#name_, struct tm_conf, name_, def_, 0, max_)
 #define TEXT(name_, def_) SETTING_LIVE_STR(#name_, struct tm_conf, name_, def_)
 
-/* One value is what this server does; another one is refused with the range. */
+/* One value says what is done here; another one is refused with the reason, def_str. */
 static int only(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
 {
 	(void)c, (void)s; /* nothing is kept */
-	if (i != set->def)
-		return diag_set(reterr, 0, "%s: only %lld is supported", set->name, (long long)set->def);
-	fixed_value = (int)i;
-	return 0;
+	return i == set->def ? 0 : diag_err(reterr, -ENOTSUP, 0, "%s: only %lld is supported: %s", set->name, (long long)set->def, set->def_str);
 }
-#define ONLY(name_, value_) { .name = name_, .type = SETTING_FN_INT_T, .def = value_, .min = INT64_MIN, .max = INT64_MAX, .fn = only }
+#define ONLY(name_, value_, why_) { .name = name_, .type = SETTING_FN_INT_T, .def = value_, .min = INT64_MIN, .max = INT64_MAX, .def_str = why_, .fn = only }
+#define SENT "CANCEL and the ACK of a failure are made from the INVITE as it was sent to that branch"
+#define MATCH "requests and replies are matched as RFC 3261 says, 17.1.3 and 17.2.3"
+#define BLST "there is no list of blocked destinations"
+
+static int reparse_on_failover(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)c, (void)s; /* nothing is kept */
+	return i == 1 ? 0 : diag_err(reterr, 1, 0, "%s=0 is not needed: the next address gets what the first one got, with the changes of its branch", set->name);
+}
+
+static int exec_time_check(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+{
+	(void)c, (void)s; /* nothing is kept */
+	return i == set->def ? 0 : diag_err(reterr, 1, 0, "%s is not needed: a transaction cannot end while its failure route runs", set->name);
+}
 
 /* "$avp(name)", "$avp(s:name)": the name. */
 static int timer_avp(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
@@ -469,12 +479,20 @@ static const struct setting settings[] = {
 	TEXT(auto_inv_100_reason, "trying -- your call is important to us"), TEXT(reply_408_reason, "Request Timeout"),
 	TEXT(default_reason, "Server Internal Error"), TEXT(ac_extra_hdrs, NULL), AVP("fr_timer_avp"), AVP("fr_inv_timer_avp"),
 	XAVP("contacts_avp"), XAVP("contact_flows_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
-	ONLY("reparse_invite", 1), ONLY("ruri_matching", 1), ONLY("via1_matching", 1), ONLY("reply_matching", 1), ONLY("callid_matching", 0),
-	ONLY("callid_cseq_matching", 0), ONLY("e2e_cancel_hop_by_hop", 1), ONLY("headers_mode", 0), 
-	ONLY("reparse_on_dns_failover", 1), ONLY("blst_503", 0), ONLY("blst_503_def_timeout", 0), ONLY("blst_503_min_timeout", 0),
-	ONLY("blst_503_max_timeout", 3600), ONLY("blst_methods_add", 1), ONLY("blst_methods_lookup", -9), ONLY("dns_reuse_rcv_socket", 0),
-	ONLY("local_ack_branch_mode", 0), ONLY("relay_100", 0), ONLY("rich_redirect", 0),
-	ONLY("reply_relay_mode", 1), ONLY("enable_uac_fr", 0), ONLY("evlreq_mode", 0),
+	ONLY("reparse_invite", 1, SENT), ONLY("ruri_matching", 1, MATCH), ONLY("via1_matching", 1, MATCH), ONLY("callid_matching", 0, MATCH),
+	ONLY("callid_cseq_matching", 0, MATCH), ONLY("reply_matching", 1, "a reply belongs to a transaction that lives, or to none"),
+	ONLY("e2e_cancel_hop_by_hop", 1, "CANCEL is hop by hop, RFC 3261 16.10"), ONLY("headers_mode", 0, SENT),
+	ONLY("blst_503", 0, BLST), ONLY("blst_503_def_timeout", 0, BLST), ONLY("blst_503_min_timeout", 0, BLST), ONLY("blst_503_max_timeout", 3600, BLST),
+	ONLY("blst_methods_add", 1, BLST), ONLY("blst_methods_lookup", -9, BLST),
+	ONLY("dns_reuse_rcv_socket", 0, "the socket is chosen for the address that is tried"),
+	ONLY("local_ack_branch_mode", 0, "the ACK of a 2xx is a request of its own, RFC 3261 13.2.2.4"),
+	ONLY("relay_100", 0, "100 goes one hop, RFC 3261 16.7"), ONLY("rich_redirect", 0, "the Contacts of a 3xx are URI and q"),
+	ONLY("reply_relay_mode", 1, "replies go on as the transaction decides"),
+	ONLY("enable_uac_fr", 0, "requests of our own have no failure route"), ONLY("evlreq_mode", 0, "CANCEL and ACK of a hop run no event route"),
+	SETTING_KEMI("event_callback", "tm:local-request"), SETTING_KEMI("event_callback_lres_sent", "tm:local-response"),
+	SETTING_KEMI("evcb_local_ack_sent", "tm:local-ack-sent"),
+	{ .name = "reparse_on_dns_failover", .type = SETTING_FN_INT_T, .def = 1, .min = 0, .max = 1, .fn = reparse_on_failover },
+	{ .name = "exec_time_check", .type = SETTING_FN_INT_T, .def = 5000, .min = 0, .max = INT_MAX, .fn = exec_time_check },
 	SETTING_END
 };
 static const struct cfg_live live[] = {

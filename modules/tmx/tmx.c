@@ -177,7 +177,7 @@ static const struct script_func funcs[] = {
 	NOARG("t_flush_flags", flush_flags, CTX_ANY), NOARG("t_flush_xflags", flush_xflags, CTX_ANY),
 	NOARG("t_is_request_route", is_request, CTX_ANY), NOARG("t_is_failure_route", is_failure, CTX_ANY),
 	NOARG("t_is_branch_route", is_branch, CTX_ANY), NOARG("t_is_reply_route", is_reply, CTX_ANY),
-	NOARG("t_reuse_branch", reuse_branch, CTX_EVENT),
+	NOARG("t_reuse_branch", reuse_branch, R | CTX_EVENT),
 	{ .name = NULL },
 };
 
