@@ -26,3 +26,4 @@ include modules/db_sqlite/local.mk
 include modules/kex/local.mk
 include modules/cfgutils/local.mk
 include modules/acc/local.mk
+include modules/corex/local.mk

@@ -243,7 +243,11 @@ void load_unknown(struct loader *ld, struct pos pos, const struct diag *why, con
 	}
 	module = known_module(why->kind, name);
 	if (!module || is_loaded(ld, module)) {
-		snprintf(text, sizeof(text), "%s%s", before, why->text);
+		if (module)
+			snprintf(text, sizeof(text), "%s%s%s: Kamailio's module %s has it, the one here does not yet", before, why->name,
+				 why->kind == DIAG_FUNCTION ? "()" : "", module);
+		else
+			snprintf(text, sizeof(text), "%s%s", before, why->text);
 		error_add(ld, pos, text, why, NULL);
 		return;
 	}

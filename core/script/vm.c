@@ -437,6 +437,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			*sp++ = code->consts[in->c];
 			break;
 		case OP_PV:
+			f->ip = ip; /* $cfg(line) */
 			if (pv_get(ctx, code->pvs[in->c], sp) < 0)
 				*sp = value_null();
 			sp++;
