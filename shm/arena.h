@@ -8,7 +8,7 @@
 
 #include "shm/ref.h"
 
-#define SHM_LAYOUT_VERSION 1u
+#define SHM_LAYOUT_VERSION 2u
 #define SHM_SLOTS_MAX 120u /* processes that may use the arena at one time */
 
 struct shm_opts {

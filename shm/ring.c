@@ -9,6 +9,11 @@
  * replacement gets that message once more, and after a second death it is dropped: a message that
  * kills must not kill for ever.
  *
+ * Each message carries a number that its reader's slot gives out, and the reader takes from all its
+ * rings the one with the lowest first. A number given out whose message is not shown yet is not waited
+ * for: its put has not ended, so nobody relies on its place. To be sure of the others the reader notes
+ * which numbers are out before it looks at the rings, and leaves higher ones for the next look.
+ *
  * Per reader a bitmap says which rings may hold something. The bit is cleared before the ring is
  * looked at and set after a message is shown, so it is never missing for long; recovery and a
  * replacement taking its slot set it where the writer died in between.
@@ -29,14 +34,17 @@ struct shm_ring {
 	uint8_t data[CAP] __attribute__((aligned(16)));
 };
 
-struct record { /* before each message; a multiple of 8 in all, so it never wraps in its middle */
+struct record { /* before each message; a multiple of 16 in all, so it never wraps in its middle */
+	uint64_t seq;
 	uint32_t len;
 	uint16_t type;
 	_Atomic uint16_t n_tries; /* written: the reader */
 };
 
 _Static_assert(sizeof(struct shm_ring) == SHM_RING_BYTES, "a ring is a whole number of pages");
-_Static_assert(sizeof(struct record) == 8 && CAP % 8 == 0, "records do not wrap");
+_Static_assert(sizeof(struct record) == 16 && CAP % 16 == 0, "records do not wrap");
+
+static uint64_t in_hand[2]; /* rings that a drain of this process has taken off the bitmap */
 
 static inline uint32_t head_of(uint64_t w)
 {
@@ -52,7 +60,7 @@ static inline uint64_t word_of(uint32_t head, uint32_t tail)
 }
 static inline uint32_t room_needed(uint32_t len)
 {
-	return (uint32_t)sizeof(struct record) + ((len + 7u) & ~7u);
+	return (uint32_t)sizeof(struct record) + ((len + 15u) & ~15u);
 }
 static inline uint32_t wrap(uint32_t pos)
 {
@@ -131,6 +139,7 @@ int shm_ring_put(unsigned to, uint16_t type, const struct iovec *parts, unsigned
 	start = head_of(w) == tail_of(w) ? 0 : head_of(w);
 	if (head_of(w) != tail_of(w) && wrap(tail_of(w) + CAP - head_of(w)) <= need)
 		return -EAGAIN; /* head never catches up with tail: that would mean empty */
+	rec.seq = atomic_fetch_add(&reader->ring_seq, 1);
 	pos = copy_in(ring, start, &rec, sizeof(rec));
 	for (unsigned i = 0; i < n_parts; i++)
 		pos = copy_in(ring, pos, parts[i].iov_base, parts[i].iov_len);
@@ -160,16 +169,14 @@ static const uint8_t *in_one_piece(const struct shm_ring *ring, uint32_t pos, ui
 	return bounce;
 }
 
-/* Takes one message off; false when there is none. Fn is not called for one that killed before. */
-static bool take_one(struct shm_ring *ring, unsigned from, shm_ring_fn *fn, void *arg, unsigned *n)
+/* Takes the next message off a ring that has one. Fn is not called for one that killed before. */
+static void take_one(struct shm_ring *ring, unsigned from, shm_ring_fn *fn, void *arg, unsigned *n)
 {
 	uint64_t w = atomic_load_explicit(&ring->word, memory_order_acquire);
 	uint32_t tail = tail_of(w);
 	struct record *rec = (struct record *)(void *)(ring->data + tail);
 	uint16_t n_tries;
 
-	if (head_of(w) == tail)
-		return false;
 	n_tries = atomic_load_explicit(&rec->n_tries, memory_order_relaxed);
 	atomic_store_explicit(&rec->n_tries, (uint16_t)(n_tries + 1u), memory_order_relaxed);
 	if (n_tries < TRIES_MAX) {
@@ -180,31 +187,57 @@ static bool take_one(struct shm_ring *ring, unsigned from, shm_ring_fn *fn, void
 	tail = wrap(tail + room_needed(rec->len));
 	while (!atomic_compare_exchange_weak(&ring->word, &w, word_of(head_of(w), tail)))
 		;
-	return true;
+}
+
+/* Of the rings in hand the one whose next message has the lowest number; NULL when none is below limit. */
+static struct shm_ring *next_ring(uint64_t limit, unsigned *ret_from)
+{
+	struct shm_ring *found = NULL;
+
+	for (unsigned i = 0; i < 2; i++) {
+		for (uint64_t bits = in_hand[i]; bits; bits &= bits - 1) {
+			unsigned from = i * 64u + (unsigned)__builtin_ctzll(bits);
+			struct shm_ring *ring = ring_get(shm_self->index, from);
+			uint64_t w = ring ? atomic_load_explicit(&ring->word, memory_order_acquire) : 0;
+			const struct record *rec;
+
+			if (head_of(w) == tail_of(w)) {
+				in_hand[i] &= ~((uint64_t)1 << from % 64);
+				continue;
+			}
+			rec = (const struct record *)(const void *)(ring->data + tail_of(w));
+			if (rec->seq >= limit)
+				continue;
+			limit = rec->seq;
+			found = ring;
+			*ret_from = from;
+		}
+	}
+	return found;
 }
 
 unsigned shm_ring_drain(unsigned budget, shm_ring_fn *fn, void *arg)
 {
 	struct shm_slot *self = shm_self;
-	unsigned n = 0;
+	unsigned n = 0, from;
 
 	assert(self);
+	while (n < budget) {
+		uint64_t limit = atomic_load(&self->ring_seq); /* before the rings are looked at */
+		struct shm_ring *ring;
+
+		for (unsigned i = 0; i < 2; i++)
+			if (atomic_load(&self->ring_pending[i]))
+				in_hand[i] |= atomic_exchange(&self->ring_pending[i], 0);
+		if (!(in_hand[0] | in_hand[1]))
+			break;
+		while (n < budget && (ring = next_ring(limit, &from)))
+			take_one(ring, from, fn, arg, &n);
+	}
 	for (unsigned i = 0; i < 2; i++) {
-		uint64_t bits = atomic_load(&self->ring_pending[i]);
-
-		while (bits && n < budget) {
-			unsigned from = i * 64u + (unsigned)__builtin_ctzll(bits);
-			struct shm_ring *ring = ring_get(self->index, from);
-
-			bits &= bits - 1;
-			atomic_fetch_and(&self->ring_pending[i], ~((uint64_t)1 << from % 64));
-			if (!ring)
-				continue;
-			while (n < budget && take_one(ring, from, fn, arg, &n))
-				;
-			if (n == budget)
-				pending_set(self, from);
-		}
+		if (in_hand[i])
+			atomic_fetch_or(&self->ring_pending[i], in_hand[i]);
+		in_hand[i] = 0;
 	}
 	return n;
 }
@@ -220,7 +253,7 @@ void shm_ring_sleep(bool sleeping)
 bool shm_ring_pending(void)
 {
 	assert(shm_self);
-	return atomic_load(&shm_self->ring_pending[0]) != 0 || atomic_load(&shm_self->ring_pending[1]) != 0;
+	return (in_hand[0] | in_hand[1] | atomic_load(&shm_self->ring_pending[0]) | atomic_load(&shm_self->ring_pending[1])) != 0;
 }
 
 static void rescan_one(unsigned reader, unsigned writer)

@@ -2,6 +2,10 @@
 /*
  * Messages from one process to another: a ring of bytes per (writer, reader) pair, made on first use.
  * The writer rings the reader's doorbell only when the reader said that it sleeps.
+ *
+ * A reader gets the messages of all its rings in the order in which they were put: what was put before another put
+ * began comes first, whoever put the two. So who works on something under a claim may send, give the claim up, and be
+ * sure that the next holder's message follows.
  */
 #ifndef RF_SHM_RING_H
 #define RF_SHM_RING_H
@@ -27,9 +31,10 @@ MUST_CHECK int shm_ring_put(unsigned to, uint16_t type, const struct iovec *part
 typedef void shm_ring_fn(void *arg, unsigned from, uint16_t type, const void *data, size_t len);
 /* Takes up to `budget` messages off all rings that lead to the own slot. Returns how many. */
 unsigned shm_ring_drain(unsigned budget, shm_ring_fn *fn, void *arg);
+/* Does something lead to the own slot that was not taken off yet? Also true while a handler of shm_ring_drain() runs. */
+bool shm_ring_pending(void);
 /* Says whether the reader is about to sleep. After saying true it must look once more with
  * shm_ring_pending() before it sleeps. */
 void shm_ring_sleep(bool sleeping);
-bool shm_ring_pending(void);
 
 #endif

@@ -151,6 +151,7 @@ struct shm_slot { /* written: the process that has it; after its death the janit
 	/* written by others: on lines of their own */
 	_Alignas(64) _Atomic uint32_t sleeping;
 	_Alignas(64) _Atomic uint64_t ring_pending[2]; /* bit n: the ring of slot n may hold messages */
+	_Atomic uint64_t ring_seq; /* messages put on all rings that lead here: gives each its number */
 };
 
 /* --- wheels --- */

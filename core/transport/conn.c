@@ -33,6 +33,7 @@
 #include "core/transport/conn_index.h"
 #include "core/transport/transport_priv.h"
 #include "shm/counter.h"
+#include "shm/ring.h"
 #include "shm/slot.h"
 
 #define WHEEL_SLOTS 512u
@@ -583,6 +584,19 @@ static int send_remote(const struct conn_info *info, const struct tx_dest *dest,
 	return err == -EAGAIN || err == -ENOSPC ? -ENOBUFS : err < 0 ? err : 0;
 }
 
+/*
+ * On a connection of this worker, behind what others have put on its ring before: a worker that held the transaction
+ * a moment ago may have sent a 180 that way, and the 200 must not overtake it. The rings keep the order.
+ */
+static int write_in_turn(struct conn *c, const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+{
+	struct conn_info own = { .id = c->id, .owner_slot = (unsigned)shm_slot_self() };
+
+	if (UNLIKELY(shm_ring_pending()) && send_remote(&own, dest, iov, n_iov) == 0)
+		return 0;
+	return conn_write(c, dest, iov, n_iov); /* a full ring: early is better than never */
+}
+
 /* By id, then by address. */
 static int find_shared(const struct tx_dest *dest, bool by_id, struct conn_info *ret_info)
 {
@@ -604,7 +618,7 @@ int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_io
 	int err;
 
 	if (c && !c->close_after && c->state != CONN_CLOSING)
-		return conn_write(c, dest, iov, n_iov);
+		return write_in_turn(c, dest, iov, n_iov);
 	for (unsigned i = 0; i < 2; i++) {
 		if (find_shared(dest, i == 0, &info) < 0)
 			continue;
@@ -612,7 +626,7 @@ int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_io
 			continue;
 		c = local_find(info.id);
 		if (c && !c->close_after)
-			return conn_write(c, dest, iov, n_iov);
+			return write_in_turn(c, dest, iov, n_iov);
 		if ((int)info.owner_slot == shm_slot_self())
 			continue;
 		err = send_remote(&info, dest, iov, n_iov);
@@ -644,9 +658,9 @@ static void hear_send(unsigned from, const void *data, size_t len)
 	memcpy(&head, data, sizeof(head));
 	iov = (struct iovec){ (char *)(uintptr_t)data + sizeof(head), len - sizeof(head) };
 	c = local_find(head.id);
-	if (c) {
+	if (c && !c->close_after && c->state != CONN_CLOSING) {
 		err = conn_write(c, &head.dest, &iov, 1);
-	} else { /* ended while the bytes were under way: look for another, or connect */
+	} else { /* ended, or about to, while the bytes were under way: look for another, or connect */
 		head.dest.conn_id = 0;
 		err = conn_send(&head.dest, &iov, 1);
 	}

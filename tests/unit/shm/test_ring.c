@@ -88,7 +88,7 @@ START_TEST(full_ring_says_so)
 	fx_arena(16);
 	while (put(0, k, 100) == 0)
 		k++;
-	ck_assert_uint_gt(k, SHM_RING_BYTES / 120);
+	ck_assert_uint_gt(k, SHM_RING_BYTES / 130);
 	ck_assert_int_eq(put(0, k, 100), -EAGAIN);
 	ck_assert_uint_eq(shm_ring_drain(10, got, &seen), 10);
 	ck_assert_int_eq(put(0, k++, 100), 0);
@@ -106,6 +106,46 @@ START_TEST(says_when_the_reader_sleeps)
 	ck_assert_int_eq(put(0, 1, 4), 1);
 	shm_ring_sleep(false);
 	ck_assert_int_eq(put(0, 2, 4), 0);
+	fx_done();
+}
+END_TEST
+
+static void put_one(void *arg)
+{
+	if (put(0, *(uint32_t *)arg, 10) < 0)
+		_exit(7);
+}
+
+static void types_in_order(void *arg, unsigned from, uint16_t type, const void *data, size_t len)
+{
+	unsigned *n = arg;
+
+	(void)from;
+	(void)data;
+	(void)len;
+	ck_assert_uint_eq(type, *n);
+	ck_assert(shm_ring_pending());
+	++*n;
+	if (type == 4) /* put by a handler: behind all that is there */
+		ck_assert_int_eq(put(0, 9, 10), 0);
+}
+
+/* One put after the other, by whomever: read in that order, whatever the slots and the budget. */
+START_TEST(order_of_all_writers)
+{
+	static const unsigned writer[] = { 3, 0, 70, 1, 0, 3, 3, 70, 1 };
+	unsigned n = 0;
+
+	fx_arena(16);
+	for (uint32_t k = 0; k < ARRAY_LEN(writer); k++) {
+		if (writer[k] == 0)
+			ck_assert_int_eq(put(0, k, 10), 0);
+		else
+			ck_assert_int_eq(fx_wait(fx_fork(writer[k], put_one, &k)), 0);
+	}
+	ck_assert_uint_eq(shm_ring_drain(2, types_in_order, &n), 2);
+	ck_assert_uint_eq(shm_ring_drain(100, types_in_order, &n), ARRAY_LEN(writer) + 1 - 2);
+	ck_assert(!shm_ring_pending());
 	fx_done();
 }
 END_TEST
@@ -220,6 +260,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, order_wrap_and_limits);
 	tcase_add_test(tc, full_ring_says_so);
 	tcase_add_test(tc, says_when_the_reader_sleeps);
+	tcase_add_test(tc, order_of_all_writers);
 	tcase_add_test(tc, no_wake_up_is_lost);
 	tcase_add_test(tc, replacement_goes_on);
 	suite_add_tcase(s, tc);

@@ -740,6 +740,48 @@ START_TEST(owned_by_another)
 }
 END_TEST
 
+/* What another worker sent before, and what lies on the ring still, goes out before what the owner sends now. */
+START_TEST(sends_in_turn)
+{
+	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP };
+	char text[100];
+	int fd, lfd, status, go[2];
+	pid_t pid;
+
+	begin_two();
+	d.to = there;
+	lfd = peer_listen();
+	ck_assert_int_eq(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		char c;
+
+		if (read(go[0], &c, 1) != 1)
+			_exit(2);
+		work_as(1, got);
+		if (tx_send_bytes(&d, "180 ", 4) != 0)
+			_exit(3);
+		shm_slot_release();
+		_exit(0);
+	}
+	work_as(0, got);
+	ck_assert_int_eq(tx_send_bytes(&d, "100 ", 4), 0);
+	fd = accept(lfd, NULL, NULL);
+	RUN_UNTIL(conn_queued_bytes() == 0);
+	ck_assert_int_eq(write(go[1], "", 1), 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(tx_send_bytes(&d, "200 ", 4), 0);
+	ck_assert_int_eq(tx_send_bytes(&d, "BYE", 3), 0);
+	run_ms(1);
+	ck_assert_int_eq(tx_send_bytes(&d, ".", 1), 0); /* nothing waits any more: at once */
+	ck_assert_int_eq(recv(fd, text, sizeof(text), MSG_DONTWAIT), 16);
+	ck_assert(memcmp(text, "100 180 200 BYE.", 16) == 0);
+	(void)close(fd);
+	(void)close(lfd);
+}
+END_TEST
+
 /* A worker dies: its connections are gone from the index, and the counts are right again. */
 START_TEST(owner_dies)
 {
@@ -817,6 +859,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, idle_cost);
 	tcase_add_test(tc, short_of_memory);
 	tcase_add_test(tc, owned_by_another);
+	tcase_add_test(tc, sends_in_turn);
 	tcase_add_test(tc, owner_dies);
 	suite_add_tcase(s, tc);
 	return s;
