@@ -341,6 +341,7 @@ static int step_sockets(struct diag *reterr)
 		.tos = c->tos,
 		.pmtu_discovery = c->pmtu_discovery,
 		.backlog = c->tcp_listen_backlog,
+		.steer_by_flow = boot.opts->steer_by_flow,
 		.stream = params_to_stream(c),
 	};
 

@@ -14,7 +14,7 @@
 #include "core/base/num.h"
 
 enum { LONG_DEBUG = 1000, LONG_ALIAS, LONG_SUBST, LONG_SUBSTDEF, LONG_SUBSTDEFS, LONG_SERVER_ID, LONG_IUID, LONG_LOADMODULE,
-       LONG_MODPARAM, LONG_LOG_ENGINE, LONG_CFG_PRINT, LONG_ATEXIT, LONG_ALL_ERRORS, LONG_ERRORS, LONG_DEBUG_SUSPEND };
+       LONG_MODPARAM, LONG_LOG_ENGINE, LONG_CFG_PRINT, LONG_ATEXIT, LONG_ALL_ERRORS, LONG_ERRORS, LONG_DEBUG_SUSPEND, LONG_STEER_BY_FLOW };
 
 /* clang-format off */
 static const struct option longs[] = {
@@ -27,7 +27,7 @@ static const struct option longs[] = {
 	{ "log-engine", required_argument, NULL, LONG_LOG_ENGINE }, { "cfg-print", no_argument, NULL, LONG_CFG_PRINT },
 	{ "atexit", required_argument, NULL, LONG_ATEXIT }, { "all-errors", no_argument, NULL, LONG_ALL_ERRORS },
 	{ "errors", required_argument, NULL, LONG_ERRORS },
-	{ "debug-suspend", no_argument, NULL, LONG_DEBUG_SUSPEND },
+	{ "debug-suspend", no_argument, NULL, LONG_DEBUG_SUSPEND }, { "steer-by-flow", no_argument, NULL, LONG_STEER_BY_FLOW },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -57,6 +57,7 @@ static const char usage[] =
 "    --log-engine=json[:letters]   lines as JSON documents (log_engine_type, log_engine_data)\n"
 "    -r -R -W -O --atexit are accepted\n"
 "    --server-id=N --iuid=S\n"
+"    --steer-by-flow  all datagrams of one peer go to one worker and keep their order, but one trunk is then one worker's\n"
 "    --debug-suspend  each call that may wait does so for one turn (tests)\n"
 "    -v, -I, -h     version, build, this text\n";
 /* clang-format on */
@@ -191,6 +192,9 @@ static enum options_result one(struct options *o, int c)
 		break;
 	case LONG_IUID: o->iuid = optarg; break;
 	case LONG_CFG_PRINT: o->cfg_print = true; break;
+	case LONG_STEER_BY_FLOW:
+		o->steer_by_flow = true;
+		break;
 	case LONG_DEBUG_SUSPEND:
 		o->suspend_always = true;
 		break;

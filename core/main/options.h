@@ -38,6 +38,7 @@ struct options {
 	int auto_aliases, server_id;  /* -1: not given */
 	const char *iuid;
 	bool suspend_always;          /* --debug-suspend */
+	bool steer_by_flow;           /* --steer-by-flow */
 };
 
 /* Prints usage, versions and complaints itself. */

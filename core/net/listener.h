@@ -91,7 +91,7 @@ struct net_open_opts {
 	int tos;                 /* -1: leave */
 	int pmtu_discovery;      /* 0: datagrams may be cut on their way, 1: never, 2: as the system does */
 	int backlog;
-	bool steer_by_flow;
+	bool steer_by_flow;      /* the kernel's hash of both addresses picks the socket, not chance */
 	struct net_stream_opts stream;
 };
 MUST_CHECK int net_listeners_open(const struct net_open_opts *opts, struct diag *reterr);

@@ -108,14 +108,14 @@ START_TEST(command_line)
 {
 	static struct options o;
 	char *argv1[] = { A("ringfort"), A("-f"), A("x.cfg"), A("-DD"), A("-E"), A("-m"), A("8192"), A("-M"), A("64"), A("-Y"), A("/tmp"), A("-w"), A("/tmp"), A("-A"), A("X=Y=Z"), A("-A"), A("W"), A("-x"), A("tlsf"), A("-X"), A("tlsf"), A("-ddd"), A("-n"), A("2"), NULL };
-	char *argv2[] = { A("ringfort"), A("--debug=-1"), A("--alias=a.b"), A("--substdefs=/a/b/"), A("--modparam=a:b:i:1"), A("--debug-suspend"), A("-l"), A("udp:1.2.3.4:5060/5.6.7.8"), A("-a"), A("no"), A("-c"), A("--all-errors"), A("-K"), A("-T"), NULL };
+	char *argv2[] = { A("ringfort"), A("--debug=-1"), A("--alias=a.b"), A("--substdefs=/a/b/"), A("--modparam=a:b:i:1"), A("--debug-suspend"), A("--steer-by-flow"), A("-l"), A("udp:1.2.3.4:5060/5.6.7.8"), A("-a"), A("no"), A("-c"), A("--all-errors"), A("-K"), A("-T"), NULL };
 
 	ck_assert_int_eq(parse(&o, argv1), OPTIONS_RUN);
 	ck_assert_str_eq(o.script, "x.cfg");
 	ck_assert(o.foreground == 2 && o.to_stderr && o.shm_mb == 8192 && o.debug == 3 && o.children == 2);
 	ck_assert(o.n_defines == 2 && str_eq(o.defines[0].value, STR_LIT("Y=Z")) && o.defines[0].has_value && !o.defines[1].has_value);
 	ck_assert_int_eq(parse(&o, argv2), OPTIONS_RUN);
-	ck_assert(o.debug == -1 && o.n_aliases == 1 && o.suspend_always && o.n_listens == 1 && o.auto_aliases == 0 && o.check && o.all_errors);
+	ck_assert(o.debug == -1 && o.n_aliases == 1 && o.suspend_always && o.steer_by_flow && o.n_listens == 1 && o.auto_aliases == 0 && o.check && o.all_errors);
 	ck_assert_str_eq(o.substs[0], "substdefs /a/b/");
 	ck_assert(o.check_via && o.no_tcp && o.n_modparams == 1);
 }
