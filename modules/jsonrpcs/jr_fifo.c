@@ -219,7 +219,7 @@ int jr_fifo_start(struct loop *loop)
 		err = -errno;
 	if (err < 0)
 		return log_fail(err, "jsonrpcs: cannot make FIFO %s", path);
-	jr_file_note(true);
+	jr_file_note(JR_FIFO);
 	err = rpc_file_own("jsonrpcs", path, &perms);
 	if (err < 0)
 		return err;

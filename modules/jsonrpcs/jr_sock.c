@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Datagrams (Unix and UDP): one document each, answered to where it came from. TCP: one document, one answer, closed.
+ * Datagrams (Unix and UDP): one document each, answered to where it came from. Streams (TCP, and a Unix one beside each Unix datagram
+ * socket, for answers longer than a datagram): one document, one answer, closed.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/base/log.h"
 #include "modules/jsonrpcs/jr_priv.h"
@@ -44,7 +46,7 @@ ptrdiff_t jr_doc_end(struct str buf, struct rpc_scan *scan)
 	return 0;
 }
 
-static struct rpc_sock dgram, tcp;
+static struct rpc_sock dgram, stream, tcp;
 
 static int dgram_parse(void)
 {
@@ -64,6 +66,26 @@ static int dgram_parse(void)
 	return 0;
 }
 
+/* Beside the datagram socket unless named. "": none, as with UDP datagrams. */
+static int stream_parse(void)
+{
+	int n;
+
+	stream.kind = RPC_UNIX_STREAM;
+	stream.path[0] = '\0';
+	if (jr_conf.stream_socket.n)
+		return rpc_path(jr_conf.stream_socket, stream.path) == 0 ? 0 :
+			log_fail(-ENAMETOOLONG, "jsonrpcs: stream_socket \"%.*s\"", STR_FMT(jr_conf.stream_socket));
+	if (dgram.kind != RPC_UNIX_DGRAM)
+		return 0;
+	n = snprintf(stream.path, sizeof(stream.path), "%s.stream", dgram.path);
+	if (n < 0 || (size_t)n >= sizeof(stream.path)) {
+		log_warn("jsonrpcs: no stream socket, its name would be too long: %s.stream (stream_socket names another)", dgram.path);
+		stream.path[0] = '\0';
+	}
+	return 0;
+}
+
 static int tcp_parse(void)
 {
 	struct str text = jr_conf.tcp_socket;
@@ -79,7 +101,29 @@ int jr_sock_check(void)
 {
 	int err = dgram_parse();
 
+	if (err == 0)
+		err = stream_parse();
 	return err < 0 ? err : tcp_parse();
+}
+
+const char *jr_sock_path(enum jr_file file)
+{
+	return file == JR_STREAM ? stream.path : dgram.kind == RPC_UNIX_DGRAM ? dgram.path : "";
+}
+
+static int stream_start(struct loop *loop, const struct rpc_perms *perms)
+{
+	static const struct rpc_serving serving = { .who = "jsonrpcs", .run = run, .frame = jr_doc_end, .request_max = JR_DOC_MAX,
+						    .one_each = true };
+	int fd, err;
+
+	if (!stream.path[0])
+		return 0;
+	err = rpc_sock_open("jsonrpcs", &stream, perms, &fd);
+	if (err < 0)
+		return err;
+	jr_file_note(JR_STREAM);
+	return rpc_serve(loop, fd, &stream, &serving);
 }
 
 int jr_dgram_start(struct loop *loop)
@@ -91,8 +135,9 @@ int jr_dgram_start(struct loop *loop)
 	if (err < 0)
 		return err;
 	if (dgram.kind == RPC_UNIX_DGRAM)
-		jr_file_note(false);
-	return rpc_serve(loop, fd, &dgram, &serving);
+		jr_file_note(JR_DGRAM);
+	err = rpc_serve(loop, fd, &dgram, &serving);
+	return err < 0 ? err : stream_start(loop, &perms);
 }
 
 int jr_tcp_start(struct loop *loop)

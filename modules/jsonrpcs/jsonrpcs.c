@@ -34,13 +34,14 @@ static const struct setting settings[] = {
 	SETTING_INT("dgram_mode",     struct jr_conf, dgram_mode,     0660, 0, 0777),
 	SETTING_STR("dgram_user",     struct jr_conf, dgram_user,     NULL),
 	SETTING_STR("dgram_group",    struct jr_conf, dgram_group,    NULL),
+	SETTING_STR("stream_socket",  struct jr_conf, stream_socket,  NULL), /* of our own */
 	SETTING_STR("tcp_socket",     struct jr_conf, tcp_socket,     NULL),
 	SETTING_END
 };
 /* clang-format on */
 
 struct files { /* in the arena: which files process rpcd made. Written by rpcd, read by the supervisor at the end. */
-	_Atomic uint32_t fifo, sock;
+	_Atomic uint32_t made[JR_FILES];
 };
 
 static struct {
@@ -48,30 +49,32 @@ static struct {
 	int modstate;
 } jr = { .modstate = -1 };
 
-void jr_file_note(bool fifo)
+void jr_file_note(enum jr_file file)
 {
 	if (jr.files)
-		atomic_store(fifo ? &jr.files->fifo : &jr.files->sock, 1);
+		atomic_store(&jr.files->made[file], 1);
 }
 
 /* A file of that type only: what stands there may be another's by now. */
-static void remove_if(struct str name, mode_t type)
+static void remove_if(const char *path, mode_t type)
 {
-	char path[RPC_PATH_MAX];
 	struct stat st;
 
-	if (rpc_path(name, path) == 0 && lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type)
+	if (lstat(path, &st) == 0 && (st.st_mode & S_IFMT) == type)
 		(void)unlink(path);
 }
 
 static void jr_files_remove(void)
 {
+	char path[RPC_PATH_MAX];
+
 	if (!jr.files)
 		return;
-	if (atomic_load(&jr.files->fifo))
-		remove_if(jr_conf.fifo_name, S_IFIFO);
-	if (atomic_load(&jr.files->sock))
-		remove_if(jr_conf.dgram_socket, S_IFSOCK);
+	if (atomic_load(&jr.files->made[JR_FIFO]) && rpc_path(jr_conf.fifo_name, path) == 0)
+		remove_if(path, S_IFIFO);
+	for (enum jr_file i = JR_DGRAM; i < JR_FILES; i++)
+		if (atomic_load(&jr.files->made[i]) && jr_sock_path(i)[0])
+			remove_if(jr_sock_path(i), S_IFSOCK);
 }
 
 /* ---- jsonrpc_exec("..."), $jsonrpl(x) ---- */

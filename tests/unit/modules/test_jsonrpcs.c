@@ -25,9 +25,9 @@ static struct loop_timer *watch, *limit;
 static pid_t client;
 static int client_status;
 
-void jr_file_note(bool fifo)
+void jr_file_note(enum jr_file file)
 {
-	(void)fifo;
+	(void)file;
 }
 
 static void t_big(struct rpc *rpc)
@@ -86,8 +86,10 @@ static void teardown(void)
 	loop_timer_del(limit);
 	watch = limit = NULL;
 	loop_free(loop);
-	for (unsigned i = 0; i < 2; i++) {
-		snprintf(cmd, sizeof(cmd), "%s/%c", dir, "fs"[i]);
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const files[] = { "f", "s", "s.stream" };
+
+		snprintf(cmd, sizeof(cmd), "%s/%s", dir, files[i]);
 		unlink(cmd);
 	}
 	rmdir(dir);
@@ -253,6 +255,37 @@ START_TEST(unix_datagram)
 }
 END_TEST
 
+/* Beside the datagram socket: any length, one document, closed. */
+static void stream_client(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	static char got[1 << 20];
+	int fd;
+	size_t n;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s/s.stream", dir);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	must(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	write_text(fd, ECHO);
+	write_text(fd, "}");
+	n = read_all(fd, got, sizeof(got));
+	must(str_eq(str_of(got, n), STR_LIT(ANSWER)));
+	close(fd);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	must(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	write_text(fd, "{\"jsonrpc\":\"2.0\",\"method\":\"t.big\"}");
+	n = read_all(fd, got, sizeof(got));
+	must(n > 500000 && got[n - 1] == '}');
+}
+
+START_TEST(unix_stream)
+{
+	ck_assert_str_eq(jr_sock_path(JR_STREAM) + strlen(dir), "/s.stream");
+	ck_assert_int_eq(jr_dgram_start(loop), 0);
+	serve(stream_client);
+}
+END_TEST
+
 static void udp_client(void)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(UDP_PORT), .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -271,6 +304,7 @@ START_TEST(udp_datagram)
 	ck_assert_int_eq(jr_sock_check(), -EINVAL);
 	jr_conf.dgram_socket = STR_LIT("udp:127.0.0.1:21702");
 	ck_assert_int_eq(jr_sock_check(), 0);
+	ck_assert_str_eq(jr_sock_path(JR_STREAM), "");
 	ck_assert_int_eq(jr_dgram_start(loop), 0);
 	serve(udp_client);
 }
@@ -316,6 +350,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, fifo);
 	tcase_add_test(tc, slow_reader);
 	tcase_add_test(tc, unix_datagram);
+	tcase_add_test(tc, unix_stream);
 	tcase_add_test(tc, udp_datagram);
 	tcase_add_test(tc, tcp);
 	tcase_set_timeout(tc, 15);
