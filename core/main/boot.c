@@ -32,6 +32,7 @@
 #include "core/main/ops_cmds.h"
 #include "core/main/params.h"
 #include "core/main/reload.h"
+#include "core/main/top_cmds.h"
 #include "core/module/loader.h"
 #include "core/proc/logd.h"
 #include "core/proc/proc.h"
@@ -319,6 +320,8 @@ static int step_layers(struct diag *reterr)
 		err = reload_register(boot.opts, boot.dir_fd);
 	if (err == 0)
 		err = ops_register();
+	if (err == 0)
+		err = top_register();
 	return err < 0 ? diag_err(reterr, err, 0, "RPC commands: %s", strerror(-err)) : 0;
 }
 

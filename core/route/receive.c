@@ -15,6 +15,7 @@
 #include "core/base/strbuf.h"
 #include "core/proc/proc.h"
 #include "core/pv/fmt.h"
+#include "core/route/latency.h"
 #include "core/route/quarantine.h"
 #include "core/settings/cfg.h"
 #include "core/tm/out.h"
@@ -131,16 +132,15 @@ static int find(const struct ctx *ctx, enum ctx_kind kind, struct str name)
 
 static void request_done(struct ctx *ctx, int rc)
 {
+	uint64_t us;
+
 	if (rc < 0)
 		log_debug("request route ended with %d", rc);
 	if (ctx->mflags & CTX_F_DROP)
 		route_count(RC_DROP_REQUESTS);
-	if (route_conf.latency_limit_cfg_us) {
-		uint64_t us = clock_now_us() - ctx->rx.rx_us;
-
-		if (us >= route_conf.latency_limit_cfg_us)
-			log_warn("request-route executed in: %llu usec", (unsigned long long)us);
-	}
+	us = route_latency_note(ROUTE_LATENCY_REQUESTS, ctx->rx.rx_us);
+	if (route_conf.latency_limit_cfg_us && us >= route_conf.latency_limit_cfg_us)
+		log_warn("request-route executed in: %llu usec", (unsigned long long)us);
 	tm_script_end(ctx);
 	ctx_free(ctx);
 }
@@ -245,14 +245,23 @@ static bool reply_taken(struct ctx *ctx)
 	return false;
 }
 
+static void reply_dispatch(struct ctx *ctx)
+{
+	uint64_t rx_us = ctx->rx.rx_us;
+
+	if (reply_taken(ctx))
+		ctx_free(ctx);
+	else
+		reply_run(ctx);
+	(void)route_latency_note(ROUTE_LATENCY_REPLIES, rx_us);
+}
+
 static void dispatch(struct ctx *ctx)
 {
 	if (ctx->msg.kind == SIP_REQUEST)
 		request_run(ctx);
-	else if (reply_taken(ctx))
-		ctx_free(ctx);
 	else
-		reply_run(ctx);
+		reply_dispatch(ctx);
 }
 
 static void pre_routing_done(struct ctx *ctx, int rc)
@@ -444,6 +453,9 @@ int route_init(void)
 
 	if (err < 0)
 		return log_fail(err, "statistics of the core");
+	err = route_latency_init();
+	if (err < 0)
+		return log_fail(err, "histogram of latencies");
 	err = quarantine_init();
 	if (err < 0)
 		return log_fail(err, "table of refused messages");
