@@ -25,10 +25,13 @@ static size_t track_len(struct str name, bool *ret_own)
 bool legacy_name(struct loader *ld, struct pos pos, struct str *text, bool assigned)
 {
 	struct str name = str_sub(*text, 1, text->n), index = STR_NULL;
-	ptrdiff_t bracket = str_find_char(name, '[');
-	bool own = false, by_form = text->s[0] == '%' || bracket > 0;
+	ptrdiff_t bracket = str_find_char(name, '['), paren = str_find_char(name, '(');
+	bool own = false, by_form;
 	size_t track;
 
+	if (paren >= 0 && paren < bracket)
+		bracket = -1; /* $xavp(a[0]=>b), $(hdr(Via)[0]): of a variable as we have them */
+	by_form = text->s[0] == '%' || bracket > 0;
 	if (bracket > 0) {
 		index = str_sub(name, (size_t)bracket, name.n);
 		name = str_sub(name, 0, (size_t)bracket);

@@ -153,6 +153,16 @@ START_TEST(old_attributes)
 }
 END_TEST
 
+/* A bracket inside the parentheses belongs to the variable. */
+START_TEST(brackets_inside_are_no_old_form)
+{
+	ck_assert_msg(st_load("request_route { $(avp(a)[*]) = \"3\"; say($(avp(a)[1])); }\n") == 0, "%s", st_error());
+	ck_assert_ptr_null(st.errs);
+	(void)st_run_route(CTX_REQUEST, "");
+	ck_assert_str_eq(st.trace, "strict=3;<a>;");
+}
+END_TEST
+
 START_TEST(flags_of_attributes_are_their_own)
 {
 	ck_assert_msg(st_load("flags a, b;\navpflags b, c;\nrequest_route { ok(); }\n") == 0, "%s", st_error());
@@ -201,6 +211,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, name_of_a_module_that_is_not_loaded);
 	tcase_add_loop_test(t, old_names, 0, ARRAY_LEN(olds));
 	tcase_add_test(t, old_attributes);
+	tcase_add_test(t, brackets_inside_are_no_old_form);
 	tcase_add_test(t, flags_of_attributes_are_their_own);
 	tcase_add_test(t, json_document);
 	suite_add_tcase(s, t);
