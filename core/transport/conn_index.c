@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Shared index of the connections of all workers, three tables: by id (the facts), by peer address
- * and alias (an id), and by address without port (how many, for the limit per address). Written by
- * the owners, read by everybody under the bucket locks. What the third table and the queue counters
- * say is derived, and rebuilt when a worker died.
+ * and alias (an id), and by address without port (how many each worker has, for the limit per
+ * address). Written by the owners, read by everybody under the bucket locks. A count belongs to one
+ * worker and dies with it, wherever in a change that happened: what the others counted is not touched,
+ * so their sum is exact without counting anything again.
  *
  * An alias may be added by any worker. It is noted in the entry by id first, so that the owner
  * removes it at the end; whoever adds one looks again afterwards, in case the connection ended in
@@ -16,6 +17,7 @@
 #include "core/base/hashfn.h"
 #include "core/transport/transport_priv.h"
 #include "shm/arena.h"
+#include "shm/crash.h"
 #include "shm/hash.h"
 #include "shm/recover.h"
 #include "shm/slab.h"
@@ -44,7 +46,15 @@ struct by_peer {
 struct by_ip {
 	struct shm_hnode node;
 	struct net_addr ip; /* port 0 */
-	uint32_t n;         /* written: holder of the bucket lock */
+	uint32_t n;         /* connections of owner from there; written: holder of the bucket lock */
+	uint32_t owner;     /* slot; part of the key, but not of the hash */
+};
+
+struct ip_sum { /* a walk over all counts of one address */
+	struct net_addr ip;
+	unsigned owner;
+	uint32_t total;
+	struct by_ip *own; /* that of owner; NULL: it has none */
 };
 
 struct root {
@@ -81,11 +91,6 @@ static bool eq_peer(const struct shm_hnode *node, const void *key)
 	       (want->listener == NET_LISTENER_NONE || have->listener == want->listener);
 }
 
-static bool eq_ip(const struct shm_hnode *node, const void *key)
-{
-	return net_addr_ip_equal(&((const struct by_ip *)(const void *)node)->ip, key);
-}
-
 static void *find(struct shm_hash *h, uint32_t hash, shm_hash_eq_fn *eq, const void *key,
                   struct shm_hbucket **ret_b)
 {
@@ -103,28 +108,54 @@ static struct net_addr ip_of(const struct net_addr *a)
 	return ip;
 }
 
-/* One more from there, unless that were more than limit. */
+/* A search that never ends early: the chain is short, and all of one address are in it. */
+static bool add_up(const struct shm_hnode *node, const void *arg)
+{
+	struct by_ip *have = (struct by_ip *)(uintptr_t)node;
+	struct ip_sum *sum = *(struct ip_sum *const *)arg;
+
+	if (!net_addr_ip_equal(&have->ip, &sum->ip))
+		return false;
+	sum->total += have->n;
+	if (have->owner == sum->owner)
+		sum->own = have;
+	return false;
+}
+
+/* Locks the bucket of peer's address and tells what is counted there. */
+static struct shm_hbucket *ip_lock(const struct net_addr *peer, unsigned owner, struct ip_sum *ret_sum)
+{
+	struct shm_hbucket *b;
+	uint32_t hash;
+
+	*ret_sum = (struct ip_sum){ .ip = ip_of(peer), .owner = owner };
+	hash = hash_addr(&ret_sum->ip, 0);
+	(void)find(root->ips, hash, add_up, &ret_sum, &b);
+	return b;
+}
+
+/* One more of this process from there, unless that were more than limit of all processes. */
 static int ip_count(const struct net_addr *peer, unsigned limit)
 {
-	struct net_addr ip = ip_of(peer);
-	uint32_t hash = hash_addr(&ip, 0);
-	struct by_ip *fresh = shm_zalloc(sizeof(*fresh)), *have;
+	struct by_ip *fresh = shm_zalloc(sizeof(*fresh));
 	struct shm_hbucket *b;
+	struct ip_sum sum;
 	int err = 0;
 
 	if (!fresh)
 		return -ENOSPC;
-	fresh->node.hash = hash;
-	fresh->ip = ip;
+	fresh->ip = ip_of(peer);
+	fresh->node.hash = hash_addr(&fresh->ip, 0);
 	fresh->n = 1;
-	have = find(root->ips, hash, eq_ip, &ip, &b);
-	if (!have) {
+	fresh->owner = (uint32_t)shm_slot_self();
+	b = ip_lock(peer, fresh->owner, &sum);
+	if (limit && sum.total >= limit) {
+		err = -EUSERS;
+	} else if (sum.own) {
+		sum.own->n++;
+	} else {
 		shm_hash_insert_locked(root->ips, b, &fresh->node);
 		fresh = NULL;
-	} else if (limit && have->n >= limit) {
-		err = -EUSERS;
-	} else {
-		have->n++;
 	}
 	shm_hash_unlock(b);
 	shm_free(fresh);
@@ -132,19 +163,29 @@ static int ip_count(const struct net_addr *peer, unsigned limit)
 	return err;
 }
 
-static void ip_uncount(const struct net_addr *peer)
+/* n fewer of owner from there; what has none left goes. */
+static void ip_uncount(const struct net_addr *peer, unsigned owner, uint32_t n)
 {
-	struct net_addr ip = ip_of(peer);
-	uint32_t hash = hash_addr(&ip, 0);
-	struct shm_hbucket *b;
-	struct by_ip *have = find(root->ips, hash, eq_ip, &ip, &b), *gone = NULL;
+	struct ip_sum sum;
+	struct shm_hbucket *b = ip_lock(peer, owner, &sum);
+	struct by_ip *gone = NULL;
 
-	if (have && have->n > 0) /* 0: a rebuild is under way */
-		have->n--;
-	if (have && have->n == 0 && shm_hash_remove_locked(root->ips, b, &have->node))
-		gone = have;
+	if (sum.own)
+		sum.own->n -= n < sum.own->n ? n : sum.own->n;
+	if (sum.own && sum.own->n == 0 && shm_hash_remove_locked(root->ips, b, &sum.own->node))
+		gone = sum.own;
 	shm_hash_unlock(b);
 	shm_free(gone);
+}
+
+uint32_t conn_index_from(const struct net_addr *peer)
+{
+	struct ip_sum sum;
+
+	if (!root)
+		return 0;
+	shm_hash_unlock(ip_lock(peer, 0, &sum));
+	return sum.total;
 }
 
 /* ---- by peer ---- */
@@ -226,9 +267,10 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	err = ip_count(&info->peer, per_ip_limit);
 	if (err < 0)
 		return err;
+	CRASH_POINT("conn.add.counted");
 	e = shm_zalloc(sizeof(*e));
 	if (!e) {
-		ip_uncount(&info->peer);
+		ip_uncount(&info->peer, (unsigned)shm_slot_self(), 1);
 		return -ENOSPC;
 	}
 	do {
@@ -247,6 +289,7 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	b = shm_hash_lock(root->ids, e->node.hash);
 	shm_hash_insert_locked(root->ids, b, &e->node);
 	shm_hash_unlock(b);
+	CRASH_POINT("conn.add.shown");
 	shm_hash_grow(root->ids);
 	/* when another connection to this peer is there already, that one stays the one to be found
 	 */
@@ -268,8 +311,10 @@ void conn_index_remove(uint32_t id)
 	shm_hash_unlock(b);
 	if (!e)
 		return;
+	CRASH_POINT("conn.remove.hidden");
 	peers_remove(e);
-	ip_uncount(&e->peer);
+	CRASH_POINT("conn.remove.peers");
+	ip_uncount(&e->peer, e->owner, 1);
 	shm_free(e);
 }
 
@@ -477,62 +522,15 @@ static int sweep_peer(struct shm_hnode *node, void *arg)
 	return s->n == SWEEP;
 }
 
-static int zero_ip(struct shm_hnode *node, void *arg)
+static int sweep_ip(struct shm_hnode *node, void *arg)
 {
-	(void)arg;
-	((struct by_ip *)(void *)node)->n = 0;
-	return 0;
-}
-
-static int empty_ip(struct shm_hnode *node, void *arg)
-{
-	struct net_addr *list = arg; /* list[0].port counts, the rest are addresses */
 	const struct by_ip *e = (const void *)node;
+	struct sweep *s = arg;
 
-	if (e->n == 0)
-		list[++list[0].port] = e->ip;
-	return list[0].port == SWEEP;
-}
-
-static int recount(const struct conn_info *info, void *arg)
-{
-	struct net_addr ip = ip_of(&info->peer);
-	struct shm_hbucket *b;
-	struct by_ip *have = find(root->ips, hash_addr(&ip, 0), eq_ip, &ip, &b);
-
-	(void)arg;
-	if (have)
-		have->n++;
-	shm_hash_unlock(b);
-	return 0;
-}
-
-/*
- * Counts again how many connections each address has. A worker that opens or closes one at this
- * moment may leave a count wrong by one: it is a limit against abuse, not an account, and empty
- * entries are dropped here again.
- */
-static void rebuild_ips(void)
-{
-	static struct net_addr list[SWEEP + 1];
-
-	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ips); i++)
-		(void)shm_hash_walk(root->ips, i, zero_ip, NULL);
-	(void)conn_walk(recount, NULL);
-	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ips); i++) {
-		list[0].port = 0;
-		(void)shm_hash_walk(root->ips, i, empty_ip, list);
-		for (unsigned k = 1; k <= list[0].port; k++) {
-			struct shm_hbucket *b;
-			struct by_ip *e =
-			    find(root->ips, hash_addr(&list[k], 0), eq_ip, &list[k], &b);
-
-			if (e && (e->n > 0 || !shm_hash_remove_locked(root->ips, b, &e->node)))
-				e = NULL;
-			shm_hash_unlock(b);
-			shm_free(e);
-		}
-	}
+	if (e->owner != s->owner)
+		return 0;
+	s->peer[s->n++].peer = e->ip;
+	return s->n == SWEEP;
 }
 
 /* The connections of a dead worker died with its descriptors. */
@@ -561,7 +559,14 @@ static int recover(unsigned slot)
 				            s.peer[k].listener, s.peer[k].id);
 		} while (s.n == SWEEP);
 	}
-	rebuild_ips();
+	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ips); i++) { /* counted, but never shown or hidden already */
+		do {
+			s.n = 0;
+			(void)shm_hash_walk(root->ips, i, sweep_ip, &s);
+			for (unsigned k = 0; k < s.n; k++)
+				ip_uncount(&s.peer[k].peer, slot, UINT32_MAX);
+		} while (s.n == SWEEP);
+	}
 	atomic_store(&root->queued[slot], 0);
 	return 0;
 }

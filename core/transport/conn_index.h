@@ -23,6 +23,8 @@ MUST_CHECK int conn_index_add(struct conn_info *info, unsigned max, unsigned per
 MUST_CHECK int conn_index_find(enum sip_proto proto, const struct net_addr *peer, uint16_t listener,
                                struct conn_info *ret_info);
 void conn_index_remove(uint32_t id);
+/* How many connections of all workers are counted for the address of peer (its port does not matter). */
+uint32_t conn_index_from(const struct net_addr *peer);
 void conn_index_state(uint32_t id, enum conn_state state, const struct net_addr *local);
 void conn_index_expires(uint32_t id, uint64_t expires_ms);
 /* The bytes that wait in this process's queues changed by this much. */

@@ -10,7 +10,11 @@
 #include <malloc.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
+
+#include "core/transport/conn_index.h"
+#include "shm/crash.h"
 
 enum { PORT, PEER, N_PORTS };
 
@@ -830,6 +834,99 @@ START_TEST(owner_dies)
 }
 END_TEST
 
+static const char *const points[] = { "conn.add.counted", "conn.add.shown", "conn.remove.hidden", "conn.remove.peers" };
+
+/* Forks a process that does fn once it is told to by a byte to *ret_go. */
+static pid_t when_told(void (*fn)(void), int *ret_go)
+{
+	int go[2];
+	pid_t pid;
+	char c;
+
+	ck_assert_int_eq(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (read(go[0], &c, 1) != 1)
+			_exit(2);
+		fn();
+		_exit(0);
+	}
+	(void)close(go[0]);
+	*ret_go = go[1];
+	return pid;
+}
+
+static int tell_and_wait(pid_t pid, int go)
+{
+	int status;
+
+	ck_assert_int_eq(write(go, "", 1), 1);
+	(void)close(go);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static const char *point;
+
+/* Two connections from one address, the second of which comes and goes. */
+static void come_and_go(void)
+{
+	struct net_addr a = at("127.0.0.1", 77), b = at("127.0.0.1", 78);
+	struct conn_info info;
+
+	work_as(1, got);
+	conn_accepted(eventfd(0, 0), 0, &a);
+	if (conn_find_peer(SIP_PROTO_TCP, &a, &info) < 0 || shm_crash_arm(point, 1) != 0)
+		_exit(3);
+	conn_accepted(eventfd(0, 0), 0, &b);
+	if (conn_find_peer(SIP_PROTO_TCP, &b, &info) < 0)
+		_exit(4);
+	conn_close(info.id);
+	_exit(5);
+}
+
+static void mend(void)
+{
+	if (shm_slot_take(7, SHM_SLOT_JANITOR) != 0 || shm_recover_slot(2) != 0)
+		_exit(6);
+	shm_slot_release();
+}
+
+/* A worker dies between the tables: what the others have from the same address is counted as before, nothing leaks. */
+START_TEST(counts_survive_death)
+{
+	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP };
+	const char *what = NULL;
+	struct conn_info info;
+	int lfd, fd, status, go[2];
+	pid_t worker, janitor;
+
+	point = points[_i];
+	begin_two();
+	d.to = there;
+	lfd = peer_listen();
+	worker = when_told(come_and_go, &go[0]);
+	janitor = when_told(mend, &go[1]);
+	work_as(0, got);
+	ck_assert_int_eq(tx_send_bytes(&d, "x", 1), 0);
+	fd = accept(lfd, NULL, NULL);
+	ck_assert_uint_eq(conn_index_from(&there), 1);
+	status = tell_and_wait(worker, go[0]);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	ck_assert_uint_eq(conn_index_from(&there), 3);
+	ck_assert_int_eq(shm_slot_mark_dead(2), 0);
+	ck_assert_int_eq(tell_and_wait(janitor, go[1]), 0);
+	ck_assert_uint_eq(conn_index_from(&there), 1);
+	ck_assert_uint_eq(conn_count(), 1);
+	ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &info), 0);
+	conn_close(info.id);
+	ck_assert_uint_eq(conn_index_from(&there), 0);
+	ck_assert_int_eq(shm_check_all(&what), 0);
+	(void)close(fd);
+	(void)close(lfd);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("conn");
@@ -861,6 +958,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, owned_by_another);
 	tcase_add_test(tc, sends_in_turn);
 	tcase_add_test(tc, owner_dies);
+	if (shm_crash_arm(NULL, 0) == 0) /* a build with crash points */
+		tcase_add_loop_test(tc, counts_survive_death, 0, ARRAY_LEN(points));
 	suite_add_tcase(s, tc);
 	return s;
 }
