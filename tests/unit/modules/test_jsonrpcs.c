@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "modules/jsonrpcs/jr_priv.h"
+#include "tests/lib/free_port.h"
 #include "tests/lib/test_main.h"
 
-#define TCP_PORT 21701
-#define UDP_PORT 21702
+static uint16_t port[2];
+#define TCP_PORT port[0]
+#define UDP_PORT port[1]
 
 struct jr_conf jr_conf;
 static char dir[64];
@@ -63,8 +65,18 @@ START_TEST(document_ends)
 }
 END_TEST
 
+/* Of a listening socket, as the parameters have it; for ever. */
+static struct str address(const char *proto, uint16_t at)
+{
+	static char text[2][32];
+	char *p = text[at == UDP_PORT];
+
+	return str_of(p, (size_t)snprintf(p, sizeof(text[0]), "%s:127.0.0.1:%u", proto, at));
+}
+
 static void setup(void)
 {
+	free_ports(port, ARRAY_LEN(port));
 	snprintf(dir, sizeof(dir), "/tmp/rf_jr_XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	rpc_run_dir_set(str_lit(dir));
@@ -72,7 +84,7 @@ static void setup(void)
 	ck_assert_int_eq(rpc_register(methods), 0);
 	signal(SIGPIPE, SIG_IGN);
 	jr_conf = (struct jr_conf){ .pretty_format = 0, .fifo_mode = 0600, .dgram_mode = 0600, .fifo_name = STR_LIT("f"),
-				    .dgram_socket = STR_LIT("s"), .tcp_socket = STR_LIT("tcp:127.0.0.1:21701") };
+				    .dgram_socket = STR_LIT("s"), .tcp_socket = address("tcp", TCP_PORT) };
 	jr_conf.fifo_reply_dir = STR_LIT("/tmp/");
 	ck_assert_int_eq(jr_sock_check(), 0);
 	ck_assert_int_eq(loop_new(&loop), 0);
@@ -302,7 +314,7 @@ START_TEST(udp_datagram)
 {
 	jr_conf.dgram_socket = STR_LIT("udp:127.0.0.1:80");
 	ck_assert_int_eq(jr_sock_check(), -EINVAL);
-	jr_conf.dgram_socket = STR_LIT("udp:127.0.0.1:21702");
+	jr_conf.dgram_socket = address("udp", UDP_PORT);
 	ck_assert_int_eq(jr_sock_check(), 0);
 	ck_assert_str_eq(jr_sock_path(JR_STREAM), "");
 	ck_assert_int_eq(jr_dgram_start(loop), 0);

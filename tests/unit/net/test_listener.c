@@ -2,14 +2,17 @@
 /* Each test runs in a process of its own (CK_FORK), so the table of listeners is empty at its
  * start. */
 #include <errno.h>
+#include <stdio.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/net/listener.h"
+#include "tests/lib/free_port.h"
 #include "tests/lib/test_main.h"
 
-#define PORT 21410
+static uint16_t own_port[1];
+#define PORT own_port[0]
 
 static int add(enum sip_proto proto, const char *host, uint16_t port, struct diag *d)
 {
@@ -57,11 +60,13 @@ END_TEST
 
 START_TEST(refused)
 {
+	char text[100];
 	struct diag d;
 
 	ck_assert_int_eq(add(SIP_PROTO_UDP, "127.0.0.1", PORT, &d), 0);
 	ck_assert_int_eq(add(SIP_PROTO_UDP, "127.0.0.1", PORT, &d), -EBADMSG);
-	ck_assert_str_eq(d.text, "udp:127.0.0.1:21410 is listed twice");
+	snprintf(text, sizeof(text), "udp:127.0.0.1:%u is listed twice", PORT);
+	ck_assert_str_eq(d.text, text);
 	ck_assert_int_eq(add(SIP_PROTO_TLS, "127.0.0.1", PORT, &d), -EBADMSG);
 	ck_assert_str_eq(d.text, "this build cannot listen on tls");
 	ck_assert_int_eq(add(SIP_PROTO_UDP, "no such host", PORT, &d), -EBADMSG);
@@ -182,6 +187,7 @@ END_TEST
 /* SO_REUSEPORT would let a second server of the same user in silently. */
 START_TEST(taken)
 {
+	char text[100];
 	struct net_open_opts opts = { .n_workers = 2, .tos = -1 };
 	struct diag d;
 	struct sockaddr_storage sa;
@@ -195,18 +201,25 @@ START_TEST(taken)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, n), 0);
 	ck_assert_int_eq(add(SIP_PROTO_UDP, "127.0.0.1", PORT, NULL), 0);
 	ck_assert_int_eq(net_listeners_open(&opts, &d), -EADDRINUSE);
-	ck_assert_str_eq(d.text, "cannot listen on udp:127.0.0.1:21410: Address already in use");
+	snprintf(text, sizeof(text), "cannot listen on udp:127.0.0.1:%u: Address already in use", PORT);
+	ck_assert_str_eq(d.text, text);
 	(void)close(fd);
 	ck_assert_int_eq(net_listeners_open(&opts, &d), 0);
 	net_listeners_close();
 }
 END_TEST
 
+static void take_ports(void)
+{
+	free_ports(own_port, ARRAY_LEN(own_port));
+}
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("listener");
 	TCase *tc = tcase_create("listener");
 
+	tcase_add_checked_fixture(tc, take_ports, NULL);
 	tcase_add_test(tc, texts);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, interface);

@@ -23,9 +23,13 @@
 #include "shm/counter.h"
 #include "shm/recover.h"
 #include "shm/slot.h"
+#include "tests/lib/free_port.h"
 #include "tests/lib/test_main.h"
 
-#define DNS_PORT 21450
+static uint16_t own_port[3];
+#define DNS_PORT own_port[0]
+#define SIP_PORT own_port[1]
+#define SILENT_PORT own_port[2]
 #define DNSMASQ "/usr/sbin/dnsmasq"
 
 static struct loop *loop;
@@ -67,15 +71,19 @@ static bool server_answers(void)
 
 static void server_start(void)
 {
+	free_ports(own_port, ARRAY_LEN(own_port));
 	server = fork();
 	if (server == 0) {
 		int null = open("/dev/null", O_RDWR);
+		char port_arg[20];
+
+		snprintf(port_arg, sizeof(port_arg), "--port=%u", DNS_PORT);
 
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)dup2(null, 1);
 		(void)dup2(null, 2);
 		(void)execl(
-		    DNSMASQ, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=21450",
+		    DNSMASQ, "dnsmasq", "--no-daemon", "--conf-file=/dev/null", port_arg,
 		    "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts",
 		    "--user=root", "--pid-file=", "--local=/test/", "--local-ttl=30",
 		    "--host-record=h1.test,10.0.0.1,2001:db8::1", "--host-record=h2.test,10.0.0.2",
@@ -106,8 +114,17 @@ static void server_stop(void)
 	server = -1;
 }
 
+static struct str server_at(uint16_t at)
+{
+	static char text[32];
+
+	return str_of(text, (size_t)snprintf(text, sizeof(text), "127.0.0.1:%u", at));
+}
+
 static void setup(void)
 {
+	if (!DNS_PORT) /* a test without the server */
+		free_ports(own_port, ARRAY_LEN(own_port));
 	conf = (struct resolve_conf){ .try_ipv6 = 0,
 		                      .udp_pref = 30,
 		                      .tcp_pref = 20,
@@ -118,7 +135,7 @@ static void setup(void)
 		                      .cache_mem_kb = 500,
 		                      .retr_time = 1,
 		                      .retr_no = 1,
-		                      .servers = STR_LIT("127.0.0.1:21450"),
+		                      .servers = server_at(DNS_PORT),
 		                      .timeout_ms = 3000 };
 }
 
@@ -130,10 +147,10 @@ static void begin(void)
 	for (unsigned i = 0; i < 2; i++) { /* no TLS: what leads there is passed over */
 		struct net_listen_spec four = { .proto = protos[i],
 			                        .host = STR_LIT("127.0.0.1"),
-			                        .port = 21451 };
+			                        .port = SIP_PORT };
 		struct net_listen_spec six = { .proto = protos[i],
 			                       .host = STR_LIT("::1"),
-			                       .port = 21451 };
+			                       .port = SIP_PORT };
 
 		ck_assert_int_eq(net_listener_add(&four, NULL), 0);
 		ck_assert_int_eq(net_listener_add(&six, NULL), 0);
@@ -312,10 +329,10 @@ START_TEST(coalesced)
 	unsigned asked = 0;
 
 	/* a server that never answers, to count */
-	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), DNS_PORT + 2, &a), 0);
+	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), SILENT_PORT, &a), 0);
 	n = net_addr_to_sockaddr(&a, &sa);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, n), 0);
-	conf.servers = STR_LIT("127.0.0.1:21452");
+	conf.servers = server_at(SILENT_PORT);
 	conf.timeout_ms = 300;
 	begin();
 	for (unsigned i = 0; i < fifty; i++)
@@ -336,7 +353,7 @@ START_TEST(too_many)
 	unsigned never = UINT32_MAX, n = 0;
 	int err;
 
-	conf.servers = STR_LIT("127.0.0.1:21452");
+	conf.servers = server_at(SILENT_PORT);
 	begin();
 	while ((err = resolve_ask(&q, on_done, &never)) == 0 && n < 100000)
 		n++;

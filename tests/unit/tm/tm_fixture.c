@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/tm/tm_fixture.h"
 
+#include "tests/lib/free_port.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@ void (*fixture_failure)(struct ctx *ctx);
 void (*fixture_onreply)(struct ctx *ctx);
 bool (*fixture_branch)(struct ctx *ctx);
 int fixture_rc;
+uint16_t fixture_port;
 static uint64_t now;
 static struct loop *loop;
 
@@ -123,11 +126,13 @@ static const struct tm_hooks hooks = { call_route, run_route, run_continued, has
 void fixture_setup(void)
 {
 	struct shm_opts opts = { .ceiling_bytes = (uint64_t)64 << 20 };
-	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP, .host = STR_LIT("127.0.0.1"), .port = 21500 };
+	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP, .host = STR_LIT("127.0.0.1") };
 	struct net_open_opts oo = { .n_workers = 1, .tos = -1, .backlog = 16 };
 	struct diag why;
 	struct resolve_conf rc = { .timeout_ms = 1000, .use_cache = 1 };
 
+	free_ports(&fixture_port, 1);
+	spec.port = fixture_port;
 	clock_fake(MS0, 1800000000);
 	now = MS0;
 	ck_assert_int_eq(shm_arena_create(&opts), 0);
@@ -169,7 +174,7 @@ static struct rx_info rx_from(unsigned port)
 	struct rx_info rx = { .proto = SIP_PROTO_UDP, .listener = 0 };
 
 	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), (uint16_t)port, &rx.src), 0);
-	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), 21500, &rx.dst), 0);
+	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), fixture_port, &rx.dst), 0);
 	return rx;
 }
 

@@ -25,7 +25,8 @@ extern void (*fixture_failure)(struct ctx *ctx);
 extern void (*fixture_onreply)(struct ctx *ctx);
 /* Verdict of branch route "branch": false drops the branch. */
 extern bool (*fixture_branch)(struct ctx *ctx);
-extern int fixture_rc; /* what fixture_route returned last */
+extern int fixture_rc;
+extern uint16_t fixture_port; /* where the server listens; peers do not exist: what is sent is collected */ /* what fixture_route returned last */
 
 void fixture_setup(void);
 void fixture_teardown(void);
