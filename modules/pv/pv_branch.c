@@ -195,7 +195,7 @@ static int target_get(const struct ctx_target *t, enum target_what what, struct 
 	case T_PATH:
 		return pv_ret_str(ret, t->path);
 	case T_Q:
-		return pv_ret_int(ret, t->q);
+		return t->q < 0 ? pv_ret_null(ret) : pv_ret_int(ret, t->q); /* -1: none was given */
 	case T_SOCKET:
 		l = t->listener == NET_LISTENER_NONE ? NULL : net_listener_at(t->listener);
 		return l ? pv_ret_str(ret, l->sock_text) : pv_ret_null(ret);

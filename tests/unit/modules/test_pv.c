@@ -368,7 +368,9 @@ START_TEST(branches)
 	ctx_of(invite);
 	ck_assert_int_eq(set_s("$br", "sip:one@x"), 0);
 	ck_assert_int_eq(set_s("$br", "sip:two@x"), 0);
+	expect("$(branch(q)[1])|$(branch(q)[7])|$sbranch(q)", "<null>|<null>|<null>");
 	ck_assert_int_eq(set_i("$(branch(q)[1])", 500), 0);
+	expect("$(branch(q)[1])", "500");
 	ck_assert_int_eq(set_s("$(branch(dst_uri)[-1])", "sip:9.9.9.9"), 0);
 	expect("$branch(count)|$br|$bR", "2|sip:one@x|sip:one@x, <sip:two@x>;q=0.5");
 	expect("$(branch(dst_uri)[1])|$(branch(uri)[-2])|[$(branch(uri)[2])]", "sip:9.9.9.9|sip:one@x|[<null>]");
