@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Module cfgutils: codes of its functions (the same on Kamailio 5.6.3), RPC, and messages that wait for a lock without holding up a worker."""
+"""Module cfgutils: codes of its functions and RPC (the same on Kamailio 5.6.3); and messages that wait for a lock without holding up a worker (ours
+only: there each that waits holds a process)."""
 import hashlib
 import tempfile
 import time
@@ -15,6 +16,7 @@ RPC = [("is_gflag", (4,), "TRUE"), ("is_gflag", (2,), "FALSE"), ("get_gflags", (
 
 def run(r, ctx):
     name = "core/04-cfgutils"
+    ours = "kamailio" not in ctx.program
     with tempfile.NamedTemporaryFile("w", prefix="ringfort-hash-") as f:
         f.write("first")
         f.flush()
@@ -33,13 +35,15 @@ def run(r, ctx):
             r.check(f"{name} codes", v == CODES, v)
             ask("hold", "h1")
             r.check(f"{name} taken", sip.wait_until(lambda: (ask("try", f"t{time.time()}"), a.expect(lambda m: m.status == 200 and m.get("X-Out") == "busy", 0.1))[1], 0.35), "")
-            for i in range(20):
-                ask("wait", f"w{i}")
-            ask("try", "t2")
-            v = got("t2", 0.3)
-            r.check(f"{name} twenty that wait hold up no worker", v == "busy", v)
+            if ours:
+                for i in range(20):
+                    ask("wait", f"w{i}")
+                ask("try", "t2")
+                v = got("t2", 0.3)
+                r.check(f"{name} twenty that wait hold up no worker", v == "busy", v)
             r.check(f"{name} the holder ends", got("h1") == "held")
-            r.check(f"{name} all that wait get it, one after the other", all(got(f"w{i}") == "waited" for i in range(20)))
+            if ours:
+                r.check(f"{name} all that wait get it, one after the other", all(got(f"w{i}") == "waited" for i in range(20)))
             ask("try", "t3")
             v = got("t3")
             r.check(f"{name} free in the end", v == "got", v)
