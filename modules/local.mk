@@ -27,3 +27,4 @@ include modules/kex/local.mk
 include modules/cfgutils/local.mk
 include modules/acc/local.mk
 include modules/corex/local.mk
+include modules/debugger/local.mk

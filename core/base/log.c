@@ -96,9 +96,9 @@ static void say_repeated(int level, int facility, struct str text)
 	out(&l);
 }
 
-static void line(const struct log_site *site, const char *func, const void *key, int level, int facility, struct str text)
+static void line_named(const struct log_site *site, const char *func, const void *key, int level, struct str level_name, int facility, struct str text)
 {
-	struct log_line l = { .level = level, .facility = facility, .pid = getpid(), .src_line = site->line, .file = str_lit(site->file),
+	struct log_line l = { .level = level, .facility = facility, .pid = getpid(), .src_line = site->line, .file = str_lit(site->file), .level_name = level_name,
 			      .func = str_lit(func) };
 
 	while (text.n > 0 && (text.s[text.n - 1] == '\n' || text.s[text.n - 1] == '\r'))
@@ -124,6 +124,17 @@ static void line(const struct log_site *site, const char *func, const void *key,
 			l.callid.n = 256;
 	}
 	out(&l);
+}
+
+static void line(const struct log_site *site, const char *func, const void *key, int level, int facility, struct str text)
+{
+	line_named(site, func, key, level, STR_NULL, facility, text);
+}
+
+void log_text_named(int level, struct str level_name, int facility, struct str text)
+{
+	if (log_on(level))
+		line_named(LOG_HERE, "", NULL, level, str_sub(level_name, 0, 32), facility, text);
 }
 
 void log_open(const struct log_opts *opts)

@@ -78,6 +78,8 @@ void log_write_at(const struct log_site *site, const char *func, int level, cons
  */
 #define log_text(level, facility, key, text) log_text_at(LOG_HERE, key, level, facility, text)
 void log_text_at(const struct log_site *site, const void *key, int level, int facility, struct str text);
+/* The same with a name of its own in the place of the level's (at most 32 bytes, n 0: none). Never counted. */
+void log_text_named(int level, struct str level_name, int facility, struct str text);
 /* Logs at L_ERR with ": strerror(-err)" appended, and hands err back. */
 #define log_fail(err, ...) log_fail_at(LOG_HERE, __func__, err, __VA_ARGS__)
 int log_fail_at(const struct log_site *site, const char *func, int err, const char *fmt, ...) PRINTF_LIKE(4, 5);

@@ -16,7 +16,7 @@ struct log_line {
 	int pid, slot;       /* slot -1: none */
 	struct timespec wall;
 	unsigned src_line;
-	struct str prefix, callid, file, func, text;
+	struct str prefix, callid, file, func, text, level_name; /* level_name n 0: that of the level */
 };
 
 /* ---- log_sink.c: writing out ---- */

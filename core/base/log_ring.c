@@ -24,7 +24,7 @@ struct entry { /* in the ring, followed by the texts in this order */
 	int32_t level, facility, pid;
 	int64_t wall_s;
 	uint32_t wall_ns, src_line;
-	uint32_t n_prefix, n_callid, n_file, n_func, n_text, pad;
+	uint32_t n_prefix, n_callid, n_file, n_func, n_text, n_level_name;
 };
 
 struct ring {
@@ -128,7 +128,7 @@ bool log_ring_put(unsigned slot, const struct log_line *l)
 		return false;
 	r = &rings.shared->ring[slot];
 	head = atomic_load_explicit(&r->head, memory_order_relaxed);
-	n = sizeof(e) + l->prefix.n + l->callid.n + l->file.n + l->func.n + l->text.n;
+	n = sizeof(e) + l->prefix.n + l->callid.n + l->file.n + l->func.n + l->text.n + l->level_name.n;
 	n = (n + 7u) & ~(size_t)7u;
 	if (n > LOG_RING_BYTES - (head - atomic_load_explicit(&r->tail, memory_order_acquire))) {
 		atomic_fetch_add_explicit(&r->n_dropped, 1, memory_order_relaxed);
@@ -137,11 +137,12 @@ bool log_ring_put(unsigned slot, const struct log_line *l)
 	e = (struct entry){ .n_bytes = (uint32_t)n, .level = l->level, .facility = l->facility, .pid = l->pid,
 			    .wall_s = l->wall.tv_sec, .wall_ns = (uint32_t)l->wall.tv_nsec, .src_line = l->src_line,
 			    .n_prefix = (uint32_t)l->prefix.n, .n_callid = (uint32_t)l->callid.n, .n_file = (uint32_t)l->file.n,
-			    .n_func = (uint32_t)l->func.n, .n_text = (uint32_t)l->text.n };
+			    .n_func = (uint32_t)l->func.n, .n_text = (uint32_t)l->text.n,
+			    .n_level_name = (uint32_t)l->level_name.n };
 	put_bytes(r, head, &e, sizeof(e));
 	at = head + sizeof(e);
-	for (unsigned i = 0; i < 5; i++) {
-		const struct str *s = (const struct str *[]){ &l->prefix, &l->callid, &l->file, &l->func, &l->text }[i];
+	for (unsigned i = 0; i < 6; i++) {
+		const struct str *s = (const struct str *[]){ &l->prefix, &l->callid, &l->file, &l->func, &l->text, &l->level_name }[i];
 
 		put_bytes(r, at, s->s, s->n);
 		at += s->n;
@@ -209,8 +210,8 @@ static int write_entry(unsigned i, const struct entry *e)
 	const char *p = rings.copy;
 	struct log_line l = { .level = e->level, .facility = e->facility, .pid = e->pid, .slot = (int)i,
 			      .wall = { .tv_sec = e->wall_s, .tv_nsec = e->wall_ns }, .src_line = e->src_line };
-	const uint32_t n[] = { e->n_prefix, e->n_callid, e->n_file, e->n_func, e->n_text };
-	struct str *const text[] = { &l.prefix, &l.callid, &l.file, &l.func, &l.text };
+	const uint32_t n[] = { e->n_prefix, e->n_callid, e->n_file, e->n_func, e->n_text, e->n_level_name };
+	struct str *const text[] = { &l.prefix, &l.callid, &l.file, &l.func, &l.text, &l.level_name };
 	size_t left = e->n_bytes - sizeof(*e);
 	int err;
 

@@ -79,6 +79,11 @@ const char *log_level_name(int level)
 
 /* ---- the bytes of a line ---- */
 
+static struct str name_of(const struct log_line *l)
+{
+	return l->level_name.n ? l->level_name : str_lit(log_level_name(l->level));
+}
+
 size_t log_line_text(const struct log_opts *opts, const struct log_line *l, bool journal, char *out, size_t cap)
 {
 	const struct level_info *info = info_of(l->level);
@@ -87,7 +92,7 @@ size_t log_line_text(const struct log_opts *opts, const struct log_line *l, bool
 	strbuf_init_fixed(&sb, out, cap);
 	if (journal)
 		strbuf_printf(&sb, "<%d>", info->priority);
-	strbuf_printf(&sb, "%d %s%s: ", l->pid, opts->color ? info->color : "", info->name);
+	strbuf_printf(&sb, "%d %s%.*s: ", l->pid, opts->color ? info->color : "", STR_FMT(name_of(l)));
 	strbuf_add(&sb, l->prefix);
 	strbuf_add(&sb, l->text);
 	strbuf_add_lit(&sb, opts->color ? "\033[0m\n" : "\n");
@@ -202,8 +207,8 @@ static void json_cee(struct strbuf *sb, const struct log_opts *opts, const struc
 	if (gethostname(host, sizeof(host)) < 0)
 		host[0] = '\0';
 	host[sizeof(host) - 1] = '\0';
-	strbuf_printf(sb, "{\"time\":\"%s.%09ldZ\",\"proc\":{\"id\":\"%d\",\"tid\":%d},\"pri\":\"%s\",\"subsys\":", date, l->wall.tv_nsec, l->pid,
-		      l->pid, log_level_name(l->level));
+	strbuf_printf(sb, "{\"time\":\"%s.%09ldZ\",\"proc\":{\"id\":\"%d\",\"tid\":%d},\"pri\":\"%.*s\",\"subsys\":", date, l->wall.tv_nsec, l->pid,
+		      l->pid, STR_FMT(name_of(l)));
 	json_text(sb, module_of(l->file));
 	strbuf_add_lit(sb, ",\"file\":{\"name\":");
 	json_text(sb, file);
@@ -224,7 +229,7 @@ static void json_plain(struct strbuf *sb, const struct log_opts *opts, const str
 {
 	const char *app = opts->json & LOG_JSON_APP ? "kamailio." : "";
 
-	strbuf_printf(sb, "{ \"%sidx\": %d, \"%spid\": %d, \"%slevel\": \"%s\"", app, l->slot, app, l->pid, app, log_level_name(l->level));
+	strbuf_printf(sb, "{ \"%sidx\": %d, \"%spid\": %d, \"%slevel\": \"%.*s\"", app, l->slot, app, l->pid, app, STR_FMT(name_of(l)));
 	json_member(sb, app, "module", module_of(l->file));
 	json_member(sb, app, "file", file);
 	strbuf_printf(sb, ", \"%sline\": %u", app, l->src_line);

@@ -165,11 +165,30 @@ static uint32_t add_regex(struct compiler *c, struct node *n)
 	return c->regexes.n - 1;
 }
 
+static bool tracing;
+
+void script_trace(void)
+{
+	tracing = true;
+}
+
+static void gen_trace(struct compiler *c, struct pos at, enum script_action action, struct str name, unsigned n_args)
+{
+	struct value v = value_str(name);
+
+	if (!tracing)
+		return;
+	c->at = at;
+	emit(c, OP_TRACE, (unsigned)action, n_args, add_const(c, &v));
+}
+
 static void gen_call(struct compiler *c, struct node *n, enum opcode op, enum call_mode mode)
 {
 	struct call *call = n->call; /* errors would have ended before this */
 	struct node *a;
 	unsigned i = 0;
+
+	gen_trace(c, n->pos, call->is_core ? SA_CORE : SA_CALL, str_lit(call->func->name), call->n);
 
 	for (a = n->args; a; a = a->next, i++)
 		if (call->mode[i] == ARG_VALUE_S || call->mode[i] == ARG_VALUE_I || call->mode[i] == ARG_REGEX ||
@@ -194,6 +213,7 @@ static void gen_route(struct compiler *c, struct node *n, bool value, enum call_
 {
 	unsigned depth = c->depth > 255 ? 255 : c->depth;
 
+	gen_trace(c, n->pos, SA_ROUTE, STR_NULL, 1);
 	if (n->a->kind == N_STR) {
 		int index = route_index(c, n->a->text);
 
@@ -498,10 +518,25 @@ static void gen_break(struct compiler *c)
 	VEC_ADD(c, &c->scope->breaks, jump);
 }
 
+static void trace_stmt(struct compiler *c, const struct node *n)
+{
+	static const struct {
+		enum node_kind kind;
+		enum script_action action;
+	} actions[] = { { N_ASSIGN, SA_ASSIGN }, { N_IF, SA_IF }, { N_WHILE, SA_WHILE }, { N_SWITCH, SA_SWITCH }, { N_RETURN, SA_RETURN },
+			{ N_EXIT, SA_EXIT }, { N_DROP, SA_DROP }, { N_BREAK, SA_BREAK } };
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+		if (n->kind == actions[i].kind)
+			gen_trace(c, n->pos, actions[i].action, STR_NULL, 0);
+}
+
 static void gen_stmt(struct compiler *c, struct node *n)
 {
-	uint32_t from = here(c);
+	uint32_t from;
 
+	trace_stmt(c, n);
+	from = here(c);
 	c->at = n->pos;
 	switch (n->kind) {
 	case N_BLOCK:

@@ -105,4 +105,9 @@ bool script_define_find(const struct script *s, struct str name, struct str *ret
 /* flags a, b: number of a declared name, or -1. */
 int script_flag_find(struct str name);
 
+/* What an action is, for those who watch scripts run (vm_on_action()). */
+enum script_action { SA_CALL, SA_CORE /* a command of the language */, SA_ROUTE, SA_IF, SA_WHILE, SA_SWITCH, SA_ASSIGN, SA_RETURN, SA_EXIT, SA_DROP, SA_BREAK };
+/* From now on scripts are compiled so that they can be watched; without it they carry nothing for it. Context: while a script is loaded. */
+void script_trace(void);
+
 #endif

@@ -63,11 +63,17 @@ struct vm {
 
 static struct {
 	struct vm_conf conf;
+	vm_action_fn *on_action;
 } self = { .conf = { .max_while_loops = 100, .max_recursive_level = 256 } };
 
 void vm_configure(const struct vm_conf *conf)
 {
 	self.conf = *conf;
+}
+
+void vm_on_action(vm_action_fn *fn)
+{
+	self.on_action = fn;
 }
 
 /* ---- positions and messages ---- */
@@ -441,6 +447,12 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			if (pv_get(ctx, code->pvs[in->c], sp) < 0)
 				*sp = value_null();
 			sp++;
+			break;
+		case OP_TRACE:
+			if (UNLIKELY(self.on_action)) {
+				SAVE();
+				self.on_action(ctx, (enum script_action)in->a, code->consts[in->c].s, in->b);
+			}
 			break;
 		case OP_COND:
 			if (cond_value(ctx, in->a, sp) < 0)

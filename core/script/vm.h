@@ -32,6 +32,10 @@ void vm_on_idle(void (*fn)(struct script *s));
 /* Context: before forking, once. */
 MUST_CHECK int vm_register(void);
 
+/* name: of the function; STR_NULL for other actions. Called before each action of scripts compiled after script_trace(). */
+typedef void vm_action_fn(struct ctx *ctx, enum script_action action, struct str name, unsigned n_args);
+void vm_on_action(vm_action_fn *fn); /* one; NULL: none */
+
 struct vm_conf {
 	unsigned max_while_loops;     /* 0: no limit */
 	unsigned max_recursive_level;
