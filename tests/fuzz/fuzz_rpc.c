@@ -2,16 +2,22 @@
 /*
  * JSON-RPC: any bytes on a stream. Documents are cut out as the TCP transport and the FIFO do, each is run, and each reply is JSON
  * with what the request asked for. The methods take their parameters in every way there is, and build any tree: the
- * parameter of t.build is a program for the struct builder.
+ * parameter of t.build is a program for the struct builder. Commands cfg.* change settings, within their bounds.
  */
 #include <errno.h>
 #include <jansson.h>
 
 #include "core/base/log.h"
 #include "core/base/strbuf.h"
+#include "core/module/abi.h"
 #include "core/rpc/rpc_priv.h"
+#include "core/settings/cfg.h"
 #include "modules/jsonrpcs/jr_priv.h"
+#include "shm/arena.h"
+#include "shm/slot.h"
 #include "tests/fuzz/fuzz.h"
+
+extern const struct module module_cfg_rpc;
 
 #define REPLY_MAX ((size_t)16 << 20)
 
@@ -100,6 +106,58 @@ static const struct rpc_method methods[] = {
 	{ .name = NULL },
 };
 
+/* ---- settings: what they answer depends on what was done before ---- */
+
+static struct rpc_method cfg_methods[32];
+static bool ran_cfg;
+
+static struct cfg_conf {
+	int number;
+	struct str text;
+} cfg_conf;
+
+static const struct setting cfg_settings[] = {
+	SETTING_LIVE_INT("number", struct cfg_conf, number, 5, -10, 1000), SETTING_LIVE_STR("text", struct cfg_conf, text, "a"), SETTING_END
+};
+static const struct cfg_live cfg_live[] = { { "number", NULL, "from -10 to 1000", 0 }, { "text", NULL, "any", CFG_READ_ONLY }, { .name = NULL } };
+static const struct cfg_follower cfg_follower = { .group = "f", .live = cfg_live, .settings = cfg_settings, .conf = &cfg_conf };
+
+static void run_cfg(struct rpc *rpc)
+{
+	ran_cfg = true;
+	for (const struct rpc_method *m = module_cfg_rpc.rpcs; m->name; m++)
+		if (strcmp(m->name, rpc->method->name) == 0)
+			m->fn(rpc);
+}
+
+static void cfg_once(void)
+{
+	fuzz_require(shm_arena_create(&(struct shm_opts){ .ceiling_bytes = 64u << 20 }) == 0 && shm_slot_take(0, SHM_SLOT_TEST) == 0);
+	settings_defaults(cfg_settings, &cfg_conf);
+	fuzz_require(cfg_declare(STR_LIT("g"), 0, STR_LIT("i"), true, 1, STR_NULL, STR_LIT("a number")) == 0);
+	fuzz_require(cfg_declare(STR_LIT("g"), 0, STR_LIT("s"), false, 0, STR_LIT("x"), STR_LIT("a text")) == 0);
+	fuzz_require(cfg_declare(STR_LIT("g"), 3, STR_LIT("i"), true, 7, STR_NULL, STR_LIT("a number")) == 0);
+	fuzz_require(cfg_follow(&cfg_follower) == 0 && cfg_share() == 0);
+	for (unsigned i = 0; module_cfg_rpc.rpcs[i].name; i++) {
+		fuzz_require(i + 1 < ARRAY_LEN(cfg_methods));
+		cfg_methods[i] = module_cfg_rpc.rpcs[i];
+		cfg_methods[i].fn = run_cfg;
+	}
+	fuzz_require(rpc_register(cfg_methods) == 0);
+}
+
+static void cfg_whole(void)
+{
+	struct pool *pool = pool_new(65536);
+	struct value v;
+
+	cfg_catch_up();
+	fuzz_require(pool && cfg_conf.number >= -10 && cfg_conf.number <= 1000 && str_eq(cfg_conf.text, STR_LIT("a")));
+	fuzz_require(cfg_get(STR_LIT("g"), 0, STR_LIT("i"), pool, &v) == 0 && v.kind == VALUE_INT);
+	fuzz_require(cfg_get(STR_LIT("g"), 0, STR_LIT("s"), pool, &v) == 0 && v.kind == VALUE_STR && v.s.n <= CFG_TEXT_MAX);
+	pool_free(pool);
+}
+
 /* The reply at once, and read in pieces: the same. */
 static void read_again(struct str doc, bool pretty, struct str whole)
 {
@@ -129,6 +187,7 @@ static void run(struct str doc, bool pretty)
 
 	strbuf_init(&sb, REPLY_MAX);
 	out.reply = &sb;
+	ran_cfg = false;
 	err = rpc_json_run(doc, pretty, &out);
 	fuzz_require(err == 0 || err == -EBADMSG);
 	fuzz_require((err == 0) == (sb.n > 0));
@@ -137,7 +196,10 @@ static void run(struct str doc, bool pretty)
 		fuzz_require(reply != NULL);
 		fuzz_require(json_object_get(reply, "result") || json_object_get(reply, "error"));
 		json_decref(reply);
-		read_again(doc, pretty, strbuf_str(&sb));
+		if (ran_cfg)
+			cfg_whole();
+		else
+			read_again(doc, pretty, strbuf_str(&sb));
 	}
 	strbuf_done(&sb);
 }
@@ -151,6 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		once = true;
 		log_level_set(L_ALERT - 1);
 		fuzz_require(rpc_register(methods) == 0);
+		cfg_once();
 	}
 	if (size == 0)
 		return 0;

@@ -34,6 +34,7 @@ static const struct setting table[] = {
 	SETTING_STR("text", struct conf, text, "default"),
 	SETTING_FN_INT("fn_int", repeat),
 	SETTING_FN_STR("fn_str", repeat),
+	SETTING_KEMI("kemi", "x:y"),
 	SETTING_END
 };
 

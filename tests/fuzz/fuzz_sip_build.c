@@ -57,7 +57,10 @@ static void apply(struct sip_edits *e, struct pool *pool, struct sip_msg *m, con
 		    sip_edit_after(e, pool, m, (enum sip_header)(op[1] % SIP_N_HEADERS), put, tag);
 		break;
 	default:
-		sip_edit_undo(e, tag);
+		if (op[3] & 1)
+			err = sip_edit_status(e, pool, m, (unsigned)(op[1] << 8 | op[2]) % 800, put);
+		else
+			sip_edit_undo(e, tag);
 		break;
 	}
 	fuzz_require(err == 0 || err == -EINVAL || err == -ENOMEM);

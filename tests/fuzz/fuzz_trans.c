@@ -2,7 +2,7 @@
 /*
  * Format texts, variables and transformations. The input up to its first line end is the text of a script, what follows
  * is the value of $var(x), which in life comes from the network. A text that is refused says where and why; one that is taken gives a
- * bounded result.
+ * bounded result, and the same or none where memory is short (how short: by the size of the input).
  */
 #include "core/pv/fmt.h"
 #include "core/pv/trans.h"
@@ -30,6 +30,19 @@ static void once(void)
 	fuzz_require(module_pv.load() == 0);
 	x_slot = pv_var_slot(STR_LIT("x"));
 	fuzz_require(x_slot >= 0);
+}
+
+static void eval_again(struct ctx *ctx, const struct fmt *f, size_t limit)
+{
+	struct pool *pool = ctx->pool, *small = pool_new(limit);
+	struct str out;
+
+	fuzz_require(small != NULL);
+	ctx->pool = small;
+	if (fmt_eval(ctx, f, &out) == 0)
+		fuzz_require(out.n <= 65536 || fmt_is_const(f));
+	ctx->pool = pool;
+	pool_free(small);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -63,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sum += (unsigned char)out.s[i];
 		fuzz_require(sum <= out.n * 255);
 		fuzz_require(out.n <= 65536 || fmt_is_const(f));
+		eval_again(&ctx, f, (size_t)16 << size % 8);
 	}
 	pool_free(pool);
 	fuzz_free(text);
