@@ -26,11 +26,6 @@ size_t route_totag(struct ctx *ctx, char *out)
 	return out_totag(ctx, OUT_TAG_SL, out);
 }
 
-struct str route_via1_params(struct ctx *ctx)
-{
-	return out_via1_params(ctx);
-}
-
 void route_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest)
 {
 	out_reply_dest(ctx, ret_dest);
@@ -65,7 +60,7 @@ int route_reply_stateless(struct ctx *ctx, int code, struct str reason)
 	struct sip_out out;
 	struct tx_dest dest;
 	struct strbuf extra;
-	char tag[40];
+	char tag[40], ip[NET_ADDR_TEXT_MAX];
 	int err;
 
 	if (ctx->msg.kind != SIP_REQUEST || ctx->msg.method == SIP_M_ACK || code < 100 || code > 699 || reason.n == 0)
@@ -86,7 +81,7 @@ int route_reply_stateless(struct ctx *ctx, int code, struct str reason)
 	if (strbuf_err(&extra) < 0)
 		return -1;
 	o.extra = strbuf_str(&extra);
-	o.via1_params = out_via1_params(ctx);
+	o.source = out_via_source(ctx, ip);
 	if (code >= 180)
 		o.to_tag = str_of(tag, out_totag(ctx, OUT_TAG_SL, tag));
 	o.body = ctx->reply_body;

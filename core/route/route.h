@@ -55,8 +55,6 @@ int route_reply_stateless(struct ctx *ctx, int code, struct str reason);
 MUST_CHECK int route_reply_add(struct ctx *ctx, struct str fields);
 /* To-tag of stateless replies to this request: same for a retransmission and its ACK. out: at least 40 bytes. */
 size_t route_totag(struct ctx *ctx, char *out);
-/* ";received=..;rport=.." for the top Via of ctx->msg per RFC 3261 18.2.1 and RFC 3581; may be empty. */
-struct str route_via1_params(struct ctx *ctx);
 /* Where a reply to ctx's request goes. */
 void route_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest);
 

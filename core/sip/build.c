@@ -13,7 +13,7 @@
 #include "core/sip/sip_priv.h"
 
 #define MESSAGE_MAX 65535u
-#define VIA_PARAMS_MAX 8u
+#define VIA_CHANGES 3u /* received, rport, and what is added */
 #define OWN_PIECES 32u
 
 /* One change: at off drop some bytes and put text in. */
@@ -153,40 +153,42 @@ static uint32_t offset_in(const struct sip_msg *m, const char *p)
 	return (uint32_t)(p - m->buf.s);
 }
 
-/*
- * ";received=..;rport=.." into the top Via: a parameter that is there gets the new value, the
- * others are put at the end of the value, in one text.
- */
-static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, struct str params)
+/* One parameter of the top Via: in the place of the one that is there, else to be added. */
+static int change_param(struct changes *c, const struct sip_msg *m, struct str there, struct str param, struct str *added)
 {
-	const struct sip_via *via = sip_msg_via1(m);
-	struct str added = { NULL, 0 }, rest = params;
-	struct sip_param p, old;
-	char *text;
-	int more, err;
+	if (there.n > 0)
+		return changes_add(c, offset_in(m, there.s), (uint32_t)there.n, str_sub(param, 1, param.n));
+	if (added->n == 0)
+		added->s = param.s;
+	added->n += param.n;
+	return 0;
+}
 
-	if (params.n == 0 || !via)
+/* What is added goes to the end of the value, as one text. */
+static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, const struct sip_via_source *source)
+{
+	static const struct str received = STR_LIT(";received="), rport = STR_LIT(";rport=");
+	const struct sip_via *via = sip_msg_via1(m);
+	struct str ip = source->received, one, two, added = STR_NULL;
+	char *text;
+	int err;
+
+	if (ip.n == 0 || !via)
 		return 0;
-	text = pool_alloc(pool, params.n + VIA_PARAMS_MAX);
+	text = pool_alloc(pool, received.n + ip.n + rport.n + NUM_DEC_MAX);
 	if (!text)
 		return -ENOMEM;
-	for (unsigned n = 0; (more = sip_param_next(&rest, &p)) > 0; n++) {
-		if (n == VIA_PARAMS_MAX)
-			return -EINVAL;
-		if (sip_param_find(via->params, p.name, &old)) {
-			err = changes_add(c, offset_in(m, old.raw.s), (uint32_t)old.raw.n, p.raw);
-			if (err < 0)
-				return err;
-			continue;
-		}
-		text[added.n++] = ';';
-		memcpy(text + added.n, p.raw.s, p.raw.n);
-		added.n += p.raw.n;
-	}
-	if (more < 0)
-		return -EINVAL;
-	added.s = text;
-	return added.n > 0 ? changes_add(c, offset_in(m, sip_end(via->text)), 0, added) : 0;
+	memcpy(text, received.s, received.n);
+	memcpy(text + received.n, ip.s, ip.n);
+	one = str_of(text, received.n + ip.n);
+	memcpy(text + one.n, rport.s, rport.n);
+	two = str_of(text + one.n, rport.n + num_dec(source->rport, text + one.n + rport.n));
+	err = change_param(c, m, via->received_param, one, &added);
+	if (err == 0 && source->rport)
+		err = change_param(c, m, via->rport_param, two, &added);
+	if (err == 0 && added.n > 0)
+		err = changes_add(c, offset_in(m, sip_end(via->text)), 0, added);
+	return err;
 }
 
 /* Takes the top Via value away: the whole field, or up to the next value of it. */
@@ -282,7 +284,7 @@ static int put_headers_and_body(struct sip_out *out, struct pool *pool, struct s
 static int prepare(struct sip_out *out, struct changes *c, struct pool *pool,
                    const struct sip_msg *m, const struct sip_edits *edits)
 {
-	unsigned own = VIA_PARAMS_MAX + 2 + count(m, SIP_H_CONTENT_LENGTH);
+	unsigned own = VIA_CHANGES + 1 + count(m, SIP_H_CONTENT_LENGTH);
 	int err = changes_init(c, pool, edits, own);
 
 	return err < 0 ? err : out_init(out, pool, 4 * c->cap + OWN_PIECES);
@@ -310,7 +312,7 @@ int sip_build_request(struct pool *pool, struct sip_msg *msg, const struct sip_e
 	int err = prepare(&out, &c, pool, msg, edits);
 
 	if (err == 0)
-		err = change_via1(&c, pool, msg, fwd->via1_params);
+		err = change_via1(&c, pool, msg, &fwd->source);
 	if (err < 0)
 		return err;
 	put_request_line(&out, msg, fwd->ruri, &c);
@@ -413,15 +415,14 @@ static void copy_first(struct sip_out *out, const struct sip_msg *m, enum sip_he
 		copy_field(out, h);
 }
 
-static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m,
-                     struct str via1_params)
+static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m, const struct sip_via_source *source)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
 	struct changes c;
-	int err = changes_init(&c, pool, NULL, VIA_PARAMS_MAX + 1);
+	int err = changes_init(&c, pool, NULL, VIA_CHANGES);
 
 	if (err == 0)
-		err = change_via1(&c, pool, m, via1_params);
+		err = change_via1(&c, pool, m, source);
 	if (err < 0 || !h)
 		return err;
 	emit(out, m->buf, h->off, offset_in(m, sip_end(h->value)), &c, true);
@@ -462,13 +463,13 @@ int sip_build_reply(struct pool *pool, struct sip_msg *msg, const struct sip_rep
 	struct str length = decimal(pool, opts->body.n);
 	struct sip_out out;
 	int err = length.n > 0
-	              ? out_init(&out, pool, 2 * n_copied + 2 * VIA_PARAMS_MAX + OWN_PIECES)
+	              ? out_init(&out, pool, 2 * n_copied + 2 * VIA_CHANGES + OWN_PIECES)
 	              : -ENOMEM;
 
 	if (err == 0)
 		err = put_status_line(&out, pool, opts->status, opts->reason);
 	if (err == 0)
-		err = copy_vias(&out, pool, msg, opts->via1_params);
+		err = copy_vias(&out, pool, msg, &opts->source);
 	if (err < 0)
 		return err;
 	if (opts->record_routes)

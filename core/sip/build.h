@@ -16,12 +16,18 @@ struct sip_out {
 	size_t bytes;
 };
 
+/* What the top Via is told about where its message came from (RFC 3261, 18.2.1; RFC 3581). A parameter that is there gets the new value. */
+struct sip_via_source {
+	struct str received; /* address, IPv6 as the caller wants it written; n 0: nothing is told */
+	uint16_t rport;      /* 0: not told */
+};
+
 /* What a forwarded request gets; every str without CRLF unless said. */
 struct sip_forward {
 	struct str ruri;        /* n 0: as received */
 	struct str via;         /* whole field "Via: SIP/2.0/UDP ...\r\n", put before all others */
 	struct str extra;       /* whole fields with CRLF, put behind own Via (Record-Route, Route set ...) */
-	struct str via1_params; /* ";received=1.2.3.4;rport=5060": appended to (rport: replacing within) the received top Via */
+	struct sip_via_source source;
 };
 
 /*
@@ -41,7 +47,7 @@ struct sip_reply_opts {
 	uint16_t status;
 	struct str reason;
 	struct str to_tag;      /* added when the request's To has none and status > 100 */
-	struct str via1_params; /* ";received=..;rport=.." as above */
+	struct sip_via_source source;
 	struct str extra;       /* whole fields with CRLF (Contact, WWW-Authenticate, Server ...) */
 	struct str body;        /* n 0: none */
 	struct str content_type; /* of body */

@@ -31,6 +31,7 @@ static void take_param(struct sip_via *v, const struct sip_param *p)
 		if (!v->has_rport && str_ieq(p->name, STR_LIT("rport"))) {
 			v->has_rport = true;
 			v->rport = p->value;
+			v->rport_param = p->raw;
 		} else if (!v->maddr.s && str_ieq(p->name, STR_LIT("maddr"))) {
 			v->maddr = without_brackets(p->value);
 		} else if (!v->has_alias && str_ieq(p->name, STR_LIT("alias"))) {
@@ -43,8 +44,10 @@ static void take_param(struct sip_via *v, const struct sip_param *p)
 			v->branch = p->value;
 		break;
 	case 8:
-		if (!v->received.s && str_ieq(p->name, STR_LIT("received")))
+		if (!v->received_param.s && str_ieq(p->name, STR_LIT("received"))) {
 			v->received = without_brackets(p->value);
+			v->received_param = p->raw;
+		}
 		break;
 	default:
 		break;
@@ -54,8 +57,15 @@ static void take_param(struct sip_via *v, const struct sip_param *p)
 /* "SIP" SLASH version SLASH transport LWS; returns behind it, or NULL. */
 static const char *take_protocol(struct sip_via *v, const char *p, const char *end)
 {
+	static const char usual[] = "SIP/2.0/UDP ";
 	const char *start = p, *q;
 
+	if (LIKELY(end - p > 12 && memcmp(p, usual, 12) == 0)) {
+		v->version = sip_span(p, p + 7);
+		v->transport = sip_span(p + 8, p + 11);
+		v->proto = SIP_PROTO_UDP;
+		return sip_skip_ws(p + 12, end);
+	}
 	for (int i = 0; i < 2; i++) {
 		q = sip_skip_class(p, end, CHARS_TOKEN);
 		if (q == p || (i == 0 && !str_ieq(sip_span(p, q), STR_LIT("SIP"))))

@@ -16,6 +16,7 @@ struct sip_via {
 	struct str params;    /* without the first ';' */
 	struct str branch, received, maddr, ttl, alias;
 	struct str rport;     /* value */
+	struct str received_param, rport_param; /* name and value, as they stand there */
 	bool has_rport, has_alias;
 	bool magic;           /* branch starts with z9hG4bK and has more after it */
 };

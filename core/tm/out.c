@@ -200,6 +200,7 @@ static int edits_for(struct ctx *ctx, const struct sip_edits *e, const struct ne
 int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip_out *ret_out)
 {
 	struct sip_forward fwd = { 0 };
+	char ip[NET_ADDR_TEXT_MAX];
 	struct sip_edits edits;
 	struct strbuf sb;
 	int err = edits_for(ctx, req->edits, req->from, &edits);
@@ -234,7 +235,7 @@ int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip
 			return err;
 	}
 	if (!req->keep_via1)
-		fwd.via1_params = out_via1_params(ctx);
+		fwd.source = out_via_source(ctx, ip);
 	return sip_build_request(ctx->pool, &ctx->msg, &edits, &fwd, req->from->proto != SIP_PROTO_UDP, ret_out);
 }
 
@@ -256,27 +257,22 @@ static bool via_names_source(const struct sip_via *via, const struct net_addr *s
 	return net_addr_parse(via->host, 0, &a) == 0 && net_addr_ip_equal(&a, src);
 }
 
-struct str out_via1_params(struct ctx *ctx)
+struct sip_via_source out_via_source(struct ctx *ctx, char *ip)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
-	char ip[NET_ADDR_TEXT_MAX];
-	struct strbuf sb;
+	struct sip_via_source source = { 0 };
 	bool rport;
 
 	if (!via)
-		return STR_NULL;
+		return source;
 	rport = via->has_rport || (ctx->mflags & CTX_F_FORCE_RPORT) || out_conf.force_rport;
 	/* RFC 3581, 4: with rport, received goes in even when the sent-by already says it. */
 	if (!rport && via_names_source(via, &ctx->rx.src))
-		return STR_NULL;
-	strbuf_init_pool(&sb, ctx->pool, 128);
-	strbuf_add_lit(&sb, ";received=");
-	strbuf_add(&sb, str_of(ip, net_addr_ip_text(&ctx->rx.src, false, ip)));
-	if (rport) {
-		strbuf_add_lit(&sb, ";rport=");
-		strbuf_add_u64(&sb, ctx->rx.src.port);
-	}
-	return strbuf_err(&sb) < 0 ? STR_NULL : strbuf_str(&sb);
+		return source;
+	source.received = str_of(ip, net_addr_ip_text(&ctx->rx.src, false, ip));
+	if (rport)
+		source.rport = ctx->rx.src.port;
+	return source;
 }
 
 void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest)

@@ -56,8 +56,8 @@ struct out_request {
 enum sip_proto out_mtu_proto(const struct ctx *ctx, enum sip_proto proto, size_t bytes, const struct net_addr *to);
 MUST_CHECK int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip_out *ret_out);
 
-/* ";received=1.2.3.4;rport=5060" for the top Via of ctx's request (RFC 3261 18.2.1, RFC 3581); may be empty. */
-struct str out_via1_params(struct ctx *ctx);
+/* What the top Via of ctx's request is told; it may be nothing. ip: NET_ADDR_TEXT_MAX bytes that the result points into. */
+struct sip_via_source out_via_source(struct ctx *ctx, char *ip);
 /* Where replies to ctx's request go. */
 void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest);
 /* Where a reply goes whose Via this is, when its connection is unknown or gone. Returns 0; -EINVAL: a name or a group address. */

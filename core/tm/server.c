@@ -514,7 +514,7 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 	struct sip_out out;
 	struct strbuf sb;
 	struct str server;
-	char tag[40];
+	char tag[40], ip[NET_ADDR_TEXT_MAX];
 	int err;
 
 	if (t->flags & TM_T_LOCAL)
@@ -538,7 +538,7 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 		strbuf_add_lit(&sb, "\r\n");
 	}
 	o.extra = strbuf_str(&sb);
-	o.via1_params = out_via1_params(ctx);
+	o.source = out_via_source(ctx, ip);
 	if (code >= 180)
 		o.to_tag = to_tag.n ? to_tag : str_of(tag, out_totag(ctx, OUT_TAG_TM, tag));
 	o.body = ctx->reply_body;

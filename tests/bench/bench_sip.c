@@ -86,7 +86,7 @@ static void do_forward(struct str text)
 		.via =
 		    STR_LIT("Via: SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bK7a1c.2b3d4e5f.0\r\n"),
 		.extra = STR_LIT("Record-Route: <sip:198.51.100.1;lr;ftag=1928301774>\r\n"),
-		.via1_params = STR_LIT(";received=203.0.113.9;rport=5060"),
+		.source = { STR_LIT("203.0.113.9"), 5060 },
 	};
 	struct sip_edits edits = { 0 };
 	struct sip_out out;
@@ -107,7 +107,7 @@ static void do_reply(struct str text)
 	struct sip_reply_opts opts = { .status = 200,
 		                       .reason = STR_LIT("OK"),
 		                       .to_tag = STR_LIT("a1b2c3"),
-		                       .via1_params = STR_LIT(";received=203.0.113.9;rport=5060") };
+		                       .source = { STR_LIT("203.0.113.9"), 5060 } };
 	struct sip_out out;
 	char copy[2048];
 

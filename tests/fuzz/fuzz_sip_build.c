@@ -86,11 +86,11 @@ static void check_edits(const struct sip_edits *e, const struct sip_msg *m)
 static void build_all(struct pool *pool, struct sip_msg *m, const struct sip_edits *e, bool clean)
 {
 	struct sip_forward fwd = { .via = STR_LIT("Via: SIP/2.0/UDP fuzz;branch=z9hG4bKf\r\n"),
-		                   .via1_params = STR_LIT(";received=192.0.2.1;rport=5060") };
+		                   .source = { STR_LIT("192.0.2.1"), 5060 } };
 	struct sip_reply_opts opts = { .status = 400,
 		                       .reason = STR_LIT("Bad"),
 		                       .to_tag = STR_LIT("x"),
-		                       .via1_params = fwd.via1_params,
+		                       .source = fwd.source,
 		                       .record_routes = true };
 	struct sip_msg again;
 	struct sip_out out;

@@ -38,7 +38,7 @@ START_TEST(forward)
 		.ruri = STR_LIT("sip:b@192.0.2.4"),
 		.via = STR_LIT("Via: SIP/2.0/UDP me;branch=z9hG4bKme" CRLF),
 		.extra = STR_LIT("Record-Route: <sip:me;lr>" CRLF),
-		.via1_params = STR_LIT(";received=192.0.2.99;rport=5062"),
+		.source = { STR_LIT("192.0.2.99"), 5062 },
 	};
 	struct sip_out out;
 
@@ -58,14 +58,18 @@ START_TEST(forward)
 END_TEST
 
 /* clang-format off */
-static const struct { const char *via, *params, *want; } via1s[] = {
-	{ "Via: SIP/2.0/UDP h;branch=1", ";received=1.2.3.4", "Via: SIP/2.0/UDP h;branch=1;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h;rport", ";rport=5", "v: SIP/2.0/UDP h;rport=5" },
-	{ "v: SIP/2.0/UDP h;rport ;x", ";rport=5", "v: SIP/2.0/UDP h;rport=5 ;x" },
-	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", ";received=1.2.3.4;rport=5", "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h , SIP/2.0/UDP i;rport", ";received=[::1]", "v: SIP/2.0/UDP h;received=[::1] , SIP/2.0/UDP i;rport" },
-	{ "v: SIP/2.0/UDP h,SIP/2.0/UDP i;rport", ";received=1.2.3.4;rport=5;i=7", "v: SIP/2.0/UDP h;received=1.2.3.4;rport=5;i=7,SIP/2.0/UDP i;rport" },
-	{ "v: SIP/2.0/UDP h", "", "v: SIP/2.0/UDP h" },
+static const struct { const char *via; struct sip_via_source source; const char *want; } via1s[] = {
+	{ "Via: SIP/2.0/UDP h;branch=1", { STR_LIT("1.2.3.4"), 0 }, "Via: SIP/2.0/UDP h;branch=1;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;Received;x", { STR_LIT("1.2.3.4"), 65535 }, "v: SIP/2.0/UDP h;received=1.2.3.4;x;rport=65535" },
+	{ "v: SIP/2.0/UDP h;rport ;x", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;rport=5 ;x;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 0 }, "v: SIP/2.0/UDP h;rport=9;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport;rport=9;received=6.6.6.6;received=7.7.7.7", { STR_LIT("1.2.3.4"), 5 },
+	  "v: SIP/2.0/UDP h;rport=5;rport=9;received=1.2.3.4;received=7.7.7.7" },
+	{ "v: SIP/2.0/UDP h , SIP/2.0/UDP i;rport", { STR_LIT("[::1]"), 0 }, "v: SIP/2.0/UDP h;received=[::1] , SIP/2.0/UDP i;rport" },
+	{ "v: SIP/2.0/UDP h,SIP/2.0/UDP i;rport", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;received=1.2.3.4;rport=5,SIP/2.0/UDP i;rport" },
+	{ "v: SIP/2.0/UDP h", { STR_NULL, 0 }, "v: SIP/2.0/UDP h" },
 };
 
 static const struct { const char *vias, *want; } tops[] = {
@@ -78,12 +82,12 @@ static const struct { const char *vias, *want; } tops[] = {
 };
 /* clang-format on */
 
-START_TEST(via1_params)
+START_TEST(via1_source)
 {
-	struct sip_forward fwd = { .via1_params = str_lit(via1s[_i].params) };
+	struct sip_forward fwd = { .source = via1s[_i].source };
 	struct sip_reply_opts opts = { .status = 100,
 		                       .reason = STR_LIT("Trying"),
-		                       .via1_params = fwd.via1_params };
+		                       .source = fwd.source };
 	char text[512], want[512];
 	struct sip_out out;
 
@@ -340,10 +344,10 @@ START_TEST(out_of_memory)
 {
 	static const char text[] =
 	    "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a" CRLF "CSeq: 1 OPTIONS" CRLF CRLF;
-	struct sip_forward fwd = { .via1_params = STR_LIT(";received=1.2.3.4") };
+	struct sip_forward fwd = { .source = { STR_LIT("1.2.3.4"), 0 } };
 	struct sip_reply_opts opts = { .status = 200,
 		                       .reason = STR_LIT("OK"),
-		                       .via1_params = STR_LIT(";received=1.2.3.4") };
+		                       .source = { STR_LIT("1.2.3.4"), 0 } };
 	struct pool *small = pool_new((size_t)_i * 128 + 64);
 	struct sip_out out = { .bytes = 4711 };
 	int err;
@@ -367,7 +371,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, forward);
-	tcase_add_loop_test(t, via1_params, 0, ARRAY_LEN(via1s));
+	tcase_add_loop_test(t, via1_source, 0, ARRAY_LEN(via1s));
 	tcase_add_loop_test(t, relayed_reply, 0, ARRAY_LEN(tops));
 	tcase_add_test(t, relayed_reply_without_via);
 	tcase_add_test(t, content_length);

@@ -172,7 +172,7 @@ START_TEST(torture)
 		struct sip_reply_opts opts = { .status = 400,
 			                       .reason = str_lit(diag.text),
 			                       .to_tag = STR_LIT("t"),
-			                       .via1_params = STR_LIT(";received=192.0.2.99") };
+			                       .source = { STR_LIT("192.0.2.99"), 0 } };
 		struct sip_out out;
 		struct sip_msg again;
 		struct str text;
