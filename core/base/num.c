@@ -111,6 +111,10 @@ size_t num_dec(int64_t v, char *out)
 	char tmp[NUM_DEC_MAX];
 	size_t n = 0, len = 0;
 
+	if (v >= 0 && v < 10) { /* many are */
+		out[0] = (char)('0' + v);
+		return 1;
+	}
 	do {
 		tmp[n++] = (char)('0' + u % 10);
 		u /= 10;

@@ -174,22 +174,35 @@ bool cond_addr_known_text(struct str text, struct ip_const *ret)
 	return true;
 }
 
+/* The Request-URI as received was parsed on receipt. NULL: none, or bad. */
+static const struct sip_uri *uri_parsed(struct ctx *ctx, enum cond_operand op, struct sip_uri *room)
+{
+	struct str s;
+
+	if (op == C_URI && ctx->msg.kind == SIP_REQUEST && ctx->main.uri.n == 0)
+		return sip_msg_ruri(&ctx->msg);
+	return uri_text(ctx, op, &s) == 0 && sip_uri_parse(s, room, NULL) == 0 ? room : NULL;
+}
+
 int cond_myself(struct ctx *ctx, enum cond_operand op)
 {
 	char text[NET_ADDR_TEXT_MAX];
 	struct net_addr a;
-	struct sip_uri uri;
-	struct str s;
+	struct sip_uri room;
+	const struct sip_uri *uri;
 
 	if (COND_IS_IP(op)) {
+		struct str s;
+
 		if (cond_addr(ctx, op, &a) < 0)
 			return -1;
 		s = str_of(text, net_addr_ip_text(&a, true, text));
 		return net_is_myself(s, op == C_DST_IP || op == C_SND_IP ? a.port : 0, SIP_PROTO_NONE);
 	}
-	if (uri_text(ctx, op, &s) < 0 || sip_uri_parse(s, &uri, NULL) < 0)
+	uri = uri_parsed(ctx, op, &room);
+	if (!uri)
 		return -1;
-	if (uri.scheme == SIP_URI_TEL || uri.scheme == SIP_URI_TELS || uri.scheme == SIP_URI_OTHER || uri.host.n == 0)
+	if (uri->scheme == SIP_URI_TEL || uri->scheme == SIP_URI_TELS || uri->scheme == SIP_URI_OTHER || uri->host.n == 0)
 		return 0;
-	return net_is_myself(uri.host, sip_uri_port(&uri), SIP_PROTO_NONE);
+	return net_is_myself(uri->host, sip_uri_port(uri), SIP_PROTO_NONE);
 }

@@ -113,8 +113,6 @@ int sip_addr_parse(struct str in, struct sip_addr *ret_addr, struct diag *reterr
 	return 0;
 }
 
-static const bool list_stops[256] = { [','] = true, ['"'] = true, ['<'] = true };
-
 int sip_list_next(struct str *rest, struct str *ret_item)
 {
 	const char *p = rest->s, *end = sip_end(*rest), *start;
@@ -128,8 +126,7 @@ int sip_list_next(struct str *rest, struct str *ret_item)
 	}
 	start = p;
 	for (;;) {
-		while (p < end && !list_stops[(unsigned char)*p])
-			p++;
+		p = sip_find3(p, end, ',', '"', '<');
 		if (p == end || *p == ',')
 			break;
 		if (*p == '"') {

@@ -75,25 +75,43 @@ static inline const char *sip_skip_quoted(const char *p, const char *end)
 	return NULL;
 }
 
-/* First a or b in [p, end), or end. Never reads at or behind end. */
-static inline const char *sip_find2(const char *p, const char *end, char a, char b)
+#if defined(__SSE2__)
+/* Which of the 16 bytes at p are a, b or c. */
+static inline unsigned sip_hits16(const char *p, char a, char b, char c)
+{
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+	__m128i ab = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(a)), _mm_cmpeq_epi8(v, _mm_set1_epi8(b)));
+
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(ab, _mm_cmpeq_epi8(v, _mm_set1_epi8(c))));
+}
+#endif
+
+/* First a, b or c in [p, end), or end. Never reads at or behind end. */
+static inline const char *sip_find3(const char *p, const char *end, char a, char b, char c)
 {
 #if defined(__SSE2__)
-	const __m128i va = _mm_set1_epi8(a), vb = _mm_set1_epi8(b);
+	bool wide = end - p >= 16;
 
-	while (end - p >= 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		unsigned hits = (unsigned)_mm_movemask_epi8(
-		    _mm_or_si128(_mm_cmpeq_epi8(v, va), _mm_cmpeq_epi8(v, vb)));
+	for (; end - p >= 16; p += 16) {
+		unsigned hits = sip_hits16(p, a, b, c);
 
 		if (hits)
 			return p + __builtin_ctz(hits);
-		p += 16;
+	}
+	if (wide && p < end) { /* the rest, with some bytes that were looked at before */
+		unsigned hits = sip_hits16(end - 16, a, b, c) >> (16 - (end - p));
+
+		return hits ? p + __builtin_ctz(hits) : end;
 	}
 #endif
-	while (p < end && *p != a && *p != b)
+	while (p < end && *p != a && *p != b && *p != c)
 		p++;
 	return p;
+}
+
+static inline const char *sip_find2(const char *p, const char *end, char a, char b)
+{
+	return sip_find3(p, end, a, b, b);
 }
 
 /* One header field as the walk finds it; all pointers into the block. */
@@ -117,7 +135,7 @@ enum sip_line_kind {
  */
 static inline enum sip_line_kind sip_line_take(const char *p, const char *end, struct sip_line *ret)
 {
-	const char *colon, *q;
+	const char *colon, *q, *eol;
 	bool stray = false, broken = false;
 
 	ret->start = ret->name_end = p;
@@ -132,7 +150,11 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 		ret->next = p + 2;
 		return SIP_LINE_EMPTY;
 	}
-	colon = sip_find2(p, end, ':', '\n');
+	colon = sip_find3(p, end, ':', '\n', '\r');
+	if (colon < end && *colon == '\r') { /* none belongs into a name */
+		broken = true;
+		colon = sip_find2(colon, end, ':', '\n');
+	}
 	if (colon == end)
 		return SIP_LINE_CUT;
 	q = colon;
@@ -142,15 +164,14 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 		while (e > p && (e[-1] == ' ' || e[-1] == '\t'))
 			e--;
 		ret->name_end = e;
-		broken =
-		    e == p || *p == ' ' || *p == '\t' || memchr(p, '\r', (size_t)(e - p)) != NULL;
+		broken |= e == p || *p == ' ' || *p == '\t';
 		q++;
 	} else {
 		broken = true;
 	}
 	ret->value = q;
 	for (;;) {
-		q = sip_find2(q, end, '\r', '\n');
+		q = eol = sip_find2(q, end, '\r', '\n');
 		if (q == end)
 			return SIP_LINE_CUT;
 		if (*q == '\r') {
@@ -171,7 +192,7 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 	if (broken)
 		return SIP_LINE_BROKEN;
 	/* From the end first: an empty value stands behind the colon, not on the next line. */
-	ret->value_end = q;
+	ret->value_end = eol;
 	while (ret->value_end > ret->value && sip_char_is(ret->value_end[-1], CHARS_LWS))
 		ret->value_end--;
 	ret->value = sip_skip_ws(ret->value, ret->value_end);
