@@ -20,12 +20,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/counter.h"
 #include "shm/shm_priv.h"
 
 #define SPINS 100u
 #define WAIT_MS 50
 
 bool shm_recovering;
+
+/* Ids of the statistics, filled before forking. Only who did not get a lock at once counts, so this costs the others nothing. */
+static struct {
+	bool on;
+	int spins, sleeps, busy[SHM_RANK_SPAN / 10 + 1]; /* busy: by rank / 10 */
+} waits;
 
 static inline void cpu_relax(void)
 {
@@ -87,17 +94,57 @@ static void unnote(struct shm_slot *self, const struct shm_lock *lock)
 	self->n_held = n - 1;
 }
 
+int shm_lock_count(void)
+{
+	static const struct {
+		enum shm_rank rank;
+		const char *name;
+	} busy[] = {
+		{ SHM_RANK_TXN, "busy_txn" },     { SHM_RANK_MODULE, "busy_module" }, { SHM_RANK_BUCKET, "busy_bucket" },
+		{ SHM_RANK_WHEEL, "busy_wheel" }, { SHM_RANK_RING, "busy_ring" },     { SHM_RANK_SLAB, "busy_slab" },
+		{ SHM_RANK_SPAN, "busy_span" },
+	};
+
+	waits.spins = shm_counter_register("locks", "spins");
+	waits.sleeps = shm_counter_register("locks", "sleeps");
+	if (waits.spins < 0 || waits.sleeps < 0)
+		return -ENOSPC;
+	for (size_t i = 0; i < ARRAY_LEN(busy); i++) {
+		int id = shm_counter_register("locks", busy[i].name);
+
+		if (id < 0)
+			return id;
+		waits.busy[busy[i].rank / 10] = id;
+	}
+	waits.on = true;
+	return 0;
+}
+
+uint64_t shm_lock_sleeps_of(unsigned slot)
+{
+	return waits.on ? (uint64_t)shm_counter_of(waits.sleeps, slot) : 0;
+}
+
+static void count_wait(const struct shm_slot *self, unsigned spins, unsigned sleeps)
+{
+	if (!waits.on)
+		return;
+	shm_counter_add(waits.busy[self->held_rank[self->n_held - 1] / 10], 1); /* noted there before it is taken */
+	shm_counter_add(waits.spins, spins);
+	shm_counter_add(waits.sleeps, sleeps);
+}
+
 void shm_lock_take_slow(struct shm_lock *lock, struct shm_slot *self)
 {
 	uint32_t word, mine = self->word;
-	unsigned spins = 0;
+	unsigned spins = 0, sleeps = 0;
 
 	for (;;) {
 		word = atomic_load_explicit(&lock->word, memory_order_relaxed);
 		if (word == 0) {
 			if (atomic_compare_exchange_weak_explicit(&lock->word, &word, mine, memory_order_acquire,
 								  memory_order_relaxed))
-				return;
+				break;
 			continue;
 		}
 		assert(SHM_LOCK_OWNER(word) != self->word); /* not recursive */
@@ -111,12 +158,11 @@ void shm_lock_take_slow(struct shm_lock *lock, struct shm_slot *self)
 		    !atomic_compare_exchange_weak_explicit(&lock->word, &word, word | SHM_LOCK_WAITERS,
 							   memory_order_relaxed, memory_order_relaxed))
 			continue;
-		atomic_store_explicit(&self->n_lock_waits,
-				      atomic_load_explicit(&self->n_lock_waits, memory_order_relaxed) + 1u,
-				      memory_order_relaxed);
+		sleeps++;
 		futex_wait(lock, word | SHM_LOCK_WAITERS);
 		mine = self->word | SHM_LOCK_WAITERS; /* others may sleep still */
 	}
+	count_wait(self, spins, sleeps);
 }
 
 void shm_lock_drop_slow(struct shm_lock *lock, struct shm_slot *self)

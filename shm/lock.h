@@ -29,6 +29,12 @@ struct shm_lock {
 
 #define SHM_LOCKS_HELD_MAX 8u
 
+/*
+ * Registers the statistics of group "locks": how often a lock was not free at once, by rank (busy_bucket ...), how often the taker
+ * looked again (spins), and how often it slept (sleeps). Without this call nothing is counted. Context: before forking. -ENOSPC.
+ */
+MUST_CHECK int shm_lock_count(void);
+
 void shm_lock_init(struct shm_lock *lock);
 /* Context: a process with a slot, holding only locks of lower or equal rank (equal: rising address). */
 void shm_lock_take(struct shm_lock *lock, enum shm_rank rank);

@@ -147,7 +147,6 @@ struct shm_slot { /* written: the process that has it; after its death the janit
 	uint32_t pad;
 	uint64_t mag_used[2]; /* classes whose magazine was touched */
 	_Atomic uint64_t heartbeat_ms;
-	_Atomic uint64_t n_lock_waits;
 	/* written by others: on lines of their own */
 	_Alignas(64) _Atomic uint32_t sleeping;
 	_Alignas(64) _Atomic uint64_t ring_pending[2]; /* bit n: the ring of slot n may hold messages */
@@ -238,6 +237,8 @@ static inline bool shm_inside(uint64_t off)
 #define SHM_LOCK_WAITERS 0x80000000u
 #define SHM_LOCK_OWNER(word) ((word) & ~SHM_LOCK_WAITERS)
 
+/* Times that processes of this slot slept for a lock. */
+uint64_t shm_lock_sleeps_of(unsigned slot);
 void shm_lock_take_slow(struct shm_lock *lock, struct shm_slot *self);
 void shm_lock_drop_slow(struct shm_lock *lock, struct shm_slot *self);
 void shm_lock_rank_check(const struct shm_lock *lock, enum shm_rank rank, const struct shm_slot *self);

@@ -92,7 +92,7 @@ int shm_slot_info(unsigned index, struct shm_slot_info *ret_info)
 		.epoch = s->epoch,
 		.heartbeat_ms = atomic_load_explicit(&s->heartbeat_ms, memory_order_relaxed),
 		.n_locks_held = s->n_held,
-		.n_lock_waits = atomic_load_explicit(&s->n_lock_waits, memory_order_relaxed),
+		.n_lock_waits = shm_lock_sleeps_of(index),
 	};
 	return 0;
 }

@@ -22,7 +22,7 @@ struct shm_slot_info {
 	uint32_t epoch;          /* grows each time the slot is taken */
 	uint64_t heartbeat_ms;   /* monotonic */
 	unsigned n_locks_held;
-	uint64_t n_lock_waits;   /* times this slot slept for a lock */
+	uint64_t n_lock_waits;   /* times processes of this slot slept for a lock; see shm_lock_count() */
 };
 
 /*

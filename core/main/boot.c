@@ -43,6 +43,7 @@
 #include "core/transport/ctx_lock.h"
 #include "core/transport/rx.h"
 #include "shm/arena.h"
+#include "shm/lock.h"
 #include "shm/slot.h"
 
 #define EXIT_FAILED 255
@@ -295,6 +296,9 @@ static int step_layers(struct diag *reterr)
 	struct conn_conf conn;
 	int err;
 
+	err = shm_lock_count();
+	if (err < 0)
+		return diag_err(reterr, err, 0, "statistics of locks: %s", strerror(-err));
 	params_to_resolve(&boot.conf, &resolve);
 	if (getenv("RINGFORT_DNS_SERVERS")) /* instead of resolv.conf: "ip[:port],..." */
 		resolve.servers = str_lit(getenv("RINGFORT_DNS_SERVERS"));

@@ -13,3 +13,8 @@ bench: ringfort $(module_PROGRAMS) tests/bench/rfload
 bench-million: ringfort $(module_PROGRAMS) tests/bench/rfload
 	$(top_srcdir)/tests/bench/million --server ./ringfort --load ./tests/bench/rfload
 .PHONY: bench bench-million
+
+# What more workers bring.
+bench-scale: ringfort $(module_PROGRAMS) tests/bench/rfload
+	$(top_srcdir)/tests/bench/scale --server ./ringfort --load ./tests/bench/rfload
+.PHONY: bench-scale

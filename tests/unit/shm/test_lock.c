@@ -88,6 +88,44 @@ START_TEST(try_and_order)
 }
 END_TEST
 
+static int64_t counted(const char *name)
+{
+	return shm_counter_read(shm_counter_register("locks", name));
+}
+
+static void take_and_drop(void *arg)
+{
+	struct guarded *g = arg;
+
+	shm_lock_take(&g->lock, SHM_RANK_MODULE);
+	shm_lock_drop(&g->lock);
+}
+
+/* Only who had to wait counts, under the rank of the lock. */
+START_TEST(waits_are_counted)
+{
+	struct guarded *g;
+	pid_t pid;
+
+	ck_assert_int_eq(shm_lock_count(), 0);
+	fx_arena(16);
+	g = guarded_new();
+	take_and_drop(g);
+	ck_assert_int_eq(counted("busy_module"), 0);
+	shm_lock_take(&g->lock, SHM_RANK_MODULE);
+	pid = fx_fork(1, take_and_drop, g);
+	for (unsigned ms = 0; ms < 10000 && !(atomic_load(&g->lock.word) >> 31); ms++)
+		usleep(1000); /* until it says that it sleeps */
+	shm_lock_drop(&g->lock);
+	ck_assert_int_eq(fx_wait(pid), 0);
+	ck_assert_int_eq(counted("busy_module"), 1);
+	ck_assert_int_eq(counted("busy_bucket"), 0);
+	ck_assert_int_ge(counted("spins"), 100);
+	ck_assert_int_ge(counted("sleeps"), 1);
+	fx_done();
+}
+END_TEST
+
 static void hold_and_die(void *arg)
 {
 	struct guarded *g = arg;
@@ -178,6 +216,7 @@ Suite *test_suite(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, excludes);
 	tcase_add_test(tc, try_and_order);
+	tcase_add_test(tc, waits_are_counted);
 	tcase_add_test(tc, waiters_survive_the_owner);
 #ifdef RF_LOCK_RANKS
 	tcase_add_test_raise_signal(tc, wrong_rank_aborts, SIGABRT);
