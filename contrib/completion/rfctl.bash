@@ -52,6 +52,8 @@ _rfctl() {
 			;;
 		esac
 	fi
+	# compgen -W runs what looks like a command: only plain words get there
+	words=$(tr -s ' ' '\n' <<<"$words" | grep -E '^[A-Za-z0-9_.:-]+$')
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
 complete -F _rfctl rfctl
