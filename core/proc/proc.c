@@ -860,14 +860,19 @@ static int take_signals(void)
 static int daemonize(void)
 {
 	unsigned char status = EXIT_FAILED;
-	int fds[2];
+	bool has_slot = shm_slot_self() == 0;
+	int fds[2], err;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
+	if (has_slot)
+		shm_slot_release(); /* names its process, and no child inherits it: the daemon takes it */
 	pid = fork();
-	if (pid < 0)
-		return -errno;
+	if (pid < 0) {
+		err = -errno;
+		return has_slot && shm_slot_take(0, SHM_SLOT_SUPERVISOR) < 0 ? -EBUSY : err;
+	}
 	if (pid > 0) {
 		(void)close(fds[1]);
 		while (read(fds[0], &status, 1) < 0 && errno == EINTR)
@@ -882,12 +887,7 @@ static int daemonize(void)
 	if (pid > 0)
 		_exit(EXIT_SUCCESS);
 	proc.status_fd = fds[1];
-	/* the slot of the supervisor names its process */
-	if (shm_slot_self() == 0) {
-		shm_slot_release();
-		return shm_slot_take(0, SHM_SLOT_SUPERVISOR);
-	}
-	return 0;
+	return has_slot ? shm_slot_take(0, SHM_SLOT_SUPERVISOR) : 0;
 }
 
 /* Tells the launching process, and lets go of its terminal. */
