@@ -32,7 +32,7 @@ class Callee:
     """Answers INVITEs with a status, BYEs with another; cancelled ones with 487."""
 
     def __init__(self, server, user):
-        self.ua = sip.Ua(server.host, server.port, user=user)
+        self.ua, self.server = sip.Ua(server.host, server.port, user=user), server
         self.user, self.status, self.bye, self.early, self.headers, self.invite = user, (200, "Fine"), 200, False, (), None
         if self.ua.register(user).status != 200:
             raise RuntimeError(f"{user} is not registered")
@@ -44,6 +44,8 @@ class Callee:
             self.invite = m
             if self.early:
                 self.ua.reply(m, 183, "Progress", tag=tag, body="v=0\r\n")
+                # of two replies at once two workers may take one each, and then the 200 may be first
+                sip.wait_until(lambda: f"call_id={m.get('Call-ID')};code=183" in self.server.log_text(), 5)
             if self.status:
                 self.ua.reply(m, *self.status, tag=tag, headers=self.headers)
             elif not self.early:
