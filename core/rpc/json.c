@@ -95,13 +95,14 @@ static void emit_str(struct strbuf *out, struct str s)
 	strbuf_add_char(out, '"');
 }
 
+/* Whole numbers without a point as long as readers take them for 64-bit integers: many refuse longer ones. */
 static void emit_double(struct strbuf *out, double d)
 {
 	if (!isfinite(d))
 		strbuf_add_lit(out, "null");
 	else if (d >= INT32_MIN && d <= INT32_MAX && floor(d) == d)
 		strbuf_add_i64(out, (int64_t)d);
-	else if (fabs(d) < 1e60 && floor(d) == d)
+	else if (fabs(d) < 0x1p63 && floor(d) == d)
 		strbuf_printf(out, "%.0f", d);
 	else if (fabs(d) < 1e-6 || fabs(d) > 1e9)
 		strbuf_printf(out, "%e", d);
@@ -138,6 +139,8 @@ static void emit_id(struct strbuf *out, const json_t *id, bool pretty)
 		member(out, "id", pretty);
 		if (json_is_string(id))
 			emit_str(out, str_of(json_string_value(id), json_string_length(id)));
+		else if (json_is_integer(id))
+			strbuf_add_i64(out, json_integer_value(id));
 		else
 			emit_double(out, json_is_number(id) ? json_number_value(id) : json_is_true(id));
 	}
@@ -192,7 +195,7 @@ static void form_value(const struct rpc *rpc, const struct rpc_node *n, struct s
 		strbuf_add_lit(out, n->u.i ? "true" : "false");
 		break;
 	case RPC_INT:
-		emit_double(out, (double)n->u.i);
+		strbuf_add_i64(out, n->u.i);
 		break;
 	case RPC_DOUBLE:
 		emit_double(out, n->u.d);

@@ -75,11 +75,12 @@ static void t_fault(struct rpc *rpc)
 
 static void t_numbers(struct rpc *rpc)
 {
-	static const double d[] = { 0.5, -1.0, 3000000000.0, 0.0000001, 12345678901.5, 1e15 };
+	static const double d[] = { 0.5, -1.0, 3000000000.0, 0.0000001, 12345678901.5, 1e15, 1e20 };
 
 	for (unsigned i = 0; i < ARRAY_LEN(d); i++)
 		rpc_add_double(rpc, NULL, NULL, d[i]);
 	rpc_add_int(rpc, NULL, NULL, INT64_C(1) << 40);
+	rpc_add_int(rpc, NULL, NULL, INT64_MAX);
 }
 
 static void t_huge(struct rpc *rpc)
@@ -132,7 +133,8 @@ static const struct { const char *in; bool pretty; int err; const char *out; } v
 	  "{\n\t\"jsonrpc\":\t\"2.0\",\n\t\"error\":\t{\n\t\t\"code\":\t404,\n\t\t\"message\":\t\"because 7\"\n\t},\n\t\"id\":\t1\n}" },
 	{ REQ("\"method\":\"t.fault\",\"params\":[0]"), false, 0, RES("\"error\":{\"code\":-32000,\"message\":\"Execution Error\"}") },
 	{ REQ("\"method\":\"t.fault\",\"params\":[-32602]"), false, 0, RES("\"error\":{\"code\":-32602,\"message\":\"Invalid Parameters\"}") },
-	{ REQ("\"method\":\"t.numbers\""), false, 0, RES("\"result\":[0.500000,-1,3000000000,1.000000e-07,1.234568e+10,1000000000000000,1099511627776]") },
+	{ REQ("\"method\":\"t.numbers\""), false, 0, RES("\"result\":[0.500000,-1,3000000000,1.000000e-07,1.234568e+10,1000000000000000,1.000000e+20,1099511627776,9223372036854775807]") },
+	{ REQ("\"method\":\"t.last\",\"id\":9007199254740993"), false, 0, RES("\"result\":\"two\",\"id\":9007199254740993") },
 	{ REQ("\"method\":\"no.such\",\"id\":3"), false, 0, RES("\"error\":{\"code\":500,\"message\":\"Method Not Found\"},\"id\":3") },
 	{ "{\"JsonRPC\":\"2.0\",\"METHOD\":\"t.all\",\"ID\":9}", false, 0, RES("\"result\":[1,\"two\"],\"id\":9") },
 	{ "{\"method\":\"t.all\",\"id\":9}", false, 0, RES("\"result\":{},\"id\":9") },
