@@ -16,9 +16,9 @@
 #include "tests/fuzz/fuzz_mods.h"
 
 extern const struct module module_pv, module_textops, module_textopsx, module_siputils, module_sanity, module_outbound, module_rr, module_maxfwd,
-	module_kex, module_xlog, module_usrloc, module_registrar, module_auth;
+	module_kex, module_xlog, module_usrloc, module_registrar, module_auth, module_corex;
 
-#define ROUTES 25
+#define ROUTES 26
 
 static const char text[] =
 	"request_route { exit; }\n"
@@ -86,7 +86,10 @@ static const char text[] =
 	"route[r24] { append_hf(\"$hdr(X-Uri)\"); append_hf(\"X-A: 1\", \"Foo\"); insert_hf(\"X-B: $hdr(X-Uri)\"); insert_hf(\"$hdr(X-Uri)\", \"Via\"); append_to_reply(\"$hdr(X-Uri)\"); append_time(); remove_hf(\"Foo\"); remove_hf(\"Via\");\n"
 	"  remove_hf_pv(\"$hdr(X-Uri)\"); remove_hf_re_pv(\"$hdr(X-Re)\"); remove_hf_exp_pv(\"$hdr(X-Re)\", \"a\"); remove_hf_exp_pv(\"^F\", \"$hdr(X-Re)\"); remove_hf_idx(\"$hdr(X-Uri)\", \"1\"); remove_hf_match(\"Foo\", \"eq\", \"a\");\n"
 	"  remove_hf_match(\"Foo\", \"ne\", \"a\"); remove_hf_match(\"Foo\", \"in\", \"$hdr(X-Uri)\"); remove_hf_match(\"Foo\", \"zz\", \"a\"); is_present_hf(\"Foo\"); is_present_hf_pv(\"$hdr(X-Uri)\"); is_present_hf_re(\"^F\"); is_present_hf_re_pv(\"$hdr(X-Re)\");\n"
-	"  via_param_rm(\"$hdr(X-Uri)\", \"1\"); via_param_rm(\"branch\", \"-1\"); is_privacy(\"$hdr(X-Uri)\"); }\n";
+	"  via_param_rm(\"$hdr(X-Uri)\", \"1\"); via_param_rm(\"branch\", \"-1\"); is_privacy(\"$hdr(X-Uri)\"); }\n"
+	"route[r25] { append_branch(\"$hdr(X-Uri)\", \"$hdr(X-Q)\"); set_source_address(\"$hdr(X-Socket)\"); set_send_socket(\"$hdr(X-Socket)\"); set_send_socket_name(\"$hdr(X-Uri)\");\n"
+	"  set_recv_socket(\"$hdr(X-Socket)\"); set_recv_socket_name(\"$hdr(X-Uri)\"); is_socket_name(\"$hdr(X-Uri)\"); is_incoming(); has_ruri_user(); has_user_agent(); is_myself(\"$hdr(X-Uri)\");\n"
+	"  $var(x) = $si; }\n";
 
 /* Second byte: a bit set gives its rows the second value. */
 static const struct {
@@ -154,6 +157,8 @@ static void set(const struct module *m)
 		fuzz_set(m, "autodrop", 0, NULL); /* one check after the other, whatever the first said */
 		fuzz_set(m, "proxy_require", 0, "path, foo");
 	}
+	if (m == &module_corex)
+		fuzz_set(m, "alias_subdomains", 0, "udp:sub.test:5060");
 	if (m == &module_outbound)
 		fuzz_set(m, "flow_token_secret", 0, "a secret of the test");
 	if (m == &module_auth)
@@ -164,7 +169,7 @@ static void once(void)
 {
 	static const struct module *const modules[] = { &module_pv, &module_textops, &module_textopsx, &module_siputils, &module_sanity, &module_outbound,
 							&module_rr, &module_maxfwd, &module_kex, &module_xlog, &module_usrloc, &module_registrar,
-							&module_auth };
+							&module_auth, &module_corex };
 	static const struct net_listen_spec tcp = { .proto = SIP_PROTO_TCP, .host = STR_LIT("127.0.0.1"), .port = 5060, .name = STR_LIT("inner") };
 	static const struct script_host host = { .load_module = h_module, .load_path = h_path };
 	struct script_opts opts = { .path = "fuzz", .text = STR_LIT(text), .host = &host, .all_errors = true };
