@@ -9,10 +9,12 @@
 #include "core/db/db.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/strbuf.h"
 #include "core/db/db_priv.h"
 
@@ -26,6 +28,8 @@ struct db_query_state {
 	db_done_fn *done; /* NULL: the caller was told already */
 	void *arg;
 	uint64_t deadline_ms;
+	uint64_t start_us; /* 0: it is not timed */
+	char what[80];     /* then: the query, cut */
 };
 
 struct db {
@@ -42,7 +46,13 @@ static struct {
 	const struct db_driver *driver[DRIVERS_MAX];
 	unsigned n_drivers;
 	struct db *handles;
-} g;
+	struct db_conf conf;
+} g = { .conf = { .version_table = { "version", 7 } } };
+
+void db_configure(const struct db_conf *conf)
+{
+	g.conf = *conf;
+}
 
 int db_driver_register(const struct db_driver *driver)
 {
@@ -127,9 +137,13 @@ int db_table_version_check(struct str url, struct str table, int expected, struc
 	struct db_val param = { .type = DB_STR, .s = table };
 	struct db_rows *rows = NULL;
 	int64_t found = 0;
+	char sql[160];
 	int err;
 
-	err = db_query_sync(url, STR_LIT("SELECT table_version FROM version WHERE table_name = ?"), &param, 1, &rows, reterr);
+	if (snprintf(sql, sizeof(sql), "SELECT table_version FROM \"%.*s\" WHERE table_name = ?", STR_FMT(g.conf.version_table)) >= (int)sizeof(sql) ||
+	    str_find_char(g.conf.version_table, '"') >= 0)
+		return diag_err(reterr, -EINVAL, 0, "version_table \"%.*s\" is no name of a table", STR_FMT(g.conf.version_table));
+	err = db_query_sync(url, str_lit(sql), &param, 1, &rows, reterr);
 	if (err < 0)
 		return err;
 	if (db_rows_n(rows) > 0) {
@@ -141,8 +155,8 @@ int db_table_version_check(struct str url, struct str table, int expected, struc
 	db_rows_free(rows);
 	if (found != expected)
 		return diag_err(reterr, -EPROTO, 0,
-		                "invalid version %d for table %.*s found, expected %d (check table structure and table \"version\")",
-		                (int)found, STR_FMT(table), expected);
+		                "invalid version %d for table %.*s found, expected %d (check table structure and table \"%.*s\")",
+		                (int)found, STR_FMT(table), expected, STR_FMT(g.conf.version_table));
 	return 0;
 }
 
@@ -226,10 +240,20 @@ static void deadlines_check(void *arg)
 	}
 }
 
+static void latency_check(const struct db_query_state *q)
+{
+	uint64_t us = clock_now_us() - q->start_us;
+
+	if (us >= g.conf.latency_us && log_on(g.conf.latency_level))
+		log_write(g.conf.latency_level, "alert - query execution too long [%llu us] for [%s]", (unsigned long long)us, q->what);
+}
+
 static void answered(void *arg, int err, struct db_rows *rows, struct str err_text)
 {
 	struct db_query_state *q = arg;
 
+	if (UNLIKELY(q->start_us))
+		latency_check(q);
 	q->db->n_unanswered--;
 	if (q->done) {
 		waiting_unlink(q);
@@ -255,6 +279,10 @@ int db_query(struct db *db, struct str sql, const struct db_val *params, unsigne
 	q->done = done;
 	q->arg = arg;
 	q->deadline_ms = clock_ms() + deadline_ms;
+	if (UNLIKELY(g.conf.latency_us)) {
+		q->start_us = clock_now_us();
+		(void)snprintf(q->what, sizeof(q->what), "%.*s", STR_FMT(sql));
+	}
 	if (!db->timer) {
 		err = loop_timer_add(loop_self(), DEADLINE_CHECK_MS, DEADLINE_CHECK_MS, deadlines_check, db, &db->timer);
 		if (err < 0)

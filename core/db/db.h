@@ -42,11 +42,18 @@ struct db_driver {
 	/* SQL function that makes a number of a time in whatever form it is stored; NULL: times compare as they are. */
 	const char *time_number;
 };
+struct db_conf { /* core parameters; texts live for ever */
+	struct str version_table; /* table that holds the versions of tables */
+	unsigned latency_us;      /* queries that take so long are logged; 0: none is timed */
+	int latency_level;        /* at this level */
+};
+/* At start, and when parameters changed. */
+void db_configure(const struct db_conf *conf);
 MUST_CHECK int db_driver_register(const struct db_driver *driver);
 
 /* Start-up: does the URL name a loaded driver and a database that opens? -ENOENT "module db_xyz not found", ... */
 MUST_CHECK int db_probe(struct str url, struct diag *reterr);
-/* Row of table `version`; compares. Returns 0, -EPROTO with "invalid version X for table T found, expected Y ...". */
+/* Row of table `version` (version_table); compares. Returns 0, -EPROTO with "invalid version X for table T found, expected Y ...". */
 MUST_CHECK int db_table_version_check(struct str url, struct str table, int expected, struct diag *reterr);
 /* Start-up only: blocks. */
 MUST_CHECK int db_query_sync(struct str url, struct str sql, const struct db_val *params, unsigned n_params, struct db_rows **ret_rows, struct diag *reterr);

@@ -526,12 +526,17 @@ static void apply_rest(void)
 void config_apply(const struct config *c, struct main_conf *conf)
 {
 	struct vm_conf vm;
+	struct db_conf db;
 
 	running = conf;
 	*running = c->conf;
 	params_to_vm(running, c->opts->suspend_always, &vm);
 	vm_configure(&vm);
 	params_to_route(running, &route_conf);
+	params_to_tm(running, &tm_conf);
+	params_to_db(running, &db);
+	sip_uri_phone2tel(running->phone2tel != 0);
+	db_configure(&db);
 	route_conf.parked_max = PARKED_DEFAULT;
 	apply_rest();
 }

@@ -25,8 +25,12 @@ static void core_changed(void)
 {
 	struct resolve_conf resolve;
 	struct vm_conf vm;
+	struct db_conf db;
 
 	params_to_route(self.conf, &route_conf);
+	params_to_tm(self.conf, &tm_conf);
+	params_to_db(self.conf, &db);
+	db_configure(&db);
 	params_to_vm(self.conf, self.suspend_always, &vm);
 	vm_configure(&vm);
 	params_to_resolve(self.conf, &resolve);
@@ -55,6 +59,7 @@ static const struct cfg_live core_live[] = {
 	{ "dns_naptr_ignore_rfc",   NULL, "preference of NAPTR records by the protocol preferences here", 0 },
 	{ "use_dns_cache",          NULL, "0: each name is asked for anew", W },
 	{ "dns_cache_flags",        NULL, "1: no IPv6, 2: no IPv4, 4: IPv6 first", 0 },
+	{ "use_dns_failover",       NULL, "1: the next address of a name is tried when one fails", W },
 	{ "dns_srv_lb",             NULL, "1: SRV weights share the load", 0 },
 	{ "dns_cache_negative_ttl", NULL, "how long a failed answer is kept, s", 0 },
 	{ "dns_cache_min_ttl",      NULL, "shortest life of a cached record, s", 0 },
@@ -65,6 +70,10 @@ static const struct cfg_live core_live[] = {
 	{ "force_rport",            NULL, "1: replies go back to the port they came from", 0 },
 	{ "sip_parser_log",         NULL, "log level of messages that cannot be parsed", 0 },
 	{ "latency_limit_cfg",      NULL, "a route that runs longer is logged, microseconds", 0 },
+	{ "latency_limit_db",       NULL, "a query that takes longer is logged, microseconds, 0: none", 0 },
+	{ "latency_limit_action",   NULL, "a function that takes longer is logged, microseconds, 0: none", 0 },
+	{ "latency_cfg_log",        NULL, "log level of the time that a route took", 0 },
+	{ "latency_log",            NULL, "log level of functions that took long", 0 },
 	{ .name = NULL },
 };
 static const struct cfg_live tcp_live[] = {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The table of global parameters. A row says the type, where the value goes, default and range. Rows without a field are
- * accepted because scripts have them: INERT ones tune what works differently here (pools, pollers, process kinds), ABSENT
- * ones ask for something that is not there, and are warned about when they do.
+ * known because scripts have them. At another value than the default NEEDLESS ones, which tune what works differently here (pools, pollers,
+ * kinds of processes), and ABSENT ones, which Kamailio takes with a warning too when it was built without the thing, are
+ * warned about; REFUSED ones ask for a behaviour that is not there.
  */
 #include "core/main/params.h"
 
@@ -17,70 +18,87 @@
 #define IPLIMIT_DEFAULT 1024u /* of the language */
 
 enum kind { KIND_INT, KIND_STR, KIND_BOTH };
+/* What another value than the default gets. */
+enum how { HOW_KEPT, HOW_NEEDLESS /* a note: what it tunes is not here */, HOW_ABSENT /* a warning */, HOW_REFUSED };
 
 struct row {
 	const char *name;
 	enum kind kind;
 	ptrdiff_t offset; /* in struct main_conf; -1: none */
 	int64_t def, min, max;
-	const char *absent; /* why it does nothing */
-	bool live;          /* a reload of the script may change it */
+	const char *why; /* of HOW_: said after the name */
+	bool live;       /* a reload of the script may change it */
+	enum how how;
 };
 
 /* clang-format off */
-#define LIVE_INT(name_, field_, def_, min_, max_) { name_, KIND_INT, offsetof(struct main_conf, field_), def_, min_, max_, NULL, true }
-#define LIVE_STR(name_, field_) { name_, KIND_STR, offsetof(struct main_conf, field_), 0, 0, 0, NULL, true }
-#define INT(name_, field_, def_, min_, max_) { name_, KIND_INT, offsetof(struct main_conf, field_), def_, min_, max_, NULL, false }
-#define BOTH(name_, field_, def_, min_, max_) { name_, KIND_BOTH, offsetof(struct main_conf, field_), def_, min_, max_, NULL, false }
-#define STR(name_, field_) { name_, KIND_STR, offsetof(struct main_conf, field_), 0, 0, 0, NULL, false }
-#define INERT(name_, kind_) { name_, KIND_##kind_, -1, 0, INT64_MIN, INT64_MAX, NULL, false }
-#define ABSENT(name_, kind_, def_, why_) { name_, KIND_##kind_, -1, def_, INT64_MIN, INT64_MAX, why_, false }
+#define KEPT(name_, kind_, field_, def_, min_, max_, live_) { .name = name_, .kind = KIND_##kind_, .offset = offsetof(struct main_conf, field_), .def = def_, .min = min_, .max = max_, .live = live_ }
+#define LIVE_INT(name_, field_, def_, min_, max_) KEPT(name_, INT, field_, def_, min_, max_, true)
+#define LIVE_STR(name_, field_) KEPT(name_, STR, field_, 0, 0, 0, true)
+#define INT(name_, field_, def_, min_, max_) KEPT(name_, INT, field_, def_, min_, max_, false)
+#define BOTH(name_, field_, def_, min_, max_) KEPT(name_, BOTH, field_, def_, min_, max_, false)
+#define STR(name_, field_) KEPT(name_, STR, field_, 0, 0, 0, false)
+#define WITHOUT(name_, kind_, def_, why_, how_) { .name = name_, .kind = KIND_##kind_, .offset = -1, .def = def_, .min = INT64_MIN, .max = INT64_MAX, .why = why_, .how = how_ }
+#define NEEDLESS(name_, kind_, def_, why_) WITHOUT(name_, kind_, def_, why_, HOW_NEEDLESS)
+#define ABSENT(name_, kind_, def_, why_) WITHOUT(name_, kind_, def_, why_, HOW_ABSENT)
+#define REFUSED(name_, kind_, def_, why_) WITHOUT(name_, kind_, def_, why_, HOW_REFUSED)
+#define ASYNC "a run that waits leaves its worker free"
+#define BLOCKLIST "there is no list of destinations that failed"
+#define DNS_CACHE "the cache keeps to its bounds by itself"
+#define MEMORY "memory is not taken piece by piece from pools that could be joined, checked or dumped"
+#define PV_CACHE "names of variables are compiled with the script"
+#define RAW "raw sockets are not built in"
+#define SCTP "SCTP is not built in"
+#define TLS "TLS is not built in"
+#define TLS_MODULE "it is a parameter of module tls"
+#define WORKER1 "no worker needs another one to start"
+#define WORKERS "each worker serves all sockets and connections, and children is their number"
 
 static const struct row rows[] = { /* sorted by name */
 	STR("advertised_address", advertised_address),
 	INT("advertised_port", advertised_port, 0, 0, 65535),
-	INERT("async_nonblock", INT),
-	INERT("async_tkv_evcb", STR),
-	INERT("async_tkv_gname", STR),
-	INERT("async_usleep", INT),
-	INERT("async_workers", INT),
-	INERT("async_workers_group", STR),
+	NEEDLESS("async_nonblock", INT, 0, ASYNC),
+	REFUSED("async_tkv_evcb", STR, 0, "nothing sends events of type, key and value"),
+	REFUSED("async_tkv_gname", STR, 0, "nothing sends events of type, key and value"),
+	NEEDLESS("async_usleep", INT, 0, ASYNC),
+	NEEDLESS("async_workers", INT, 0, ASYNC),
+	NEEDLESS("async_workers_group", STR, 0, ASYNC),
 	INT("auto_aliases", auto_aliases, 1, 0, 1),
 	INT("auto_bind_ipv6", auto_bind_ipv6, 0, 0, 1),
 	INT("auto_domains", auto_aliases, 1, 0, 1),
-	ABSENT("bind_ipv6_link_local", INT, 0, "link-local addresses need their interface: name it in listen"),
+	REFUSED("bind_ipv6_link_local", INT, 0, "link-local addresses need their interface: name it in listen"),
 	LIVE_INT("check_via", check_via, 0, 0, 1),
 	INT("children", children, 0, 1, 100),
 	STR("chroot", chroot),
-	INERT("core_log", INT),
-	INERT("corelog", INT),
+	NEEDLESS("core_log", INT, -1, "an error of the core is logged as an error"),
+	NEEDLESS("corelog", INT, -1, "an error of the core is logged as an error"),
 	STR("coreparam[iuid]", iuid),
-	INERT("coreparam[random_engine]", STR),
-	INERT("coreparam[timer_sanity_check]", INT),
+	NEEDLESS("coreparam[random_engine]", STR, 0, "random numbers are the system's"),
+	NEEDLESS("coreparam[timer_sanity_check]", INT, 0, "timers follow a clock that is never set back"),
 	LIVE_INT("debug", debug, 0, -10, 100),
 	INT("disable_core_dump", disable_core_dump, 0, 0, 1),
-	INERT("disable_sctp", INT),
+	ABSENT("disable_sctp", INT, 1, SCTP),
 	INT("disable_tcp", disable_tcp, 0, 0, 1),
-	ABSENT("disable_tls", INT, 1, "TLS is not built in"),
-	ABSENT("dns", INT, 0, "received is always added when it differs"),
-	INERT("dns_cache_del_nonexp", INT),
-	INERT("dns_cache_delete_nonexpired", INT),
+	ABSENT("disable_tls", INT, 1, TLS),
+	REFUSED("dns", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
+	NEEDLESS("dns_cache_del_nonexp", INT, 0, DNS_CACHE),
+	NEEDLESS("dns_cache_delete_nonexpired", INT, 0, DNS_CACHE),
 	INT("dns_cache_flags", dns_cache_flags, 0, 0, 7),
-	INERT("dns_cache_gc_interval", INT),
-	ABSENT("dns_cache_init", INT, 1, "use_dns_cache=no is what turns the cache off"),
+	NEEDLESS("dns_cache_gc_interval", INT, 120, DNS_CACHE),
+	INT("dns_cache_init", dns_cache_init, 1, 0, 1),
 	INT("dns_cache_max_ttl", dns_cache_max_ttl, 2147483, 0, 2147483647),
 	INT("dns_cache_mem", dns_cache_mem, 500, 0, 1048576),
 	INT("dns_cache_min_ttl", dns_cache_min_ttl, 0, 0, 2147483),
 	INT("dns_cache_negative_ttl", dns_cache_negative_ttl, 60, 0, 2147483),
-	INERT("dns_cache_rec_pref", INT),
+	NEEDLESS("dns_cache_rec_pref", INT, 0, "a new answer takes the place of an old one"),
 	INT("dns_naptr_ignore_rfc", dns_naptr_ignore_rfc, 1, 0, 1),
 	INT("dns_retr_no", dns_retr_no, 0, 0, 100),
 	INT("dns_retr_time", dns_retr_time, 0, 0, 3600),
-	ABSENT("dns_rev_via", INT, 0, "received is always added when it differs"),
-	INERT("dns_sctp_pref", INT),
-	INERT("dns_sctp_preference", INT),
-	ABSENT("dns_search_full_match", INT, 1, "the search list is used as the resolver does"),
-	ABSENT("dns_servers_no", INT, 0, "all servers of resolv.conf are asked, one after the other"),
+	REFUSED("dns_rev_via", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
+	ABSENT("dns_sctp_pref", INT, 20, SCTP),
+	ABSENT("dns_sctp_preference", INT, 20, SCTP),
+	REFUSED("dns_search_full_match", INT, 1, "the search list is used as the resolver does"),
+	REFUSED("dns_servers_no", INT, 0, "all servers of resolv.conf are asked, one after the other"),
 	INT("dns_slow_query_ms", dns_slow_query_ms, 0, 0, 2147483),
 	INT("dns_srv_lb", dns_srv_lb, 0, 0, 1),
 	INT("dns_srv_loadbalancing", dns_srv_lb, 0, 0, 1),
@@ -93,37 +111,37 @@ static const struct row rows[] = { /* sorted by name */
 	INT("dns_udp_pref", dns_udp_pref, 30, -10000, 10000),
 	INT("dns_udp_preference", dns_udp_pref, 30, -10000, 10000),
 	INT("dns_use_cache", use_dns_cache, 1, 0, 1),
-	ABSENT("dns_use_failover", INT, 0, "failover to further addresses is up to the transaction layer"),
+	LIVE_INT("dns_use_failover", use_dns_failover, 0, 0, 1),
 	INT("dns_use_search_list", dns_use_search_list, 1, 0, 1),
-	INERT("dst_blocklist_expire", INT),
-	INERT("dst_blocklist_gc_interval", INT),
-	INERT("dst_blocklist_init", INT),
-	INERT("dst_blocklist_mem", INT),
-	INERT("dst_blocklist_sctp_imask", INT),
-	INERT("dst_blocklist_tcp_imask", INT),
-	INERT("dst_blocklist_tls_imask", INT),
-	INERT("dst_blocklist_ttl", INT),
-	INERT("dst_blocklist_udp_imask", INT),
-	ABSENT("enable_sctp", INT, 0, "SCTP is not built in"),
-	ABSENT("enable_tls", INT, 0, "TLS is not built in"),
+	NEEDLESS("dst_blocklist_expire", INT, 60, BLOCKLIST),
+	NEEDLESS("dst_blocklist_gc_interval", INT, 60, BLOCKLIST),
+	NEEDLESS("dst_blocklist_init", INT, 1, BLOCKLIST),
+	NEEDLESS("dst_blocklist_mem", INT, 250, BLOCKLIST),
+	NEEDLESS("dst_blocklist_sctp_imask", INT, 0, BLOCKLIST),
+	NEEDLESS("dst_blocklist_tcp_imask", INT, 0, BLOCKLIST),
+	NEEDLESS("dst_blocklist_tls_imask", INT, 0, BLOCKLIST),
+	NEEDLESS("dst_blocklist_ttl", INT, 60, BLOCKLIST),
+	NEEDLESS("dst_blocklist_udp_imask", INT, 0, BLOCKLIST),
+	REFUSED("enable_sctp", INT, 2, "SCTP is not built in"),
+	ABSENT("enable_tls", INT, 0, TLS),
 	INT("exit_timeout", exit_timeout, 60, 0, 3600),
 	LIVE_INT("force_rport", force_rport, 0, 0, 1),
 	INT("fork", fork, 1, 0, 1),
-	INERT("fork_delay", INT),
+	NEEDLESS("fork_delay", INT, 0, "start-up does not wait"),
 	STR("gid", group),
 	STR("group", group),
-	ABSENT("hdr_name_extra_chars", STR, 0, "names of header fields are those of RFC 3261"),
-	ABSENT("http_reply_hack", INT, 0, "replies are those of SIP"),
-	ABSENT("http_reply_parse", INT, 0, "replies are those of SIP"),
+	REFUSED("hdr_name_extra_chars", STR, 0, "names of header fields are those of RFC 3261"),
+	REFUSED("http_reply_hack", INT, 0, "replies are those of SIP"),
+	REFUSED("http_reply_parse", INT, 0, "replies are those of SIP"),
 	INT("ip_free_bind", free_bind, 0, -1, 1),
 	INT("ip_nonlocal_bind", free_bind, 0, -1, 1),
 	INT("ipfreebind", free_bind, 0, -1, 1),
-	INERT("ipv6_hex_style", STR),
-	INERT("latency_cfg_log", INT),
-	ABSENT("latency_limit_action", INT, 0, "single actions are not timed: see latency_limit_cfg"),
+	REFUSED("ipv6_hex_style", STR, 0, "IPv6 addresses are written as RFC 5952 says, which is style \"c\""),
+	LIVE_INT("latency_cfg_log", latency_cfg_log, 3, -10, 100),
+	LIVE_INT("latency_limit_action", latency_limit_action, 0, 0, 2147483647),
 	LIVE_INT("latency_limit_cfg", latency_limit_cfg, 0, 0, 2147483647),
-	ABSENT("latency_limit_db", INT, 0, "queries are not timed"),
-	INERT("latency_log", INT),
+	LIVE_INT("latency_limit_db", latency_limit_db, 0, 0, 2147483647),
+	LIVE_INT("latency_log", latency_log, -1, -10, 100),
 	LIVE_INT("local_rport", local_rport, 0, 0, 1),
 	INT("log_color", log_color, 0, 0, 1),
 	STR("log_engine_data", log_engine_data),
@@ -143,83 +161,83 @@ static const struct row rows[] = { /* sorted by name */
 	ABSENT("mcast", BOTH, 0, "multicast is not built in"),
 	ABSENT("mcast_loopback", INT, 0, "multicast is not built in"),
 	ABSENT("mcast_ttl", INT, -1, "multicast is not built in"),
-	INERT("mem_add_size", INT),
-	INERT("mem_dbg", INT),
-	INERT("mem_dump_pkg", INT),
-	INERT("mem_join", INT),
-	INERT("mem_log", INT),
-	INERT("mem_safety", INT),
-	INERT("mem_status_mode", INT),
-	INERT("mem_summary", INT),
-	INERT("memdbg", INT),
-	INERT("memlog", INT),
+	NEEDLESS("mem_add_size", INT, 0, MEMORY),
+	NEEDLESS("mem_dbg", INT, 4, MEMORY),
+	NEEDLESS("mem_dump_pkg", INT, 0, MEMORY),
+	NEEDLESS("mem_join", INT, 1, MEMORY),
+	NEEDLESS("mem_log", INT, 4, MEMORY),
+	NEEDLESS("mem_safety", INT, 1, MEMORY),
+	NEEDLESS("mem_status_mode", INT, 0, MEMORY),
+	NEEDLESS("mem_summary", INT, 12, MEMORY),
+	NEEDLESS("memdbg", INT, 4, MEMORY),
+	NEEDLESS("memlog", INT, 4, MEMORY),
 	INT("mhomed", mhomed, 0, 0, 1),
 	INT("mlock_pages", mlock_pages, 0, 0, 1),
-	INERT("modinit_delay", INT),
-	ABSENT("msg_apply_changes_mode", INT, 0, "a message of a transaction is not changed"),
-	INERT("msg_clone_extra_size", INT),
+	NEEDLESS("modinit_delay", INT, 0, "start-up does not wait"),
+	REFUSED("msg_apply_changes_mode", INT, 0, "a message of a transaction is not changed"),
+	NEEDLESS("msg_clone_extra_size", INT, 0, "a transaction keeps what was received and what is changed apart"),
 	INT("msg_recv_max_size", msg_recv_max_size, 32767, 256, 65535),
-	ABSENT("msg_time", INT, 1, "the time of receipt is always taken"),
+	NEEDLESS("msg_time", INT, 1, "the time of receipt is always there"),
 	LIVE_INT("onsend_route_reply", onsend_route_reply, 0, 0, 1),
 	INT("open_files_limit", open_files_limit, 0, 0, 2147483647),
-	ABSENT("phone2tel", INT, 0, "sip: URIs with user=phone stay sip: URIs"),
+	INT("phone2tel", phone2tel, 1, 0, 1),
 	INT("pmtu_discovery", pmtu_discovery, 0, 0, 2),
 	INT("port", port, 5060, 1, 65535),
 	LIVE_INT("pv_buffer_size", pv_buffer_size, 32768, 1024, 16777216),
-	INERT("pv_buffer_slots", INT),
-	INERT("pv_cache_action", INT),
-	INERT("pv_cache_limit", INT),
+	NEEDLESS("pv_buffer_slots", INT, 40, "texts live as long as their message"),
+	NEEDLESS("pv_cache_action", INT, 0, PV_CACHE),
+	NEEDLESS("pv_cache_limit", INT, 2048, PV_CACHE),
 	INT("real_time", real_time, 0, 0, 7),
-	LIVE_INT("received_route_mode", received_route_mode, 0, 0, 1),
+	LIVE_INT("received_route_mode", received_route_mode, 0, 0, 3),
 	LIVE_INT("reply_to_via", reply_to_via, 0, 0, 1),
 	LIVE_INT("return_mode", return_mode, 0, 0, 1),
-	ABSENT("rev_dns", INT, 0, "received is always added when it differs"),
-	ABSENT("route_locks_size", INT, 0, "serialised route execution is not built in"),
+	REFUSED("rev_dns", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
+	INT("route_locks_size", route_locks_size, 0, 0, 65536),
 	LIVE_INT("rpc_exec_delta", rpc_exec_delta, 0, 0, 86400),
-	INERT("rpc_exec_locks", INT),
-	INERT("rpc_exec_locks_mode", INT),
-	INERT("rt_fast_timer_prio", INT),
-	INERT("rt_ftimer_policy", INT),
-	INERT("rt_ftimer_prio", INT),
+	NEEDLESS("rpc_exec_locks", INT, 0, "one process runs commands, one after the other"),
+	NEEDLESS("rpc_exec_locks_mode", INT, 0, "one process runs commands, one after the other"),
+	NEEDLESS("rt_fast_timer_prio", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_ftimer_policy", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_ftimer_prio", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
 	INT("rt_policy", rt_policy, 0, 0, 2),
 	INT("rt_prio", rt_prio, 0, 0, 99),
-	INERT("rt_stimer_policy", INT),
-	INERT("rt_stimer_prio", INT),
-	INERT("rt_timer1_policy", INT),
-	INERT("rt_timer1_prio", INT),
-	INERT("rt_timer2_policy", INT),
-	INERT("rt_timer2_prio", INT),
+	NEEDLESS("rt_stimer_policy", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_stimer_prio", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_timer1_policy", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_timer1_prio", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_timer2_policy", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
+	NEEDLESS("rt_timer2_prio", INT, 0, "timers run in the workers: rt_prio and rt_policy are for those"),
 	STR("run_dir", rundir),
 	STR("rundir", rundir),
-	INERT("sctp_children", INT),
+	NEEDLESS("sctp_children", INT, 0, SCTP),
 	INT("ser_kill_timeout", exit_timeout, 60, 0, 3600),
 	LIVE_STR("server_header", server_header),
 	INT("server_id", server_id, 0, 0, 2147483647),
 	LIVE_INT("server_signature", server_signature, 1, 0, 1),
 	INT("shm", shm_mb, 0, 1, 16777216),
-	INERT("shm_force_alloc", INT),
+	NEEDLESS("shm_force_alloc", INT, 0, "shared memory is committed as it grows, and -m is its ceiling"),
 	INT("shm_mem", shm_mb, 64, 1, 16777216),
 	INT("shm_mem_size", shm_mb, 64, 1, 16777216),
 	LIVE_INT("sip_parser_log", sip_parser_log, -1, -10, 100),
-	INERT("sip_parser_log_oneline", INT),
-	ABSENT("sip_parser_mode", INT, 1, "header fields are always checked"),
+	NEEDLESS("sip_parser_log_oneline", INT, 0, "a bad message is told in one line"),
+	REFUSED("sip_parser_mode", INT, 1, "header fields are always checked"),
 	LIVE_INT("sip_warning", sip_warning, 0, 0, 1),
-	INERT("socket_workers", INT),
-	INERT("sql_buffer_size", INT),
+	NEEDLESS("socket_workers", INT, 0, WORKERS),
+	NEEDLESS("sql_buffer_size", INT, 65535, "values are bound, not written into SQL"),
 	STR("stats_name_separator", stats_name_separator),
 	INT("tcp_accept_aliases", tcp_accept_aliases, 0, 0, 1),
-	ABSENT("tcp_accept_haproxy", INT, 0, "the PROXY protocol is not built in"),
-	ABSENT("tcp_accept_hep3", INT, 0, "HEP is not built in"),
+	REFUSED("tcp_accept_haproxy", INT, 0, "the PROXY protocol is not built in"),
+	REFUSED("tcp_accept_hep3", INT, 0, "HEP is not built in"),
 	INT("tcp_accept_iplimit", tcp_accept_iplimit, -1, 0, 16777215),
 	INT("tcp_accept_no_cl", tcp_accept_no_cl, 0, 0, 1),
-	ABSENT("tcp_accept_protocols", BOTH, 0, "SIP is the only protocol on SIP ports"),
-	ABSENT("tcp_accept_protos", BOTH, 0, "SIP is the only protocol on SIP ports"),
+	ABSENT("tcp_accept_protocols", BOTH, 92, "SIP is the only protocol on SIP ports"),
+	ABSENT("tcp_accept_protos", BOTH, 92, "SIP is the only protocol on SIP ports"),
 	INT("tcp_accept_unique", tcp_accept_unique, 0, 0, 1),
-	ABSENT("tcp_async", INT, 1, "what a connection does not take is always queued"),
-	ABSENT("tcp_buf_write", INT, 1, "what a connection does not take is always queued"),
-	INERT("tcp_check_timer", INT),
-	INERT("tcp_children", INT),
-	INERT("tcp_clone_rcvbuf", INT),
+	NEEDLESS("tcp_async", INT, 1, "a worker never waits for a connection: what it does not take is queued"),
+	NEEDLESS("tcp_buf_write", INT, 1, "a worker never waits for a connection: what it does not take is queued"),
+	NEEDLESS("tcp_check_timer", INT, -1, "each connection has its own timer"),
+	NEEDLESS("tcp_children", INT, 0, WORKERS),
+	NEEDLESS("tcp_clone_rcvbuf", INT, 0, "received bytes are never changed"),
 	INT("tcp_close_rst", tcp_close_rst, 0, 0, 1),
 	INT("tcp_conn_wq_max", tcp_conn_wq_max, 32768, 1024, 2147483647),
 	INT("tcp_connect_timeout", tcp_connect_timeout, 10, -1, 3600),
@@ -228,69 +246,69 @@ static const struct row rows[] = { /* sorted by name */
 	INT("tcp_crlf_ping", tcp_crlf_ping, 1, 0, 1),
 	INT("tcp_defer_accept", tcp_defer_accept, 0, 0, 1),
 	INT("tcp_delayed_ack", tcp_delayed_ack, 1, 0, 1),
-	INERT("tcp_fd_cache", INT),
+	NEEDLESS("tcp_fd_cache", INT, 1, "a connection belongs to one worker"),
 	INT("tcp_keepalive", tcp_keepalive, 1, 0, 1),
 	INT("tcp_keepcnt", tcp_keepcnt, 0, 0, 127),
 	INT("tcp_keepidle", tcp_keepidle, 0, 0, 32767),
 	INT("tcp_keepintvl", tcp_keepintvl, 0, 0, 32767),
 	INT("tcp_linger2", tcp_linger2, 0, 0, 3600),
 	INT("tcp_listen_backlog", tcp_listen_backlog, 1024, 1, 65535),
-	INERT("tcp_main_threads", INT),
+	NEEDLESS("tcp_main_threads", INT, 0, WORKERS),
 	INT("tcp_max_connections", tcp_max_connections, 2048, 0, 16777215),
-	ABSENT("tcp_msg_data_timeout", INT, 20, "tcp_msg_read_timeout counts from the first byte"),
+	NEEDLESS("tcp_msg_data_timeout", INT, 20, "tcp_msg_read_timeout counts from the first byte"),
 	INT("tcp_msg_read_timeout", tcp_msg_read_timeout, 20, 1, 3600),
 	INT("tcp_no_connect", tcp_no_connect, 0, 0, 1),
-	INERT("tcp_poll_method", STR),
+	NEEDLESS("tcp_poll_method", STR, 0, "epoll is what is used"),
 	INT("tcp_rd_buf_size", tcp_rd_buf_size, 16384, 1024, 65535),
 	INT("tcp_reuse_port", tcp_reuse_port, 0, 0, 1),
-	ABSENT("tcp_script_mode", INT, 0, "a connection whose bytes are no message is closed"),
+	NEEDLESS("tcp_script_mode", INT, 0, "only bytes that are no message close a connection"),
 	INT("tcp_send_timeout", tcp_send_timeout, 10, -1, 3600),
 	STR("tcp_source_ipv4", tcp_source_ipv4),
 	STR("tcp_source_ipv6", tcp_source_ipv6),
 	INT("tcp_syncnt", tcp_syncnt, 0, 0, 127),
-	ABSENT("tcp_wait_data", INT, 5000, "it waits for a PROXY header, and the PROXY protocol is not built in"),
-	INERT("tcp_wq_blk_size", INT),
+	NEEDLESS("tcp_wait_data", INT, 5000, "it waits for a PROXY header, and the PROXY protocol is not built in"),
+	NEEDLESS("tcp_wq_blk_size", INT, 2100, "what waits to be sent is kept as it was built"),
 	INT("tcp_wq_max", tcp_wq_max, 10485760, 1024, 2147483647),
-	ABSENT("tls_ca_list", STR, 0, "it is a parameter of module tls"),
-	ABSENT("tls_certificate", STR, 0, "it is a parameter of module tls"),
-	INERT("tls_connection_match_domain", INT),
-	ABSENT("tls_disable", INT, 1, "TLS is not built in"),
-	ABSENT("tls_enable", INT, 0, "TLS is not built in"),
-	ABSENT("tls_handshake_timeout", BOTH, 0, "it is a parameter of module tls"),
-	INERT("tls_log", INT),
-	INERT("tls_max_connections", INT),
-	ABSENT("tls_method", STR, 0, "it is a parameter of module tls"),
-	INERT("tls_port_no", INT),
-	ABSENT("tls_private_key", STR, 0, "it is a parameter of module tls"),
-	ABSENT("tls_require_certificate", BOTH, 0, "it is a parameter of module tls"),
-	ABSENT("tls_send_timeout", BOTH, 0, "it is a parameter of module tls"),
-	INERT("tls_threads_mode", INT),
-	ABSENT("tls_verify", BOTH, 0, "it is a parameter of module tls"),
+	ABSENT("tls_ca_list", STR, 0, TLS_MODULE),
+	ABSENT("tls_certificate", STR, 0, TLS_MODULE),
+	ABSENT("tls_connection_match_domain", INT, 0, TLS),
+	ABSENT("tls_disable", INT, 1, TLS),
+	ABSENT("tls_enable", INT, 0, TLS),
+	ABSENT("tls_handshake_timeout", BOTH, 0, TLS_MODULE),
+	ABSENT("tls_log", INT, 5061, TLS),
+	ABSENT("tls_max_connections", INT, 2048, TLS),
+	ABSENT("tls_method", STR, 0, TLS_MODULE),
+	ABSENT("tls_port_no", INT, 5061, TLS),
+	ABSENT("tls_private_key", STR, 0, TLS_MODULE),
+	ABSENT("tls_require_certificate", BOTH, 0, TLS_MODULE),
+	ABSENT("tls_send_timeout", BOTH, 0, TLS_MODULE),
+	ABSENT("tls_threads_mode", INT, 2, TLS),
+	ABSENT("tls_verify", BOTH, 0, TLS_MODULE),
 	BOTH("tos", tos, 16, 0, 255),
-	ABSENT("udp4_raw", INT, 0, "raw sockets are not built in"),
-	ABSENT("udp4_raw_mtu", INT, 1500, "raw sockets are not built in"),
-	ABSENT("udp4_raw_ttl", INT, -1, "raw sockets are not built in"),
-	ABSENT("udp_accept_proxy", INT, 0, "the PROXY protocol is not built in"),
+	ABSENT("udp4_raw", INT, 0, RAW),
+	ABSENT("udp4_raw_mtu", INT, 1500, RAW),
+	ABSENT("udp4_raw_ttl", INT, -1, RAW),
+	REFUSED("udp_accept_proxy", INT, 0, "the PROXY protocol is not built in"),
 	LIVE_INT("udp_mtu", udp_mtu, 0, 0, 65535),
 	LIVE_STR("udp_mtu_try_proto", udp_mtu_try_proto),
-	INERT("udp_receiver_mode", INT),
+	NEEDLESS("udp_receiver_mode", INT, 0, WORKERS),
 	STR("uid", user),
-	ABSENT("uri_host_extra_chars", STR, 0, "hosts are those of RFC 3261"),
+	REFUSED("uri_host_extra_chars", STR, 0, "hosts are those of RFC 3261"),
 	INT("use_dns_cache", use_dns_cache, 1, 0, 1),
-	ABSENT("use_dns_failover", INT, 0, "failover to further addresses is up to the transaction layer"),
-	ABSENT("use_dst_blocklist", INT, 0, "the blocklist of destinations is not built in"),
+	LIVE_INT("use_dns_failover", use_dns_failover, 0, 0, 1),
+	REFUSED("use_dst_blocklist", INT, 0, "a list of destinations that failed is not built in"),
 	STR("user", user),
 	LIVE_STR("user_agent_header", user_agent_header),
-	INERT("verbose_startup", INT),
-	ABSENT("version_table", STR, 0, "versions of tables are not checked"),
-	INERT("wait_worker1_mode", INT),
-	INERT("wait_worker1_time", INT),
-	INERT("wait_worker1_usleep", INT),
+	NEEDLESS("verbose_startup", INT, 0, "-c tells what is wrong, --cfg-print shows what is read"),
+	STR("version_table", version_table),
+	NEEDLESS("wait_worker1_mode", INT, 0, WORKER1),
+	NEEDLESS("wait_worker1_time", INT, 4000000, WORKER1),
+	NEEDLESS("wait_worker1_usleep", INT, 100000, WORKER1),
 	STR("wdir", workdir),
 	STR("workdir", workdir),
-	ABSENT("xavp_via_fields", STR, 0, "not built in"),
-	ABSENT("xavp_via_params", STR, 0, "not built in"),
-	ABSENT("xavp_via_reply_params", STR, 0, "not built in"),
+	REFUSED("xavp_via_fields", STR, 0, "the Via is made without the script"),
+	REFUSED("xavp_via_params", STR, 0, "the Via is made without the script"),
+	REFUSED("xavp_via_reply_params", STR, 0, "the Via is made without the script"),
 };
 /* clang-format on */
 
@@ -323,6 +341,8 @@ void params_defaults(struct main_conf *conf)
 		if (rows[i].offset >= 0 && rows[i].kind != KIND_STR)
 			*int_field(conf, &rows[i]) = (int)rows[i].def;
 	conf->log_facility = STR_LIT("LOG_DAEMON");
+	conf->version_table = STR_LIT("version");
+	conf->stats_name_separator = STR_LIT("_");
 	conf->server_header = STR_LIT("Server: ringfort");
 	conf->user_agent_header = STR_LIT("User-Agent: ringfort");
 }
@@ -433,6 +453,18 @@ static struct net_addr source_address(struct str s, int family)
 	return net_addr_parse(s, 0, &a) == 0 && a.family == family ? a : (struct net_addr){ 0 };
 }
 
+/* A row that keeps nothing. */
+static int without(const struct row *r, bool is_int, int64_t i, struct str s, struct diag *reterr)
+{
+	bool as_default = is_int ? i == r->def : r->kind == KIND_STR && s.n == 0;
+
+	if (as_default || (strcmp(r->name, "enable_sctp") == 0 && i == 0) || (strcmp(r->name, "ipv6_hex_style") == 0 && str_eq(s, STR_LIT("c"))))
+		return 0;
+	if (r->how == HOW_REFUSED)
+		return diag_err(reterr, -ENOTSUP, 0, "%s is not supported: %s", r->name, r->why);
+	return diag_err(reterr, 1, 0, "%s %s: %s", r->name, r->how == HOW_NEEDLESS ? "is not needed" : "has no effect", r->why);
+}
+
 int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, struct str s, struct diag *reterr)
 {
 	const struct row *r = find(name);
@@ -451,10 +483,8 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		return diag_set(reterr, 0, "%s: a text in quotes is needed", r->name);
 	if (is_int && r->offset >= 0 && (i < r->min || i > r->max))
 		return diag_set(reterr, 0, "%s: %lld is not from %lld to %lld", r->name, (long long)i, (long long)r->min, (long long)r->max);
-	if (r->absent && (!is_int || i != r->def))
-		return diag_err(reterr, 1, 0, "%s has no effect: %s", r->name, r->absent);
 	if (r->offset < 0)
-		return 0;
+		return without(r, is_int, i, s, reterr);
 	if (r->kind == KIND_STR)
 		*str_field(conf, r) = s;
 	else
@@ -498,6 +528,19 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->log_prefix_mode = c->log_prefix_mode;
 	r->log_callid = c->log_engine_type.n > 0 && str_find_char(c->log_engine_data, 'c') >= 0;
 	r->latency_limit_cfg_us = (unsigned)c->latency_limit_cfg;
+	r->latency_cfg_log = c->latency_cfg_log;
+	r->n_locks = (unsigned)c->route_locks_size;
+}
+
+void params_to_tm(const struct main_conf *c, struct tm_conf *r)
+{
+	r->max_branches = c->max_branches;
+	r->dns_failover = c->use_dns_failover;
+}
+
+void params_to_db(const struct main_conf *c, struct db_conf *r)
+{
+	*r = (struct db_conf){ .version_table = c->version_table, .latency_us = (unsigned)c->latency_limit_db, .latency_level = c->latency_log };
 }
 
 static unsigned seconds(int v, unsigned otherwise)
@@ -549,7 +592,7 @@ void params_to_resolve(const struct main_conf *c, struct resolve_conf *r)
 {
 	*r = (struct resolve_conf){
 		.try_ipv6 = c->dns_try_ipv6, .try_naptr = c->dns_try_naptr, .udp_pref = c->dns_udp_pref, .tcp_pref = c->dns_tcp_pref,
-		.tls_pref = c->dns_tls_pref, .naptr_ignore_rfc = c->dns_naptr_ignore_rfc, .use_cache = c->use_dns_cache,
+		.tls_pref = c->dns_tls_pref, .naptr_ignore_rfc = c->dns_naptr_ignore_rfc, .use_cache = c->use_dns_cache && c->dns_cache_init,
 		.srv_lb = c->dns_srv_lb, .cache_flags = c->dns_cache_flags, .negative_ttl = c->dns_cache_negative_ttl,
 		.min_ttl = c->dns_cache_min_ttl, .max_ttl = c->dns_cache_max_ttl, .cache_mem_kb = c->dns_cache_mem,
 		.retr_time = c->dns_retr_time, .retr_no = c->dns_retr_no, .use_search_list = c->dns_use_search_list,
@@ -560,7 +603,8 @@ void params_to_resolve(const struct main_conf *c, struct resolve_conf *r)
 void params_to_vm(const struct main_conf *c, bool suspend_always, struct vm_conf *r)
 {
 	*r = (struct vm_conf){ .max_while_loops = (unsigned)c->max_while_loops, .max_recursive_level = (unsigned)c->max_recursive_level,
-			       .return_raw = c->return_mode == 1, .suspend_always = suspend_always };
+			       .return_raw = c->return_mode == 1, .suspend_always = suspend_always,
+			       .latency_us = (unsigned)c->latency_limit_action, .latency_level = c->latency_log };
 }
 
 bool params_as_setting(const char *name, struct setting *ret)

@@ -3,10 +3,12 @@
 #ifndef RF_MAIN_PARAMS_H
 #define RF_MAIN_PARAMS_H
 
+#include "core/db/db.h"
 #include "core/net/resolve.h"
 #include "core/route/route.h"
 #include "core/script/vm.h"
 #include "core/settings/schema.h"
+#include "core/tm/tm.h"
 #include "core/transport/conn.h"
 
 struct main_conf {
@@ -21,17 +23,17 @@ struct main_conf {
 	struct str stats_name_separator; /* one character */
 	struct str log_facility, log_name, log_prefix, log_engine_type, log_engine_data;
 	int log_prefix_mode, log_repeat_limit, log_repeat_window;
-	int sip_parser_log, latency_limit_cfg;
+	int sip_parser_log, latency_limit_cfg, latency_limit_action, latency_limit_db, latency_log, latency_cfg_log;
 	/* memory */
 	int shm_mb, pv_buffer_size, mlock_pages, disable_core_dump;
 	/* files, users */
 	struct str user, group, rundir, workdir, chroot;
 	int open_files_limit, server_id, rpc_exec_delta;
-	struct str iuid;
+	struct str iuid, version_table;
 	/* messages */
 	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, max_branches, onsend_route_reply,
-		received_route_mode /* 1: event_route[core:msg-received] runs for SIP messages */,
-		msg_recv_max_size, udp_mtu;
+		received_route_mode /* event_route[core:msg-received] runs for 1: SIP messages, 2: what a socket gave */,
+		msg_recv_max_size, udp_mtu, phone2tel, route_locks_size;
 	struct str server_header, user_agent_header, udp_mtu_try_proto;
 	int maxbuffer, maxsndbuffer;
 	/* streams */
@@ -43,7 +45,7 @@ struct main_conf {
 	/* DNS */
 	int dns_try_ipv6, dns_try_naptr, dns_udp_pref, dns_tcp_pref, dns_tls_pref, dns_naptr_ignore_rfc, use_dns_cache, dns_srv_lb,
 		dns_cache_flags, dns_cache_negative_ttl, dns_cache_min_ttl, dns_cache_max_ttl, dns_cache_mem, dns_retr_time, dns_retr_no,
-		dns_use_search_list, dns_slow_query_ms;
+		dns_use_search_list, dns_slow_query_ms, dns_cache_init, use_dns_failover;
 	/* script */
 	int max_while_loops, max_recursive_level, return_mode;
 };
@@ -55,6 +57,9 @@ MUST_CHECK int params_set(struct main_conf *conf, struct str name, bool is_int, 
 
 /* The parts, in the form that their owners want. */
 void params_to_route(const struct main_conf *conf, struct route_conf *ret);
+/* Not what modparam("tm", ...) says. */
+void params_to_tm(const struct main_conf *conf, struct tm_conf *ret);
+void params_to_db(const struct main_conf *conf, struct db_conf *ret);
 void params_to_conn(const struct main_conf *conf, struct conn_conf *ret);
 struct net_stream_opts params_to_stream(const struct main_conf *conf);
 void params_to_resolve(const struct main_conf *conf, struct resolve_conf *ret);

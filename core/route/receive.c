@@ -22,7 +22,7 @@
 #include "core/tm/tm.h"
 #include "core/transport/rx.h"
 
-struct route_conf route_conf = { .server_signature = true, .parked_max = 10000 };
+struct route_conf route_conf = { .latency_cfg_log = L_DBG, .server_signature = true, .parked_max = 10000 };
 
 static struct {
 	route_ack_filter_fn *ack_filter;
@@ -128,19 +128,21 @@ static int find(const struct ctx *ctx, enum ctx_kind kind, struct str name)
 	return s ? script_route_find(s, kind, name) : -1;
 }
 
+static void log_latency(const char *what, uint64_t us)
+{
+	if (UNLIKELY(log_on(route_conf.latency_cfg_log)) && us >= route_conf.latency_limit_cfg_us)
+		log_write(route_conf.latency_cfg_log, "%s-route executed in: %llu usec", what, (unsigned long long)us);
+}
+
 /* ---- requests ---- */
 
 static void request_done(struct ctx *ctx, int rc)
 {
-	uint64_t us;
-
 	if (rc < 0)
 		log_debug("request route ended with %d", rc);
 	if (ctx->mflags & CTX_F_DROP)
 		route_count(RC_DROP_REQUESTS);
-	us = route_latency_note(ROUTE_LATENCY_REQUESTS, ctx->rx.rx_us);
-	if (route_conf.latency_limit_cfg_us && us >= route_conf.latency_limit_cfg_us)
-		log_warn("request-route executed in: %llu usec", (unsigned long long)us);
+	log_latency("request", route_latency_note(ROUTE_LATENCY_REQUESTS, ctx->rx.rx_us));
 	tm_script_end(ctx);
 	ctx_free(ctx);
 }
@@ -206,6 +208,8 @@ static void reply_match(struct ctx *ctx)
 
 static void core_reply_done(struct ctx *ctx, int rc)
 {
+	if (UNLIKELY(log_on(route_conf.latency_cfg_log)))
+		log_latency("reply", clock_now_us() - ctx->rx.rx_us);
 	if ((ctx->mflags & CTX_F_DROP) || rc <= 0) {
 		if (rc < 0)
 			log_warn("reply dropped: the reply route ended with %d", rc);
@@ -256,7 +260,7 @@ static void reply_dispatch(struct ctx *ctx)
 	(void)route_latency_note(ROUTE_LATENCY_REPLIES, rx_us);
 }
 
-static void dispatch(struct ctx *ctx)
+void route_dispatch(struct ctx *ctx)
 {
 	if (ctx->msg.kind == SIP_REQUEST)
 		request_run(ctx);
@@ -270,7 +274,7 @@ static void pre_routing_done(struct ctx *ctx, int rc)
 	if (ctx->mflags & CTX_F_DROP)
 		ctx_free(ctx);
 	else
-		dispatch(ctx);
+		route_gate_pass(ctx);
 }
 
 struct str route_phrase(struct pool *pool, const char *text)
@@ -372,7 +376,7 @@ static void parse(struct ctx *ctx)
 	if (UNLIKELY(route >= 0))
 		route_start(ctx, route, CTX_EVENT, pre_routing_done);
 	else
-		dispatch(ctx);
+		route_gate_pass(ctx);
 }
 
 static void received_done(struct ctx *ctx, int rc)
@@ -426,6 +430,7 @@ int route_configure(void)
 	struct pool *pool = NULL;
 	int err;
 
+	route_gate_configure();
 	out_conf = (struct out_conf){ .force_rport = route_conf.force_rport, .local_rport = route_conf.local_rport,
 		.reply_to_via = route_conf.reply_to_via, .udp_mtu = route_conf.udp_mtu, .udp_mtu_try_proto = route_conf.udp_mtu_try_proto,
 		.user_agent = route_conf.user_agent_header };
@@ -459,6 +464,9 @@ int route_init(void)
 	err = quarantine_init();
 	if (err < 0)
 		return log_fail(err, "table of refused messages");
+	err = route_gate_init();
+	if (err < 0)
+		return err;
 	route_hand_init();
 	route_tm_hooks();
 	return route_configure();

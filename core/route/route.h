@@ -17,7 +17,9 @@ struct route_conf { /* core parameters */
 	int log_prefix_mode;        /* 1: anew for each line; 2: for messages made here too */
 	bool log_callid;            /* the log wants the Call-ID of the message at hand */
 	bool server_signature;
-	unsigned latency_limit_cfg_us;
+	unsigned latency_limit_cfg_us; /* routes that took so long are logged, */
+	int latency_cfg_log;           /* at this level */
+	unsigned n_locks;           /* messages of a Call-ID, whose hash chooses one, run one after the other; 0: as they come */
 	unsigned parked_max;        /* contexts that may wait at one time */
 };
 extern struct route_conf route_conf;

@@ -35,6 +35,16 @@ int route_exec(struct ctx *ctx, const union script_arg *a, unsigned n); /* exec(
 /* Writes a reason phrase into out: no control characters, at most 120 bytes. */
 struct str route_phrase(struct pool *pool, const char *text);
 
+/* ---- gate.c ---- */
+
+/* A message that was parsed and checked goes to its route, now or when its Call-ID is free. Owns ctx. */
+void route_gate_pass(struct ctx *ctx);
+/* The same at once. */
+void route_dispatch(struct ctx *ctx);
+MUST_CHECK int route_gate_init(void);
+/* After route_conf changed. */
+void route_gate_configure(void);
+
 /* ---- hand.c ---- */
 
 /* ctx is what this process works on now; NULL: nothing. Returns what it was before, to be put back. */

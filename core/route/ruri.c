@@ -15,7 +15,7 @@
 
 /* The parts of a URI as they are written out again. */
 struct parts {
-	struct str scheme, user, password, hostport, params, headers;
+	struct str scheme, user, user_params, password, hostport, params, headers;
 	bool has_user;
 };
 
@@ -50,6 +50,8 @@ static int write_uri(struct ctx *ctx, const struct parts *p, struct str *ret)
 	strbuf_add_char(&sb, ':');
 	if (p->has_user) {
 		strbuf_add(&sb, p->user);
+		if (p->user_params.n)
+			strbuf_printf(&sb, ";%.*s", STR_FMT(p->user_params));
 		if (p->password.n) {
 			strbuf_add_char(&sb, ':');
 			strbuf_add(&sb, p->password);
@@ -186,7 +188,7 @@ int route_ruri_set(struct ctx *ctx, enum route_uri_part part, struct str text, i
 	}
 	if (sip_uri_parse(cur, &u, NULL) < 0)
 		return -EBADMSG;
-	p = (struct parts){ .scheme = u.scheme_text.n ? u.scheme_text : STR_LIT("sip"), .user = u.user, .password = u.password,
+	p = (struct parts){ .scheme = u.scheme_text.n ? u.scheme_text : STR_LIT("sip"), .user = u.user, .user_params = u.user_params, .password = u.password,
 		.params = u.params, .headers = u.headers, .has_user = u.has_user || is_tel(&u) };
 	if (!is_tel(&u)) {
 		err = host_text(ctx, &u, u.host, u.port, &p.hostport);

@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/base/regex.h"
 #include "core/event/loop.h"
 #include "core/net/resolve.h"
@@ -49,6 +50,7 @@ struct vm {
 	struct value *stack;
 	uint32_t sp, stack_cap;
 	enum wait wait;
+	uint64_t call_us;  /* when the function at hand was called; 0: it is not timed */
 	bool again;        /* the instruction is run again after a park of its own */
 	bool exit_pending; /* a call inside the current expression ended the script */
 	int exit_code;
@@ -112,6 +114,16 @@ PRINTF_LIKE(3, 4) static void complain(const struct vm *vm, int level, const cha
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_write(level, "%.*s:%u: %s", STR_FMT(vm->script->files[pos->file]), pos->line, text);
+}
+
+/* A function that runs a route is not timed: what it calls is. */
+static void latency_check(struct vm *vm, const char *name)
+{
+	uint64_t us = clock_now_us() - vm->call_us;
+
+	vm->call_us = 0;
+	if (us >= self.conf.latency_us && log_on(self.conf.latency_level))
+		complain(vm, self.conf.latency_level, "alert - action [%s] took too long [%llu us]", name, (unsigned long long)us);
 }
 
 /* ---- frames ---- */
@@ -622,12 +634,16 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				goto expr_failed;
 			sp -= c->n_stack;
 			vm->sp -= c->n_stack;
+			if (UNLIKELY(self.conf.latency_us > 0))
+				vm->call_us = clock_now_us();
 			rc = c->fn(ctx, args, c->n);
 		call_done:
 			if (UNLIKELY(rc == SCRIPT_SUSPEND)) {
 				vm->wait = WAIT_CALL;
 				return VM_PARKED;
 			}
+			if (UNLIKELY(vm->call_us > 0))
+				latency_check(vm, c->func->name);
 			if (UNLIKELY(rc == SCRIPT_CALL)) {
 				err = frame_push(ctx, vm, (uint32_t)vm->call_route, FRAME_NESTED, CALL_RAW, 0);
 				if (err < 0) {

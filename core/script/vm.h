@@ -40,6 +40,8 @@ struct vm_conf {
 	unsigned max_while_loops;     /* 0: no limit */
 	unsigned max_recursive_level;
 	bool return_raw;              /* return_mode 1 */
+	unsigned latency_us;          /* a function that takes so long is logged; 0: none is timed */
+	int latency_level;            /* at this level */
 	bool suspend_always;          /* debug: every function that may suspend is preceded by a park of one turn */
 };
 void vm_configure(const struct vm_conf *conf);

@@ -113,6 +113,23 @@ int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *r
 	return 0;
 }
 
+static bool phone2tel = true;
+
+void sip_uri_phone2tel(bool on)
+{
+	phone2tel = on;
+}
+
+static void split_number(struct sip_uri *u)
+{
+	ptrdiff_t semi = phone2tel && u->user_params.n == 0 ? str_find_char(u->user, ';') : -1;
+
+	if (semi <= 0)
+		return;
+	u->user_params = str_sub(u->user, (size_t)semi + 1, u->user.n);
+	u->user = str_sub(u->user, 0, (size_t)semi);
+}
+
 static int parse_params(struct sip_uri *u, struct diag *reterr)
 {
 	struct str rest = u->params;
@@ -127,6 +144,9 @@ static int parse_params(struct sip_uri *u, struct diag *reterr)
 			u->has_transport = true;
 			u->transport = param.value;
 			u->proto = sip_proto_lookup(param.value);
+		} else if (param.name.n == 4 && param.value.n == 5 && u->password.n == 0 &&
+		           str_ieq(param.name, STR_LIT("user")) && str_ieq(param.value, STR_LIT("phone"))) {
+			split_number(u);
 		}
 	}
 	if (more < 0)
@@ -442,7 +462,7 @@ bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b)
 	case SIP_URI_SIP:
 	case SIP_URI_SIPS:
 		return a->has_user == b->has_user && same_text(a->user, b->user, false) &&
-		       same_text(a->password, b->password, false) && same_host(a, b) &&
+		       same_text(a->user_params, b->user_params, false) && same_text(a->password, b->password, false) && same_host(a, b) &&
 		       (a->port_text.n > 0) == (b->port_text.n > 0) && a->port == b->port &&
 		       params_match(a->params, b->params, false) &&
 		       params_match(b->params, a->params, false) &&

@@ -14,6 +14,7 @@ struct sip_uri {
 	struct str text;        /* the whole URI */
 	struct str scheme_text; /* "sip" */
 	struct str user;        /* as written, escapes kept; tel: the number */
+	struct str user_params; /* of a telephone number in the user part, without the first ';': see sip_uri_phone2tel() */
 	struct str password;
 	struct str host;        /* IPv6 without brackets, see host_v6 */
 	struct str port_text;
@@ -28,6 +29,11 @@ struct sip_uri {
 /* in: the URI alone, no brackets, no surrounding space. Returns 0 or -EBADMSG. Other schemes give SIP_URI_OTHER
  * with the rest in `host`. Everything is a view into `in`. */
 MUST_CHECK int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag *reterr);
+/*
+ * Whether the user part of a sip: URI with user=phone ends at its first ';', what follows being parameters of the number (RFC 3261,
+ * 19.1.6). True at first; parameter phone2tel of the core.
+ */
+void sip_uri_phone2tel(bool on);
 /* 5060, or 5061 for sips and transport=tls. */
 uint16_t sip_uri_default_port(const struct sip_uri *uri);
 /* port or its default. */

@@ -216,7 +216,7 @@ int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch 
 	b->dest = dest;
 	b->bflags = g->bflags;
 	sip_out_copy(&out, b->bytes + (tm_branch_sent(b).s - b->bytes));
-	if (used + 1 < a->n) {
+	if (used + 1 < a->n && tm_conf.dns_failover) {
 		struct tm_buf *alts = tm_buf_new(str_of(a->target + used + 1, sizeof(a->target[0]) * (a->n - used - 1)), 0);
 
 		b->alts = shm_ref_of(alts);

@@ -14,9 +14,9 @@
 struct tm_conf tm_conf = { /* core-routing.md, 1.1 */
 	.fr_timer = 30000, .fr_inv_timer = 120000, .wt_timer = 5000, .retr_timer1 = 500, .retr_timer2 = 4000,
 	.max_inv_lifetime = 180000, .max_noninv_lifetime = 32000, .noisy_ctimer = 1, .auto_inv_100 = 1, .restart_fr_on_each_reply = 1,
-	.aggregate_challenges = 1, .reparse_invite = 1, .cancel_b_method = 1, .failure_reply_mode = 3, .remap_503_500 = 1,
+	.aggregate_challenges = 1, .cancel_b_method = 1, .failure_reply_mode = 3, .remap_503_500 = 1,
 	.delayed_reply = 1, .reply_408_code = 408, .default_code = 500, .local_cancel_reason = 1, .e2e_cancel_reason = 1,
-	.e2e_cancel_hop_by_hop = 1, .reparse_on_dns_failover = 1, .max_branches = 12,
+	.max_branches = 12,
 	.auto_inv_100_reason = { "trying -- your call is important to us", 38 }, .reply_408_reason = { "Request Timeout", 15 },
 	.default_reason = { "Server Internal Error", 21 },
 };

@@ -19,10 +19,10 @@ struct tm_txn; /* layout is private to tm */
 
 struct tm_conf { /* module parameters of tm, same names and defaults; times in ms */
 	int fr_timer, fr_inv_timer, wt_timer, retr_timer1, retr_timer2, max_inv_lifetime, max_noninv_lifetime, noisy_ctimer,
-	    auto_inv_100, restart_fr_on_each_reply, aggregate_challenges, reparse_invite, cancel_b_method, unmatched_cancel,
+	    auto_inv_100, restart_fr_on_each_reply, aggregate_challenges, cancel_b_method, unmatched_cancel,
 	    failure_reply_mode, faked_reply_prio, remap_503_500, disable_6xx_block, failure_exec_mode, delayed_reply,
-	    reply_408_code, default_code, local_cancel_reason, e2e_cancel_reason, e2e_cancel_hop_by_hop, headers_mode,
-	    reparse_on_dns_failover, pass_provisional_replies, max_branches, reply_to_via, local_ack_mode;
+	    reply_408_code, default_code, local_cancel_reason, e2e_cancel_reason, pass_provisional_replies, local_ack_mode,
+	    max_branches, dns_failover; /* the last line is of the core: max_branches, use_dns_failover */
 	struct str auto_inv_100_reason, reply_408_reason, default_reason, ac_extra_hdrs, on_sl_reply, failover_reply_codes,
 		fr_timer_avp, fr_inv_timer_avp /* names of attributes that hold seconds; n 0: none */;
 };

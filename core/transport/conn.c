@@ -857,7 +857,7 @@ static ssize_t read_part(struct conn *c, struct rx_buf *buf, struct rx_info *inf
 		c->part_cap = (uint32_t)cap;
 	}
 	n = recv(c->fd, c->part + c->part_n, c->part_cap - c->part_n, MSG_DONTWAIT);
-	if (n <= 0)
+	if (n <= 0 || !rx_raw_taken(str_of(c->part + c->part_n, (size_t)n), info))
 		return n;
 	c->part_n += (uint32_t)n;
 	look = c->frame;
@@ -882,7 +882,7 @@ static ssize_t read_whole(struct conn *c, struct rx_buf *buf, struct rx_info *in
 	ssize_t n = recv(c->fd, buf->data, buf->cap, MSG_DONTWAIT);
 	size_t used;
 
-	if (n <= 0)
+	if (n <= 0 || !rx_raw_taken(str_of(buf->data, (size_t)n), info))
 		return n;
 	used = take_frames(c, buf, str_of(buf->data, (size_t)n), info);
 	if (!c->dead && used < (size_t)n)

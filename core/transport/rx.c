@@ -53,6 +53,7 @@ struct slot_in {
 
 static struct {
 	rx_fn *handler;
+	rx_raw_fn *raw;
 	struct rx_conf conf;
 	struct loop *loop;
 	struct sock *socks;
@@ -83,6 +84,16 @@ void rx_configure(const struct rx_conf *conf)
 	if (rx.conf.msg_max_bytes > 65535)
 		rx.conf.msg_max_bytes = 65535;
 	transport_counters();
+}
+
+void rx_raw_handler(rx_raw_fn *fn)
+{
+	rx.raw = fn;
+}
+
+bool rx_raw_taken(struct str bytes, const struct rx_info *info)
+{
+	return LIKELY(!rx.raw) || rx.raw(bytes, info);
 }
 
 uint32_t rx_msg_max(void)
@@ -230,14 +241,16 @@ static void take_datagram(const struct sock *s, unsigned i, struct rx_info *info
 		shm_counter_add(tcnt.rx_too_large, 1);
 		return;
 	}
-	if (UNLIKELY(n < SIP_MSG_MIN_BYTES || (p[0] <= '\r' && is_keepalive(p, n)))) {
-		shm_counter_add(tcnt.rx_short, 1);
-		return;
-	}
 	net_addr_from_sockaddr((const struct sockaddr *)&in->from, &info->src);
 	info->dst = net_listener_at(s->listener)->addr;
 	if (s->any)
 		find_destination(h, &info->dst);
+	if (!rx_raw_taken(str_of(p, n), info))
+		return;
+	if (UNLIKELY(n < SIP_MSG_MIN_BYTES || (p[0] <= '\r' && is_keepalive(p, n)))) {
+		shm_counter_add(tcnt.rx_short, 1);
+		return;
+	}
 	if (rx_deliver(in->buf, str_of(p, n), info) < 0)
 		shm_counter_add(tcnt.rx_shed, 1);
 }

@@ -9,6 +9,12 @@
 /* ctx holds bytes (msg.buf set, not parsed), rx info and an empty pool; the handler owns it (ctx_free). */
 typedef void rx_fn(struct ctx *ctx);
 void rx_handler(rx_fn *fn);
+/*
+ * Looks at the bytes of each datagram and of each read of a stream before anybody else does; false: they are thrown away. NULL: nobody looks.
+ * info: where from; its dst is the listener's address.
+ */
+typedef bool rx_raw_fn(struct str bytes, const struct rx_info *info);
+void rx_raw_handler(rx_raw_fn *fn);
 /* Watches this worker's sockets. worker: 0 to n-1. Context: worker, after ctx_pool_init(). */
 MUST_CHECK int rx_worker_init(struct loop *loop, unsigned worker);
 /* Stops taking new messages (shutdown). */

@@ -29,6 +29,8 @@ static inline struct rx_buf *rx_buf_of(char *data)
 uint32_t rx_msg_max(void);
 /* Makes a context over bytes inside buf and gives it to the handler. Returns 0, or -EBUSY when the
  * limit of contexts is reached. */
+/* False: the raw handler does not want them. */
+bool rx_raw_taken(struct str bytes, const struct rx_info *info);
 MUST_CHECK int rx_deliver(struct rx_buf *buf, struct str bytes, const struct rx_info *info);
 /* Number of the next message of this process ($mi). */
 uint32_t rx_next_msg_no(void);

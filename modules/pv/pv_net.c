@@ -283,7 +283,7 @@ static int rcvmsg_get(struct ctx *ctx, const struct pv_spec *spec, struct value 
 	case W_SAFE:
 		return ret_safe(ctx, ret);
 	case W_EVTYPE:
-		return pv_ret_int(ret, 1);
+		return pv_ret_int(ret, ctx->msg_no ? 1 : 2); /* a message, or what a socket gave */
 	case W_BUFAT:
 	case W_HEXAT:
 		return pv_ret_null(ret); /* only written */

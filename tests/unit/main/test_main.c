@@ -41,7 +41,14 @@ static const struct param_vector { const char *name; bool is_int; int64_t i; con
 	{ "mlock_pages",    true,  0,  NULL,       0,        NULL },
 	{ "enable_tls",     true,  1,  NULL,       1,        "has no effect" },
 	{ "enable_tls",     true,  0,  NULL,       0,        NULL },
-	{ "hdr_name_extra_chars", false, 0, "/",   1,        "RFC 3261" },
+	{ "hdr_name_extra_chars", false, 0, "/",   -ENOTSUP, "not supported: names of header fields are those of RFC 3261" },
+	{ "hdr_name_extra_chars", false, 0, "",    0,        NULL },
+	{ "memlog",         true,  5,  NULL,       1,        "is not needed" },
+	{ "memlog",         true,  4,  NULL,       0,        NULL },
+	{ "ipv6_hex_style", false, 0,  "c",        0,        NULL },
+	{ "ipv6_hex_style", false, 0,  "a",        -ENOTSUP, "RFC 5952" },
+	{ "enable_sctp",    true,  1,  NULL,       -ENOTSUP, "SCTP" },
+	{ "enable_sctp",    true,  2,  NULL,       0,        NULL },
 	{ "enable_sctp",    true,  0,  NULL,       0,        NULL },
 	{ "real_time",      true,  5,  NULL,       1,        "use 4" },
 	{ "real_time",      true,  4,  NULL,       0,        NULL },
@@ -67,8 +74,45 @@ START_TEST(values)
 }
 END_TEST
 
+/* What the table keeps at its default is what the reference says: rows of tests/compat/surface/core. */
+START_TEST(defaults_of_the_reference)
+{
+	const char *src = getenv("srcdir");
+	char path[512], line[256], name[64], kind[8], def[64];
+	struct main_conf conf;
+	unsigned n = 0;
+	FILE *f;
+
+	params_defaults(&conf);
+	ck_assert_int_lt(snprintf(path, sizeof(path), "%s/tests/compat/surface/core", src ? src : "."), (int)sizeof(path));
+	f = fopen(path, "r");
+	ck_assert_msg(f != NULL, "%s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		int row;
+		void *field;
+
+		if (line[0] == '#' || sscanf(line, "%63s %7s %63s", name, kind, def) != 3)
+			continue;
+		row = params_row(str_lit(name));
+		ck_assert_msg(row >= 0, "%s is not there", name);
+		field = params_field(&conf, (unsigned)row);
+		if (!field || strcmp(def, "-") == 0)
+			continue;
+		n++;
+		if (params_row_is_text((unsigned)row))
+			ck_assert_msg(str_eq(*(struct str *)field, str_lit(def)), "%s", name);
+		else
+			ck_assert_msg(*(int *)field == (int)strtol(def, NULL, 10), "%s: %d is not %s", name, *(int *)field, def);
+	}
+	fclose(f);
+	ck_assert_uint_gt(n, 70);
+}
+END_TEST
+
 START_TEST(defaults_reach_their_owners)
 {
+	struct tm_conf tm = { 0 };
+	struct db_conf db;
 	struct resolve_conf resolve;
 	struct route_conf route = { 0 };
 	struct conn_conf conn;
@@ -91,6 +135,16 @@ START_TEST(defaults_reach_their_owners)
 	ck_assert(route.force_rport == 1 && route.server_signature);
 	params_to_resolve(&conf, &resolve);
 	ck_assert(resolve.udp_pref == 30 && resolve.use_cache == 1);
+	ck_assert_int_eq(params_set(&conf, STR_LIT("dns_cache_init"), true, 0, STR_NULL, NULL), 0);
+	params_to_resolve(&conf, &resolve);
+	ck_assert_int_eq(resolve.use_cache, 0);
+	params_to_tm(&conf, &tm);
+	ck_assert(tm.max_branches == 12 && tm.dns_failover == 0);
+	ck_assert_int_eq(params_set(&conf, STR_LIT("max_branches"), true, 3, STR_NULL, NULL), 0);
+	params_to_tm(&conf, &tm);
+	ck_assert_int_eq(tm.max_branches, 3);
+	params_to_db(&conf, &db);
+	ck_assert(str_eq(db.version_table, STR_LIT("version")) && db.latency_us == 0);
 }
 END_TEST
 
@@ -189,6 +243,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, table_is_sorted);
 	tcase_add_loop_test(t, values, 0, ARRAY_LEN(params));
 	tcase_add_test(t, defaults_reach_their_owners);
+	tcase_add_test(t, defaults_of_the_reference);
 	tcase_add_test(t, command_line);
 	tcase_add_loop_test(t, program, 0, ARRAY_LEN(boots));
 	suite_add_tcase(s, t);

@@ -22,6 +22,8 @@ static const struct uri_vector {
 	{ "sip:*21#@example.com", 0, SIP_URI_SIP, "*21#", "", "example.com", 0, "", "" },
 	{ "sip:j\xc3\xbcrg@example.com", 0, SIP_URI_SIP, "j\xc3\xbcrg", "", "example.com", 0, "", "" },
 	{ "sip:+1234@gw_1.example.com:5060;user=phone;", 0, SIP_URI_SIP, "+1234", "", "gw_1.example.com", 5060, "user=phone;", "" },
+	{ "sip:+12;ext=3@example.com;user=phone", 0, SIP_URI_SIP, "+12", "", "example.com", 0, "user=phone", "" },
+	{ "sip:+12;ext=3@example.com;user=ip", 0, SIP_URI_SIP, "+12;ext=3", "", "example.com", 0, "user=ip", "" },
 	{ "sip:a:@example.com", 0, SIP_URI_SIP, "a", "", "example.com", 0, "", "" },
 	{ "tel:+1-201-555-0123;phone-context=x", 0, SIP_URI_TEL, "+1-201-555-0123", "", "", 0, "phone-context=x", "" },
 	{ "urn:service:sos", 0, SIP_URI_URN, "", "", "service:sos", 0, "", "" },
