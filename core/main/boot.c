@@ -34,6 +34,7 @@
 #include "core/main/reload.h"
 #include "core/main/top_cmds.h"
 #include "core/module/loader.h"
+#include "core/net/handover.h"
 #include "core/proc/logd.h"
 #include "core/proc/proc.h"
 #include "core/pv/stat.h"
@@ -433,6 +434,9 @@ static int step_privileges(struct diag *reterr)
 		if (chdir(name) < 0)
 			return diag_err(reterr, -errno, 0, "workdir %s: %s", name, strerror(errno));
 	}
+	/* executed again by itself: all this was done then, and may not be done now */
+	if (getuid() != 0 && (uid == (uid_t)-1 || uid == getuid()) && (gid == (gid_t)-1 || gid == getgid()))
+		return 0;
 	if (gid != (gid_t)-1 && (setgid(gid) < 0 || (pw ? initgroups(pw->pw_name, gid) : setgroups(1, &gid)) < 0))
 		return diag_err(reterr, -errno, 0, "group %u: %s", (unsigned)gid, strerror(errno));
 	if (uid != (uid_t)-1 && setuid(uid) < 0)
@@ -625,6 +629,7 @@ static int run_processes(void)
 		.daemonize = c->fork != 0 && boot.opts->foreground != 2,
 		.pid_file = boot.opts->pid_file,
 		.watchdog_ms = WATCHDOG_MS,
+		.anew = net_handover_give,
 		.started = started,
 	};
 	FILE *f;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Start here: options.c reads the command line, boot.c does the rest as a table of steps. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/main/boot.h"
+#include "core/net/handover.h"
 
 int main(int argc, char **argv)
 {
 	static struct options opts;
 
 	/* Nothing of who started us is ours: a shell's pipe kept open here would make its reader wait for ever. */
-	(void)close_range(3, ~0u, 0);
+	net_handover_begin();
 	switch (options_parse(argc, argv, &opts)) {
 	case OPTIONS_EXIT_OK:
 		return EXIT_SUCCESS;

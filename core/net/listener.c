@@ -29,6 +29,7 @@
 #include "core/base/clock.h"
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
+#include "core/net/handover.h"
 
 #define ALIASES_MAX 4096u
 #define MYSELF_FNS_MAX 16u
@@ -764,16 +765,20 @@ static int steer_at_random(int fd, unsigned n)
 
 static int open_listener(struct net_listener *l, const struct net_open_opts *opts)
 {
-	int err, fd;
+	int err = 0, fd;
 
 	l->udp_fds = malloc(opts->n_workers * sizeof(*l->udp_fds));
 	if (!l->udp_fds)
 		return -ENOMEM;
-	err = open_socket(l, opts, SOCK_PROBE, &fd);
-	if (err < 0)
-		return err;
-	(void)close(fd);
-	for (unsigned w = 0; w < opts->n_workers; w++) {
+	if (net_handover_take(l, opts->n_workers, l->udp_fds)) {
+		l->n_fds = opts->n_workers;
+	} else {
+		err = open_socket(l, opts, SOCK_PROBE, &fd);
+		if (err < 0)
+			return err;
+		(void)close(fd);
+	}
+	for (unsigned w = l->n_fds; w < opts->n_workers; w++) {
 		err = open_socket(l, opts, SOCK_SERVE, &l->udp_fds[w]);
 		if (err < 0)
 			return err;
@@ -800,6 +805,7 @@ int net_listeners_open(const struct net_open_opts *opts, struct diag *reterr)
 			                STR_FMT(net.at[i].sock_text), strerror(-err));
 		}
 	}
+	net_handover_end();
 	return 0;
 }
 

@@ -290,6 +290,7 @@ NORETURN static void janitor_run(const struct child *c)
 	}
 	hashfn_key(shm_arena_secret());
 	tell_death(c);
+	CRASH_POINT("janitor.begun");
 	if (c->bad_janitor_slot >= 0)
 		err = shm_recover_slot((unsigned)c->bad_janitor_slot);
 	if (err == 0)
@@ -469,8 +470,8 @@ NORETURN static void begin_anew(void)
 	while (wait(NULL) > 0 || errno == EINTR)
 		;
 	log_rings_rest();
-	if (proc.wrote_pid)
-		(void)unlink(proc.opts->pid_file);
+	if (proc.opts->anew)
+		proc.opts->anew();
 	for (size_t at = 0; proc.args && at < proc.args_n && argc < ARRAY_LEN(argv) - 1;
 	     at += strlen(proc.args + at) + 1)
 		argv[argc++] = proc.args + at;
@@ -482,6 +483,8 @@ NORETURN static void begin_anew(void)
 	if (argc > 0)
 		(void)execv("/proc/self/exe", argv);
 	log_crit("cannot execute myself: %s", strerror(errno));
+	if (proc.wrote_pid)
+		(void)unlink(proc.opts->pid_file);
 	_exit(EXIT_FAILED);
 }
 
@@ -910,6 +913,8 @@ static int pid_file_write(const char *path)
 	int fd;
 
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 && errno == EACCES && getenv(ENV_REEXEC)) /* written as another user, and the same process still */
+		return 0;
 	if (fd < 0)
 		return log_fail(-errno, "cannot open the pid file %s", path);
 	n = read(fd, text, sizeof(text) - 1);

@@ -30,6 +30,7 @@ struct proc_opts {
 	bool daemonize;
 	const char *pid_file;    /* NULL: none */
 	unsigned watchdog_ms;    /* a worker without heartbeat for that long is killed and replaced; 0 off */
+	void (*anew)(void);      /* called before the program executes itself again; may be NULL */
 	void (*started)(void);   /* called in the supervisor once every child reported ready */
 };
 

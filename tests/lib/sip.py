@@ -97,10 +97,10 @@ class Results:
 class Server:
     """ringfort in the foreground with a script; stopped and its log shown when something fails."""
 
-    def __init__(self, program, cfg, host="127.0.0.1", defines=(), args=(), port=None, env=None, wait=True, stderr=None, to_stderr=True):
+    def __init__(self, program, cfg, host="127.0.0.1", defines=(), args=(), port=None, env=None, wait=True, stderr=None, to_stderr=True, folder=None):
         self.host = host
         self.port = port or free_port(host)
-        self.dir = temp_dir()
+        self.dir = folder or temp_dir()
         self.log_path = f"{self.dir}/log"
         self.rpc_path = f"{self.dir}/rpc.sock"
         text = f"[{host}]" if ":" in host else host
@@ -133,6 +133,7 @@ class Server:
         me = f"{self.dir}/client-{next(_serial)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(me)
+            os.chmod(me, 0o777)  # the server may run as another user
             s.settimeout(timeout)
             s.sendto(json.dumps({"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}).encode(), self.rpc_path)
             doc = s.recv(1 << 20)
