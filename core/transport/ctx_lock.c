@@ -61,6 +61,8 @@ bool ctx_trylock(struct ctx *ctx, ctx_lock_word *word)
 		h->depth++;
 		return true;
 	}
+	if (atomic_load_explicit(word, memory_order_relaxed) != 0) /* who asks again and again takes no memory for that */
+		return false;
 	h = pool_alloc(ctx->pool, sizeof(*h));
 	if (!h || !atomic_compare_exchange_strong(word, &nobody, me()))
 		return false;
@@ -98,12 +100,21 @@ static void poll_locks(void *arg)
 		loop_timer_set(g.timer, POLL_MS);
 }
 
+static bool is_waited_for(const ctx_lock_word *word)
+{
+	const struct waiter *w = g.first;
+
+	while (w && w->word != word)
+		w = w->next;
+	return w != NULL;
+}
+
 enum ctx_lock_result ctx_lock(struct ctx *ctx, ctx_lock_word *word, struct str what)
 {
 	struct waiter *w;
 
-	/* who waits already is first */
-	if ((!g.first || held_find(ctx, word)) && ctx_trylock(ctx, word))
+	/* who waits for it already is first */
+	if ((held_find(ctx, word) || !is_waited_for(word)) && ctx_trylock(ctx, word))
 		return CTX_LOCK_TAKEN;
 	w = g.timer ? calloc(1, sizeof(*w)) : NULL;
 	if (!w)

@@ -110,6 +110,27 @@ START_TEST(waiter_gone)
 }
 END_TEST
 
+/* One lock that is held for long delays nobody who wants another one, and asking for it costs a run no memory. */
+START_TEST(others_go_on)
+{
+	struct ctx *a = run(), *b = run(), *c = run();
+	size_t used;
+
+	ck_assert(ctx_trylock(a, &words[0]));
+	ck_assert_int_eq(ctx_lock(b, &words[0], STR_LIT("t")), CTX_LOCK_WAITS);
+	ck_assert_int_eq(ctx_lock(c, &words[1], STR_LIT("t")), CTX_LOCK_TAKEN);
+	used = pool_used(c->pool);
+	for (unsigned i = 0; i < 1000; i++)
+		ck_assert(!ctx_trylock(c, &words[0]));
+	ck_assert_uint_eq(pool_used(c->pool), used);
+	ctx_free(a);
+	loop_run(loop);
+	ck_assert_ptr_eq(resumed[0], b);
+	ctx_free(b);
+	ctx_free(c);
+}
+END_TEST
+
 START_TEST(of_the_dead)
 {
 	words[0] = 7 + 1;
@@ -131,6 +152,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, excludes);
 	tcase_add_test(tc, waits_in_order);
 	tcase_add_test(tc, waiter_gone);
+	tcase_add_test(tc, others_go_on);
 	tcase_add_test(tc, of_the_dead);
 	suite_add_tcase(s, tc);
 	return s;
