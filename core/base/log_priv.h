@@ -25,9 +25,11 @@ void log_sink_open(const struct log_opts *opts);
 void log_sink_stderr_moved(void);
 /*
  * Writes one line now. Returns 0; -EAGAIN when whoever takes the log cannot now, or the disk is full; -EIO when this line can never
- * be written. patient: the caller comes back with the same line after -EAGAIN; what went out in part is then finished first.
+ * be written. patient: the caller comes back after -EAGAIN, and calls log_sink_flush() until a line that went out in part is finished.
  */
 MUST_CHECK int log_sink_put(const struct log_line *line, bool patient);
+/* Finishes the line that went out in part. 0: there is none; -EAGAIN: later. */
+MUST_CHECK int log_sink_flush(void);
 /* To stderr, whatever the log is. */
 void log_sink_tee(const struct log_line *line);
 /* The bytes of one line: for the sink and its tests. Returns the length, at most cap. journal: with <priority> in front. */

@@ -215,7 +215,7 @@ static int write_entry(unsigned i, const struct entry *e)
 	size_t left = e->n_bytes - sizeof(*e);
 	int err;
 
-	if (e->n_bytes < sizeof(*e) || left > sizeof(rings.copy))
+	if (e->n_bytes < sizeof(*e) || left > sizeof(rings.copy) || e->n_bytes > atomic_load_explicit(&r->head, memory_order_acquire) - tail)
 		goto damaged;
 	get_bytes(r, tail + sizeof(*e), rings.copy, left);
 	for (unsigned k = 0; k < ARRAY_LEN(n); k++) {
@@ -268,6 +268,8 @@ int log_rings_write(unsigned budget)
 
 	if (!rings.shared)
 		return 0;
+	if (log_sink_flush() < 0)
+		return -EAGAIN;
 	while (n < budget && (i = oldest(&e)) >= 0) {
 		if (write_entry((unsigned)i, &e) == -EAGAIN)
 			return -EAGAIN;
@@ -280,7 +282,7 @@ int log_rings_write(unsigned budget)
 			return err;
 		n += (unsigned)err;
 	}
-	return (int)n;
+	return log_sink_flush() < 0 ? -EAGAIN : (int)n;
 }
 
 void log_rings_woken(void)

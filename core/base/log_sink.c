@@ -37,8 +37,9 @@ static struct {
 	int err_fd;        /* where stderr lines go: 2, or our own opening of it */
 	int syslog_fd;     /* -1: not connected */
 	uint64_t retry_ms; /* no connect before this */
-	size_t n_done;     /* bytes of the line that has been begun */
+	size_t rest_n;     /* of a line that has been begun: bytes in rest[] that go out before anything else */
 	bool torn;         /* an impatient line went out only in part */
+	char rest[LOG_OUT_MAX];
 } self = {
 	.opts = { .to_stderr = true, .facility = LOG_DAEMON, .ident = "ringfort" },
 	.err_fd = STDERR_FILENO,
@@ -298,7 +299,7 @@ static void stderr_open(void)
 	self.err_fd = STDERR_FILENO;
 	self.sink = SINK_POLL;
 	self.journal = false;
-	self.n_done = 0;
+	self.rest_n = 0;
 	if (fstat(STDERR_FILENO, &st) < 0)
 		return;
 	self.journal = is_journal(&st);
@@ -336,37 +337,69 @@ static bool for_now(int err)
 	return err == EAGAIN || err == EWOULDBLOCK || err == EINTR || err == ENOBUFS || err == ENOSPC || err == EDQUOT;
 }
 
+/* Writes p; *ret_done says how much of it went out. 0 when all did, else a negative errno. */
+static int stderr_bytes(const char *p, size_t n, size_t *ret_done)
+{
+	size_t at = 0;
+
+	while (at < n) {
+		ssize_t done = stderr_write(p + at, n - at);
+
+		if (done < 0)
+			break;
+		at += (size_t)done;
+	}
+	*ret_done = at;
+	return at == n ? 0 : -errno;
+}
+
+int log_sink_flush(void)
+{
+	size_t done;
+	int err;
+
+	if (LIKELY(self.rest_n == 0))
+		return 0;
+	err = stderr_bytes(self.rest, self.rest_n, &done);
+	self.rest_n -= done;
+	memmove(self.rest, self.rest + done, self.rest_n);
+	if (err < 0 && for_now(-err))
+		return -EAGAIN;
+	self.torn = err < 0;
+	self.rest_n = 0;
+	return 0;
+}
+
 static int stderr_put(const struct log_line *l, bool patient)
 {
 	char out[LOG_OUT_MAX];
-	size_t n, at = patient ? self.n_done : 0;
-	int err = 0;
+	size_t n = 0, done;
+	int err;
 
 	if (self.sink == SINK_UNKNOWN)
 		stderr_open();
+	if (log_sink_flush() < 0)
+		return -EAGAIN;
 	if (self.torn)
-		out[0] = '\n';
-	n = (self.torn ? 1 : 0);
+		out[n++] = '\n';
 	n += render(l, true, out + n, sizeof(out) - n);
-	while (at < n) {
-		ssize_t done = stderr_write(out + at, n - at);
-
-		if (done < 0) {
-			err = errno;
-			break;
-		}
-		at += (size_t)done;
-	}
-	if (at >= n || !for_now(err)) {
-		self.n_done = 0;
-		self.torn = self.torn && at == 0;
-		return at >= n ? 0 : -EIO;
-	}
-	if (patient)
-		self.n_done = at;
-	else if (at > 0)
+	err = stderr_bytes(out, n, &done);
+	if (done > 0)
+		self.torn = false;
+	if (err == 0)
+		return 0;
+	if (!for_now(-err))
+		return -EIO;
+	if (done == 0)
+		return -EAGAIN;
+	if (!patient) {
 		self.torn = true;
-	return -EAGAIN;
+		return -EAGAIN;
+	}
+	/* Another line may be older by the time there is room: this one is finished first. */
+	self.rest_n = n - done;
+	memcpy(self.rest, out + done, self.rest_n);
+	return 0;
 }
 
 /* ---- syslog ---- */

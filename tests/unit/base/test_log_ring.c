@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/log_priv.h"
 #include "shm/arena.h"
 #include "shm/slot.h"
 #include "tests/lib/test_main.h"
@@ -137,6 +138,41 @@ START_TEST(a_stopped_reader_costs_lines_and_no_time)
 }
 END_TEST
 
+static void put_old(unsigned slot)
+{
+	struct log_line l = { .level = L_ERR, .facility = -1, .pid = 1, .wall = { .tv_sec = 1 }, .text = STR_LIT("of old") };
+
+	ck_assert(log_ring_put(slot, &l));
+}
+
+/* A line longer than a pipe takes in one piece stays whole, though an older one comes when half of it is out. */
+START_TEST(what_was_begun_is_finished_first)
+{
+	static char text[9000];
+	unsigned rounds = 0;
+	int n;
+
+	memset(text, 'x', sizeof(text));
+	ck_assert_int_eq(shm_slot_take(1, SHM_SLOT_TEST), 0);
+	for (unsigned i = 0; i < 12; i++) /* 108 kB: more than the pipe holds */
+		log_text(L_ERR, -1, NULL, str_of(text, sizeof(text)));
+	shm_slot_release();
+	while ((n = log_rings_write(1000)) > 0)
+		;
+	ck_assert_int_eq(n, -EAGAIN);
+	put_old(2);
+	do {
+		(void)take();
+		n = log_rings_write(1000);
+	} while (n != 0 && rounds++ < 1000);
+	(void)take();
+	ck_assert_uint_eq(count("ERROR: x"), 12);
+	ck_assert_uint_eq(count("\n1 ERROR: of old\n"), 1);
+	for (const char *p = strchr(got, 'x'); p; p = strchr(p + strspn(p, "x"), 'x'))
+		ck_assert_uint_eq(strspn(p, "x"), sizeof(text));
+}
+END_TEST
+
 START_TEST(wraps_and_long_texts)
 {
 	static char text[40000];
@@ -168,6 +204,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_dead_writer_loses_nothing);
 	tcase_add_test(t, a_stopped_reader_costs_lines_and_no_time);
+	tcase_add_test(t, what_was_begun_is_finished_first);
 	tcase_add_test(t, wraps_and_long_texts);
 	suite_add_tcase(s, t);
 	return s;
