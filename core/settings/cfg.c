@@ -13,6 +13,8 @@
 #include "core/base/pool.h"
 #include "core/settings/cfg_priv.h"
 #include "shm/arena.h"
+#include "shm/crash.h"
+#include "shm/recover.h"
 #include "shm/slab.h"
 
 struct cfg_state cfg_state;
@@ -65,6 +67,24 @@ int cfg_declare(struct str group, int id, struct str name, bool is_int, int64_t 
 	return 0;
 }
 
+/* A value counts from one store on; that everybody hears of it follows. */
+static int recover(unsigned slot)
+{
+	struct cfg_head *h = cfg_state.head;
+
+	(void)slot; /* which values it changed is not known, and need not be */
+	shm_lock_take(&h->lock, SHM_RANK_MODULE);
+	for (unsigned i = 0; i < cfg_state.n; i++) {
+		struct cfg_shared *e = &h->entry[i];
+		uint32_t version = atomic_load_explicit(&e->version, memory_order_relaxed);
+
+		atomic_store_explicit(&e->now, (int)e->cell[version & 1].i, memory_order_relaxed);
+	}
+	atomic_fetch_add(&h->generation, 1);
+	shm_lock_drop(&h->lock);
+	return 0;
+}
+
 int cfg_share(void)
 {
 	struct cfg_head *h;
@@ -79,7 +99,7 @@ int cfg_share(void)
 		h->entry[i].cell[0] = cfg_state.entries[i].first;
 		atomic_init(&h->entry[i].now, (int)cfg_state.entries[i].first.i);
 	}
-	if (shm_root_set("settings.cfg", shm_ref_of(h)) < 0) {
+	if (shm_root_set("settings.cfg", shm_ref_of(h)) < 0 || shm_recover_register("settings.cfg", recover) < 0) {
 		shm_free(h);
 		return -ENOSPC;
 	}
@@ -109,6 +129,7 @@ void cfg_write_locked(struct cfg_shared *e, const struct cfg_cell *c)
 
 	memcpy(&e->cell[(version + 1) & 1], c, sizeof(*c));
 	atomic_store_explicit(&e->version, version + 1, memory_order_release);
+	CRASH_POINT("cfg.write.published"); /* recover() does the rest */
 	atomic_store_explicit(&e->now, (int)c->i, memory_order_relaxed);
 	atomic_fetch_add(&cfg_state.head->generation, 1);
 }

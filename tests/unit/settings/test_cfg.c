@@ -8,6 +8,8 @@
 #include "core/settings/cfg.h"
 #include "core/settings/schema.h"
 #include "shm/arena.h"
+#include "shm/crash.h"
+#include "shm/recover.h"
 #include "shm/slot.h"
 #include "tests/lib/test_main.h"
 
@@ -203,6 +205,44 @@ START_TEST(queue)
 }
 END_TEST
 
+/* A writer dies when its value counts and nobody has been told. */
+START_TEST(writer_dies)
+{
+	struct shm_opts opts = { .ceiling_bytes = 32 << 20 };
+	const _Atomic int *at;
+	uint64_t gen;
+	int status;
+	pid_t pid;
+
+	if (shm_crash_arm(NULL, 0) == -ENOSYS)
+		return;
+	ck_assert_int_eq(cfg_declare(STR_LIT("g"), 0, STR_LIT("n"), true, 5, STR_NULL, STR_NULL), 0);
+	ck_assert_int_eq(shm_arena_create(&opts), 0);
+	ck_assert_int_eq(shm_slot_take(0, SHM_SLOT_TEST), 0);
+	ck_assert_int_eq(cfg_share(), 0);
+	at = cfg_int_at(STR_LIT("g"), STR_LIT("n"));
+	gen = cfg_generation();
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		struct value v = value_int(6);
+
+		if (shm_slot_take(1, SHM_SLOT_TEST) < 0 || shm_crash_arm("cfg.write.published", 1) < 0)
+			_exit(2);
+		_exit(cfg_set(STR_LIT("g"), 0, STR_LIT("n"), &v) == 0 ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status));
+	ck_assert_int_eq(atomic_load(at), 5);
+	ck_assert_int_eq(shm_slot_mark_dead(1), 0);
+	ck_assert_int_eq(shm_recover_slot(1), 0);
+	ck_assert_int_eq(atomic_load(at), 6);
+	ck_assert_uint_gt(cfg_generation(), gen);
+	shm_slot_release();
+	shm_arena_destroy();
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("cfg");
@@ -212,6 +252,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, parameters_follow);
 	tcase_add_test(t, instances);
 	tcase_add_test(t, queue);
+	tcase_add_test(t, writer_dies);
 	suite_add_tcase(s, t);
 	return s;
 }
