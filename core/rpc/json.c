@@ -374,9 +374,10 @@ static int write_all(int fd, struct str text)
 	return 0;
 }
 
+/* A FIFO that nobody reads is an error, not something to wait for: all other clients would wait too. */
 static int store(struct rpc *rpc, const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), more = 1;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600), more = 1;
 	int err = fd < 0 ? -errno : 0;
 	struct strbuf sb;
 

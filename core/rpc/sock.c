@@ -132,15 +132,21 @@ static int clear_the_way(const struct sockaddr_un *sa, int type)
 static int unix_bind(const char *who, const struct rpc_sock *s, const struct rpc_perms *perms, int fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	mode_t mask;
 	int err;
 
 	memcpy(sa.sun_path, s->path, strlen(s->path) + 1);
 	err = clear_the_way(&sa, is_stream(s) ? SOCK_STREAM : SOCK_DGRAM);
+	mask = umask(0177); /* nobody else's until it is said whose it is */
 	if (err == 0 && bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		err = -errno;
+	(void)umask(mask);
 	if (err < 0)
 		return log_fail(err, "%s: cannot bind socket %s", who, s->path);
-	return rpc_file_own(who, s->path, perms);
+	err = rpc_file_own(who, s->path, perms);
+	if (err < 0)
+		(void)unlink(s->path);
+	return err;
 }
 
 static int inet_bind(const char *who, const struct rpc_sock *s, int fd)

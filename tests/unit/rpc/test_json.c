@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -228,6 +229,12 @@ START_TEST(reply_name_and_store)
 	ck_assert_int_eq(rpc_json_run(str_lit(req), false, &out), 0);
 	ck_assert(str_eq(strbuf_str(&sb), STR_LIT(RES("\"result\":[1,\"two\"],\"id\":1"))));
 	close(fd);
+	unlink(path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	strbuf_init_fixed(&sb, mem, sizeof(mem));
+	out.no_store = false;
+	ck_assert_int_eq(rpc_json_run(str_lit(req), false, &out), 0); /* at once: nobody will ever read it */
+	ck_assert_int_eq(out.fault_code, 500);
 	unlink(path);
 }
 END_TEST
