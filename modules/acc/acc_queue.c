@@ -3,7 +3,7 @@
  * Rows on their way to the database. Each worker has a list in shared memory, which its replacement inherits with the slot: a
  * row leaves it when the database has said that it has it. One statement is under way at a time; what comes
  * meanwhile goes with the next one, so the busier it is the larger the batches are. What the database does not take is tried again, later and later;
- * a row that it refuses while it takes the one behind it is given up and written to the log instead.
+ * rows that it refuses, takes one behind them, and refuses once more are given up and written to the log instead.
  *
  * Written by the slot's process only; the janitor puts the tail and the count right after a death.
  */
@@ -23,6 +23,7 @@
 #include "shm/slot.h"
 
 #define BATCH_ROWS 50u
+#define REFUSED_MAX 50u /* in a row: then it is not the rows */
 #define DEADLINE_MS 10000u
 #define RETRY_MIN_MS 250u
 #define RETRY_MAX_MS 30000u
@@ -41,7 +42,8 @@ static struct { /* of this process */
 	struct db *db;
 	struct acc_row *sent[BATCH_ROWS];
 	unsigned n_sent;
-	struct acc_row *refused; /* alone, by the database: the one behind it is tried */
+	unsigned n_refused;      /* so many from the head, each alone, by the database: the one behind them is tried */
+	unsigned n_suspects;     /* so many from the head were refused before one behind them was taken: they are tried once more */
 	unsigned one_by_one;     /* so many to come: one of them was refused */
 	unsigned retry_ms;
 	bool busy, waiting;      /* a statement is under way; the retry timer runs */
@@ -182,11 +184,23 @@ static void log_row(const struct acc_row *row)
 	log_error("acc: a record for table %.*s was given up: %.*s", STR_FMT(table), STR_FMT(strbuf_str(&sb)));
 }
 
-static void give_up_refused(struct list *l)
+/* The row behind the refused ones; ret_last: the last of those, NULL when there is none. */
+static struct acc_row *behind_refused(const struct list *l, struct acc_row **ret_last)
 {
-	struct acc_row *row = me.refused;
+	struct acc_row *row = shm_ptr(l->head);
 
-	me.refused = NULL;
+	*ret_last = NULL;
+	for (unsigned i = 0; row && i < me.n_refused; i++) {
+		*ret_last = row;
+		row = shm_ptr(row->next);
+	}
+	return row;
+}
+
+static void give_up(struct list *l)
+{
+	struct acc_row *row = shm_ptr(l->head);
+
 	log_row(row);
 	shm_counter_add(stat_dropped, 1);
 	list_remove(l, NULL, row);
@@ -205,14 +219,17 @@ static void failed(int err, struct str text)
 
 static void written(struct list *l)
 {
-	bool behind_refused = me.refused && me.sent[0] != me.refused;
+	struct acc_row *prev;
 
+	(void)behind_refused(l, &prev);
 	for (unsigned i = 0; i < me.n_sent; i++)
-		list_remove(l, behind_refused ? me.refused : NULL, me.sent[i]);
+		list_remove(l, prev, me.sent[i]);
 	shm_counter_add(stat_written, me.n_sent);
-	if (behind_refused)
-		give_up_refused(l);
-	me.refused = NULL;
+	if (me.n_refused)
+		me.n_suspects = me.n_refused;
+	else if (me.n_suspects)
+		me.n_suspects--;
+	me.n_refused = 0;
 	if (me.one_by_one)
 		me.one_by_one--;
 	me.retry_ms = 0;
@@ -242,31 +259,35 @@ static void done(void *arg, int err, struct db_rows *rows, struct str text)
 		flush();
 		return;
 	}
-	if (err == -EIO && me.sent[0]->next && !me.refused) {
-		me.refused = me.sent[0];
+	if (err == -EIO && me.n_suspects) {
+		me.n_suspects--;
+		give_up(l);
+		flush();
+		return;
+	}
+	if (err == -EIO && me.sent[0]->next && me.n_refused + 1 < REFUSED_MAX) {
+		me.n_refused++;
 		flush();
 		return;
 	}
 	for (unsigned i = 0; err != -EIO && i < me.n_sent; i++)
 		me.sent[i]->again = 1; /* a late answer is not seen */
-	me.refused = NULL;
+	me.n_refused = me.n_suspects = 0;
 	failed(err, text);
 }
 
 /* Rows from the head that go into one statement. */
 static unsigned gather(struct list *l)
 {
-	struct acc_row *row = shm_ptr(l->head);
+	struct acc_row *last, *row = behind_refused(l, &last);
 	static struct db_val ignored[ACC_VALS_MAX];
 	struct str first, table;
 	unsigned n = 0;
 
-	if (me.refused)
-		row = shm_ptr(me.refused->next);
 	if (!row)
 		return 0;
 	me.sent[n++] = row;
-	if (me.refused || me.one_by_one || row->again)
+	if (me.n_refused || me.n_suspects || me.one_by_one || row->again)
 		return n;
 	(void)acc_row_read(row, &first, ignored);
 	while (n < BATCH_ROWS && (row = shm_ptr(row->next)) && !row->again && row->legs == me.sent[0]->legs) {
