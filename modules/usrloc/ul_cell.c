@@ -207,6 +207,12 @@ static char *text_put(char *at, struct str s)
 	return at + s.n;
 }
 
+bool ul_cell_fits(const struct ul_contact *c)
+{
+	return c->uri.n <= UINT16_MAX && c->callid.n <= UINT16_MAX && c->received.n <= UINT16_MAX && c->path.n <= UINT16_MAX &&
+	       c->instance.n <= UINT16_MAX && c->xavps.n <= UINT16_MAX && c->ruid.n < UL_RUID_MAX && c->socket.n <= UINT16_MAX;
+}
+
 struct ul_cell *ul_cell_new(const struct ul_contact *c)
 {
 	struct str ua = str_sub(c->user_agent, 0, UA_MAX);
@@ -217,8 +223,7 @@ struct ul_cell *ul_cell_new(const struct ul_contact *c)
 	struct ul_cell *cell;
 	char *at;
 
-	if (c->uri.n > UINT16_MAX || c->callid.n > UINT16_MAX || c->received.n > UINT16_MAX || c->path.n > UINT16_MAX ||
-	    c->instance.n > UINT16_MAX || c->xavps.n > UINT16_MAX || c->ruid.n >= UL_RUID_MAX || c->socket.n > UINT16_MAX)
+	if (!ul_cell_fits(c))
 		return NULL;
 	head.n_uri = (uint16_t)c->uri.n;
 	head.n_callid = (uint16_t)c->callid.n;

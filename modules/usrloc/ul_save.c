@@ -242,13 +242,14 @@ static bool load_has(const struct ul_aor *a, struct str ruid)
 int ul_load(struct ul_domain *d, struct str aor, const struct ul_contact *c)
 {
 	uint32_t hash = hashfn32(aor);
-	struct ul_cell *cell = aor.n && aor.n <= UL_AOR_MAX ? ul_cell_new(c) : NULL;
+	bool fits = aor.n && aor.n <= UL_AOR_MAX && ul_cell_fits(c); /* a row that never will must not be tried again and again */
+	struct ul_cell *cell = fits ? ul_cell_new(c) : NULL;
 	struct ul_aor *a, *spare = NULL;
 	struct shm_hbucket *b;
 	bool wanted;
 
 	if (!cell)
-		return aor.n && aor.n <= UL_AOR_MAX ? -ENOSPC : -EMSGSIZE;
+		return fits ? -ENOSPC : -EMSGSIZE;
 	b = shm_hash_lock(d->hash, hash);
 	a = ul_aor_find(b, hash, aor);
 	if (!a) {

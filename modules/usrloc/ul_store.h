@@ -13,7 +13,9 @@ void ul_users_add(const struct ul_domain *d, int n);
 
 /* --- ul_cell.c --- */
 MUST_CHECK int ul_cells_init(void);
-/* A filled cell in limbo, with a ruid of its own unless c has one; NULL: no memory, or a text over 64 kB. Takes no bucket lock. */
+/* False: a text is over 64 kB. */
+bool ul_cell_fits(const struct ul_contact *c);
+/* A filled cell in limbo, with a ruid of its own unless c has one; NULL: no memory, or it does not fit. Takes no bucket lock. */
 struct ul_cell *ul_cell_new(const struct ul_contact *c);
 size_t ul_cell_size(const struct ul_cell *c);
 /* Views into cell, which must stay; the ruid is written to ruid_mem (UL_RUID_MAX bytes). */

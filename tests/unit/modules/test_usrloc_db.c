@@ -354,6 +354,7 @@ static void add_row(const char *user, const char *ruid)
 START_TEST(changes_win_over_loading)
 {
 	struct ul_contact late = { .uri = STR_LIT("sip:u7@h"), .ruid = STR_LIT("uloc-8-1-1"), .listener = NET_LISTENER_NONE };
+	static char long_path[70000];
 	struct ul_list list;
 	char name[32], ruid[32];
 
@@ -392,6 +393,9 @@ START_TEST(changes_win_over_loading)
 	ck_assert_int_eq(bring("u7@x.org"), 0);
 	ck_assert_int_eq(ul_db_flush_sync(), 0); /* no mark is left to tell */
 	ck_assert_int_eq(ul_load(dom, STR_LIT("u7@x.org"), &late), 0);
+	/* what will never fit is not taken for a want of memory, which is waited for */
+	late.path = str_of(long_path, sizeof(long_path));
+	ck_assert_int_eq(ul_load(dom, STR_LIT("u7@x.org"), &late), -EMSGSIZE);
 	ck_assert_uint_eq(n_contacts("u7@x.org"), 0);
 	ck_assert_int_eq(shm_check_all(NULL), 0);
 }
