@@ -21,6 +21,8 @@ int route_msg_set(struct ctx *ctx, struct str bytes, struct diag *reterr)
 		return err;
 	if (msg.kind != ctx->msg.kind)
 		return diag_set(reterr, 0, "a request cannot become a reply, nor a reply a request");
+	if (ctx->received.n == 0)
+		ctx->received = ctx->msg.buf;
 	ctx->msg = msg;
 	ctx->edits = (struct sip_edits){ 0 };
 	ctx->main.uri = STR_NULL;

@@ -41,16 +41,18 @@ static void add_where(struct trap_record *rec, const struct ctx *ctx)
 static void describe(struct trap_record *rec)
 {
 	const struct ctx *ctx = hand;
+	struct str bytes;
 	size_t n;
 
 	if (!ctx)
 		return;
+	bytes = ctx->received.n ? ctx->received : ctx->msg.buf; /* what comes again is what came */
 	if (!(ctx->mflags & CTX_F_FAKED)) {
 		n = net_addr_text(&ctx->rx.src, rec->from);
 		rec->from[n] = '\0';
-		n = ctx->msg.buf.n < TRAP_MSG_MAX ? ctx->msg.buf.n : TRAP_MSG_MAX;
+		n = bytes.n < TRAP_MSG_MAX ? bytes.n : TRAP_MSG_MAX;
 		if (n > 0)
-			memcpy(rec->msg, ctx->msg.buf.s, n);
+			memcpy(rec->msg, bytes.s, n);
 		rec->msg_n = (uint32_t)n;
 	}
 	add_where(rec, ctx);

@@ -105,6 +105,23 @@ static struct entry *room(void)
 	return best;
 }
 
+static bool is_ours(const char *name)
+{
+	return str_ends(str_lit(name), STR_LIT(".sip"));
+}
+
+/* The run directory may be one that anybody may write to: what stands there under our name must be ours. */
+static int dir_make(const char *dir)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (lstat(dir, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EPERM;
+}
+
 /* The oldest files go, until there is room for one more. Files of earlier runs count too. */
 static void prune(const char *dir)
 {
@@ -119,7 +136,7 @@ static void prune(const char *dir)
 		if (!d)
 			return;
 		while ((de = readdir(d))) {
-			if (!strstr(de->d_name, ".sip") || fstatat(dirfd(d), de->d_name, &st, 0) < 0)
+			if (!is_ours(de->d_name) || fstatat(dirfd(d), de->d_name, &st, 0) < 0)
 				continue;
 			if (n++ == 0 || st.st_mtim.tv_sec < when.tv_sec || (st.st_mtim.tv_sec == when.tv_sec && st.st_mtim.tv_nsec < when.tv_nsec)) {
 				when = st.st_mtim;
@@ -138,18 +155,17 @@ static void save(struct entry *e)
 {
 	struct str run = rpc_run_dir();
 	char dir[200];
-	int fd = -1, err = 0;
+	int fd = -1, err;
 
 	e->file[0] = '\0';
 	(void)snprintf(dir, sizeof(dir), "%.*s", STR_FMT(run));
 	(void)mkdir(dir, 0700); /* there, or the next line tells */
 	(void)snprintf(dir, sizeof(dir), "%.*s/quarantine", STR_FMT(run));
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		err = -errno;
+	err = dir_make(dir);
 	if (err == 0) {
 		prune(dir);
 		(void)snprintf(e->file, sizeof(e->file), "%s/%016llx.sip", dir, (unsigned long long)e->hash);
-		fd = open(e->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		fd = open(e->file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd < 0 || write(fd, e->bytes, e->n_bytes) != (ssize_t)e->n_bytes)
 			err = errno ? -errno : -EIO;
 	}

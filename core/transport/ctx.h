@@ -94,7 +94,7 @@ struct ctx {
 	uint32_t fr_ms, fr_inv_ms; /* t_set_fr, 0: default */
 	struct str auth_user, auth_realm; /* after successful authentication; n 0 */
 	const struct sip_hdr *auth_hdr;   /* the authorised credentials field */
-	struct str raw_uri_for_log;
+	struct str received;       /* the bytes as they came, once the script changed them (msg_apply_changes); n 0: msg.buf */
 	struct ctx_held *held;     /* advisory locks: ctx_lock.h */
 	void *modstate[16];        /* per-message state of modules: index from ctx_modstate_register() */
 
