@@ -32,20 +32,29 @@ int route_latency_init(void)
 	return 0;
 }
 
-uint64_t route_latency_note(enum route_latency_of kind, uint64_t rx_us)
+bool route_latency_due(enum route_latency_of kind)
+{
+	static unsigned seen[ROUTE_LATENCY_KINDS];
+
+	if (LIKELY(++seen[kind] < ROUTE_LATENCY_EVERY))
+		return false;
+	seen[kind] = 0;
+	return true;
+}
+
+void route_latency_note(enum route_latency_of kind, uint64_t rx_us)
 {
 	uint64_t now = clock_now_us(), us;
 	unsigned bucket;
 
 	if (rx_us == 0 || now < rx_us)
-		return 0;
+		return;
 	us = now - rx_us;
 	bucket = 63u - (unsigned)__builtin_clzll(us | 1);
 	if (bucket >= ROUTE_LATENCY_BUCKETS)
 		bucket = ROUTE_LATENCY_BUCKETS - 1;
-	shm_counter_add(self.id[kind][bucket], 1);
-	shm_counter_add(self.id[kind][ROUTE_LATENCY_BUCKETS], (int64_t)us);
-	return us;
+	shm_counter_add(self.id[kind][bucket], ROUTE_LATENCY_EVERY);
+	shm_counter_add(self.id[kind][ROUTE_LATENCY_BUCKETS], (int64_t)us * ROUTE_LATENCY_EVERY);
 }
 
 int64_t route_latency_read(enum route_latency_of kind, unsigned bucket)

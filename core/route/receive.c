@@ -128,9 +128,14 @@ static int find(const struct ctx *ctx, enum ctx_kind kind, struct str name)
 	return s ? script_route_find(s, kind, name) : -1;
 }
 
-static void log_latency(const char *what, uint64_t us)
+static void log_latency(const char *what, uint64_t rx_us)
 {
-	if (UNLIKELY(log_on(route_conf.latency_cfg_log)) && us >= route_conf.latency_limit_cfg_us)
+	uint64_t us;
+
+	if (LIKELY(!log_on(route_conf.latency_cfg_log)))
+		return;
+	us = clock_now_us() - rx_us;
+	if (us >= route_conf.latency_limit_cfg_us)
 		log_write(route_conf.latency_cfg_log, "%s-route executed in: %llu usec", what, (unsigned long long)us);
 }
 
@@ -142,7 +147,9 @@ static void request_done(struct ctx *ctx, int rc)
 		log_debug("request route ended with %d", rc);
 	if (ctx->mflags & CTX_F_DROP)
 		route_count(RC_DROP_REQUESTS);
-	log_latency("request", route_latency_note(ROUTE_LATENCY_REQUESTS, ctx->rx.rx_us));
+	log_latency("request", ctx->rx.rx_us);
+	if (route_latency_due(ROUTE_LATENCY_REQUESTS))
+		route_latency_note(ROUTE_LATENCY_REQUESTS, ctx->rx.rx_us);
 	tm_script_end(ctx);
 	ctx_free(ctx);
 }
@@ -208,8 +215,7 @@ static void reply_match(struct ctx *ctx)
 
 static void core_reply_done(struct ctx *ctx, int rc)
 {
-	if (UNLIKELY(log_on(route_conf.latency_cfg_log)))
-		log_latency("reply", clock_now_us() - ctx->rx.rx_us);
+	log_latency("reply", ctx->rx.rx_us);
 	if ((ctx->mflags & CTX_F_DROP) || rc <= 0) {
 		if (rc < 0)
 			log_warn("reply dropped: the reply route ended with %d", rc);
@@ -257,7 +263,8 @@ static void reply_dispatch(struct ctx *ctx)
 		ctx_free(ctx);
 	else
 		reply_run(ctx);
-	(void)route_latency_note(ROUTE_LATENCY_REPLIES, rx_us);
+	if (route_latency_due(ROUTE_LATENCY_REPLIES))
+		route_latency_note(ROUTE_LATENCY_REPLIES, rx_us);
 }
 
 void route_dispatch(struct ctx *ctx)

@@ -34,10 +34,10 @@ START_TEST(buckets)
 {
 	const struct row *r = &rows[_i];
 
-	ck_assert_uint_eq(route_latency_note(ROUTE_LATENCY_REPLIES, NOW_MS * 1000 - r->us), r->us);
+	route_latency_note(ROUTE_LATENCY_REPLIES, NOW_MS * 1000 - r->us);
 	for (unsigned b = 0; b < ROUTE_LATENCY_BUCKETS; b++)
-		ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REPLIES, b), b == r->bucket);
-	ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REPLIES, ROUTE_LATENCY_BUCKETS), (int64_t)r->us);
+		ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REPLIES, b), b == r->bucket ? ROUTE_LATENCY_EVERY : 0);
+	ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REPLIES, ROUTE_LATENCY_BUCKETS), (int64_t)r->us * ROUTE_LATENCY_EVERY);
 	for (unsigned b = 0; b <= ROUTE_LATENCY_BUCKETS; b++)
 		ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REQUESTS, b), 0);
 }
@@ -46,11 +46,21 @@ END_TEST
 /* A context that was not received, or a clock that went back, is not counted. */
 START_TEST(unknown)
 {
-	ck_assert_uint_eq(route_latency_note(ROUTE_LATENCY_REQUESTS, 0), 0);
-	ck_assert_uint_eq(route_latency_note(ROUTE_LATENCY_REQUESTS, NOW_MS * 1000 + 1), 0);
+	route_latency_note(ROUTE_LATENCY_REQUESTS, 0);
+	route_latency_note(ROUTE_LATENCY_REQUESTS, NOW_MS * 1000 + 1);
 	for (unsigned b = 0; b <= ROUTE_LATENCY_BUCKETS; b++)
 		ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REQUESTS, b), 0);
 	ck_assert_int_eq(route_latency_read(ROUTE_LATENCY_REQUESTS, ROUTE_LATENCY_BUCKETS + 1), 0);
+}
+END_TEST
+
+START_TEST(one_in_so_many_is_due)
+{
+	unsigned due = 0;
+
+	for (unsigned i = 0; i < 10 * ROUTE_LATENCY_EVERY; i++)
+		due += route_latency_due(ROUTE_LATENCY_REQUESTS);
+	ck_assert_uint_eq(due, 10);
 }
 END_TEST
 
@@ -62,6 +72,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, buckets, 0, ARRAY_LEN(rows));
 	tcase_add_test(tc, unknown);
+	tcase_add_test(tc, one_in_so_many_is_due);
 	suite_add_tcase(suite, tc);
 	return suite;
 }
