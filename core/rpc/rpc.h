@@ -81,7 +81,7 @@ typedef void rpc_later_fn(void *arg, struct rpc *call);
 
 struct rpc_out {
 	struct strbuf *reply;    /* in: the caller's, gets the whole reply; NULL: it is read from call, in pieces */
-	bool no_store;           /* in: ignore "store_path" (HTTP) */
+	bool no_store;           /* in: ignore "store_path" (who asks from another machine) */
 	rpc_later_fn *later;     /* in: how a delayed answer gets out; NULL: not at all */
 	void *later_arg;
 	struct rpc *call;        /* out, with reply NULL: rpc_read(), rpc_free() */

@@ -11,8 +11,12 @@
 
 #define DGRAM_PORT_MIN 1024u
 
+/* "store_path" is for who can reach this machine's files: over IP the client gets its answer itself, and no file is written. */
 static int run(struct str doc, struct rpc_out *out)
 {
+	const struct rpc_sock *sock = rpc_serving_now();
+
+	out->no_store = sock && (sock->kind == RPC_TCP || sock->kind == RPC_UDP);
 	return rpc_json_run(doc, jr_conf.pretty_format != 0, out);
 }
 

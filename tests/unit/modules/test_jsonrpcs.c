@@ -298,6 +298,9 @@ START_TEST(unix_stream)
 }
 END_TEST
 
+/* Not heeded over IP. */
+#define STORE ECHO ",\"store_path\":\"f\"}"
+
 static void udp_client(void)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(UDP_PORT), .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -308,6 +311,9 @@ static void udp_client(void)
 	must(sendto(fd, ECHO "}", sizeof(ECHO "}") - 1, 0, (struct sockaddr *)&to, sizeof(to)) > 0);
 	n = recv(fd, got, sizeof(got), 0);
 	must(n > 0 && str_eq(str_of(got, (size_t)n), STR_LIT(ANSWER)));
+	must(sendto(fd, STORE, sizeof(STORE) - 1, 0, (struct sockaddr *)&to, sizeof(to)) > 0);
+	n = recv(fd, got, sizeof(got), 0);
+	must(n > 0 && str_eq(str_of(got, (size_t)n), STR_LIT(ANSWER)) && access("f", F_OK) < 0);
 }
 
 START_TEST(udp_datagram)
@@ -336,6 +342,12 @@ static void tcp_client(void)
 	write_text(fd, "}");
 	n = read_all(fd, got, sizeof(got));
 	must(str_eq(str_of(got, n), STR_LIT(ANSWER)));
+	close(fd);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	must(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
+	write_text(fd, STORE);
+	n = read_all(fd, got, sizeof(got));
+	must(str_eq(str_of(got, n), STR_LIT(ANSWER)) && access("f", F_OK) < 0);
 	close(fd);
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	must(connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0);
