@@ -24,6 +24,7 @@
 #include "shm/recover.h"
 #include "shm/slot.h"
 #include "tests/lib/free_port.h"
+#include "tests/lib/hosts.h"
 #include "tests/lib/test_main.h"
 
 static uint16_t own_port[3];
@@ -212,8 +213,10 @@ START_TEST(hosts_file)
 	struct resolve_query q = { .host = STR_LIT("LocalHost"), .port = 5060 };
 
 	begin();
-	ck_assert_int_eq(resolve_now(&q, &last), 0);
-	ck_assert(target_is(0, SIP_PROTO_UDP, "127.0.0.1:5060"));
+	if (hosts_has_localhost()) {
+		ck_assert_int_eq(resolve_now(&q, &last), 0);
+		ck_assert(target_is(0, SIP_PROTO_UDP, "127.0.0.1:5060"));
+	}
 	q.host = STR_LIT("");
 	ck_assert_int_eq(resolve_now(&q, &last), -ENOENT);
 }

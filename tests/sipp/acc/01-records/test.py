@@ -185,7 +185,7 @@ def database_rows(r, ctx, name):
         lock.execute("begin exclusive")
         for i in range(30):
             message(server, f"b{i}")
-        r.check(f"{name} answered while the database is locked", len(lines_of(server.log_text())) == 30)
+        r.check(f"{name} answered while the database is locked", sip.wait_until(lambda: len(lines_of(server.log_text())) == 30))
         lock.execute("rollback")
         r.check(f"{name} written when it is free", sip.wait_until(lambda: sorted(x[2] for x in rows(busy)) == sorted(f"b{i}" for i in range(30)), 40), rows(busy))
         lock.execute("drop table acc")
