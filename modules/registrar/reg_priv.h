@@ -45,6 +45,7 @@ struct reg_shared { /* this process image */
 	const struct ul_api *ul;
 	int modstate;
 	const struct pv_spec *received_avp;
+	struct pool *received_pool; /* what it is parsed into; lives as long as the process */
 	int c_accepted, c_rejected;
 };
 extern struct reg_shared reg;

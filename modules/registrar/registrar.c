@@ -389,18 +389,16 @@ static const struct stat_def stats[] = {
 
 static int prepare_received_avp(void)
 {
-	/* lives as long as the process */
-	static struct pool *pool;
 	struct pv_spec *spec;
 	struct diag diag;
 	size_t len;
 
 	if (reg_conf.received_avp.n == 0)
 		return 0;
-	pool = pool_new(64 * 1024);
-	if (!pool)
+	reg.received_pool = pool_new(64 * 1024);
+	if (!reg.received_pool)
 		return -ENOMEM;
-	if (pv_parse(pool, reg_conf.received_avp, &spec, &len, &diag) < 0 || len != reg_conf.received_avp.n) {
+	if (pv_parse(reg.received_pool, reg_conf.received_avp, &spec, &len, &diag) < 0 || len != reg_conf.received_avp.n) {
 		log_error("registrar: received_avp \"%.*s\" is no variable", STR_FMT(reg_conf.received_avp));
 		return -EINVAL;
 	}

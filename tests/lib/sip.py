@@ -130,6 +130,7 @@ class Server:
 
     def rpc(self, method, *params, timeout=5.0):
         """Result of a command over the datagram socket; raises on a fault."""
+        wait_until(lambda: os.path.exists(self.rpc_path), timeout)  # workers may answer before rpcd has made it
         me = f"{self.dir}/client-{next(_serial)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(me)
