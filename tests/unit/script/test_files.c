@@ -21,7 +21,7 @@ static void put(const char *path, const char *text)
 static void setup(void)
 {
 	st_init();
-	strcpy(strrchr(dir, '-') + 1, "XXXXXX");
+	memcpy(strrchr(dir, '-') + 1, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(main_path, sizeof(main_path), "%s/main.cfg", dir);
 	snprintf(inc_path, sizeof(inc_path), "%s/inc.cfg", dir);
