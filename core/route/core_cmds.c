@@ -319,8 +319,8 @@ static int cmd_log(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 static int cmd_error(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	(void)ctx; /* only logs */
-	log_error("error(\"%.*s\", \"%.*s\") not implemented yet", STR_FMT(a[0].s), STR_FMT(a[n - 1].s));
+	(void)ctx; /* its whole effect is a line of the log */
+	log_error("<script>: error %.*s: %.*s", STR_FMT(a[0].s), STR_FMT(a[n - 1].s));
 	return 1;
 }
 
