@@ -262,7 +262,7 @@ static int tell_lost(unsigned i)
 
 int log_rings_write(unsigned budget)
 {
-	struct entry e;
+	struct entry e = { 0 };
 	unsigned n = 0;
 	int i;
 
