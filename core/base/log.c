@@ -48,9 +48,12 @@ int log_level(void)
 	return atomic_load_explicit(self.level ? self.level : &self.own_level, memory_order_relaxed);
 }
 
-void log_context_set(const struct log_context *c)
+const struct log_context *log_context_set(const struct log_context *c)
 {
+	const struct log_context *was = context;
+
 	context = c;
+	return was;
 }
 
 bool log_wants_callid(void)

@@ -93,8 +93,8 @@ struct log_context {
 	struct str (*callid)(void *arg); /* for LOG_JSON_CALLID; NULL: none */
 	void *arg;
 };
-/* context lives until it is replaced; NULL: none. Of this thread. */
-void log_context_set(const struct log_context *context);
+/* context lives until it is replaced; NULL: none. Of this thread. Returns what was set before: who is inside another puts it back. */
+const struct log_context *log_context_set(const struct log_context *context);
 bool log_wants_callid(void);
 
 /* Says how often a line was repeated when its window is over. Context: once per turn of the loop; costs a compare when nothing is held. */

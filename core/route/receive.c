@@ -31,7 +31,6 @@ static struct {
 	struct pool *pool;
 	struct fmt *log_prefix;
 	bool has_log_context;
-	struct log_context log; /* of the run at hand */
 } self;
 
 void route_ack_filter(route_ack_filter_fn *fn)
@@ -56,27 +55,35 @@ static struct str callid_of(void *arg)
 	return h ? h->value : STR_NULL;
 }
 
-/* What the log writes with each line of this run: log_prefix, once at its start, or (log_prefix_mode 1) anew for each line. */
-static void log_begin(struct ctx *ctx)
+/* What the log writes with each line of a run. A run inside another (an event, onsend_route) has its own and gives the outer one back. */
+struct run_log {
+	struct log_context log;
+	const struct log_context *outer;
+	bool is_set;
+};
+
+/* log_prefix is made once, at the start of the run, or (log_prefix_mode 1) anew for each line. */
+static void log_begin(struct run_log *r, struct ctx *ctx)
 {
 	bool is_own = ctx->kind == CTX_LOCAL || (ctx->mflags & CTX_F_FAKED);
 
-	if (LIKELY(!self.has_log_context))
+	r->is_set = self.has_log_context;
+	if (LIKELY(!r->is_set))
 		return;
-	self.log = (struct log_context){ .callid = callid_of, .arg = ctx };
+	r->log = (struct log_context){ .callid = callid_of, .arg = ctx };
 	if (!is_own || (route_conf.log_prefix_mode & 2)) {
 		if (route_conf.log_prefix_mode & 1)
-			self.log.now = prefix_of;
+			r->log.now = prefix_of;
 		else
-			self.log.prefix = prefix_of(ctx);
+			r->log.prefix = prefix_of(ctx);
 	}
-	log_context_set(&self.log);
+	r->outer = log_context_set(&r->log);
 }
 
-static void log_end(void)
+static void log_end(const struct run_log *r)
 {
-	if (UNLIKELY(self.has_log_context))
-		log_context_set(NULL);
+	if (UNLIKELY(r->is_set))
+		(void)log_context_set(r->outer);
 }
 
 static void run_over(struct ctx *ctx, int rc)
@@ -84,7 +91,6 @@ static void run_over(struct ctx *ctx, int rc)
 	void (*done)(struct ctx *, int) = ctx->finished;
 
 	ctx->finished = NULL;
-	log_end();
 	if (done)
 		done(ctx, rc);
 	else
@@ -94,30 +100,34 @@ static void run_over(struct ctx *ctx, int rc)
 static void resume_run(struct ctx *ctx, int rc)
 {
 	const struct ctx *was = route_hand(ctx);
+	struct run_log log;
 	int code = 0;
+	bool is_over;
 
-	log_begin(ctx);
-	if (vm_resume(ctx, rc, &code) == VM_DONE)
+	log_begin(&log, ctx);
+	is_over = vm_resume(ctx, rc, &code) == VM_DONE;
+	log_end(&log);
+	if (is_over)
 		run_over(ctx, code);
-	else
-		log_end();
 	(void)route_hand(was);
 }
 
 void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done)
 {
 	const struct ctx *was = route_hand(ctx);
+	struct run_log log;
 	int code = 0;
+	bool is_over;
 
 	ctx->finished = done;
 	ctx->resume = resume_run;
 	ctx->mflags &= ~(uint32_t)CTX_F_DROP;
 	ctx->sflags = 0;
-	log_begin(ctx);
-	if (vm_run(ctx, vm_script_of(ctx), route, kind, &code) == VM_DONE)
+	log_begin(&log, ctx);
+	is_over = vm_run(ctx, vm_script_of(ctx), route, kind, &code) == VM_DONE;
+	log_end(&log);
+	if (is_over)
 		run_over(ctx, code);
-	else
-		log_end();
 	(void)route_hand(was);
 }
 

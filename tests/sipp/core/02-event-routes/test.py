@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Event routes of core, tm and sl, branch failure routes, onsend_route: that they run, what they see, what their drop does."""
+import re
+
 import sip
 
 
@@ -58,6 +60,7 @@ def run(r, ctx):
         check("tm:branch-failure", "branchfailure", 486)
         check("and then the failure route", "failure", 486)
         check("onsend_route sees both ends", "onsend", f"127.0.0.1:{b.port} {server.port} udp")
+        r.check(f"{name} log_prefix is the outer run's again after it", sip.wait_until(lambda: re.search("<MESSAGE> [^\n]*@@after the send@@", server.log_text()), 3), server.log_text()[-300:])
         send("MESSAGE", "relay", "g", headers=[f"X-Port: {b.port}", "X-Stop: 1"])
         r.check(f"{name} its drop stops a message", b.expect("MESSAGE", 0.4) is None)
         ua.close()
