@@ -141,8 +141,12 @@ static int unix_bind(const char *who, const struct rpc_sock *s, const struct rpc
 	if (err == 0 && bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		err = -errno;
 	(void)umask(mask);
+	if (err == -EEXIST)
+		log_error("%s: cannot bind socket %s: what is there is no socket, and is not removed", who, s->path);
+	else if (err < 0)
+		log_fail(err, "%s: cannot bind socket %s", who, s->path);
 	if (err < 0)
-		return log_fail(err, "%s: cannot bind socket %s", who, s->path);
+		return err;
 	err = rpc_file_own(who, s->path, perms);
 	if (err < 0)
 		(void)unlink(s->path);

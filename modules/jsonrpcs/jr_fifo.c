@@ -192,16 +192,37 @@ static void on_readable(void *arg, int fd, int events)
 	fifo.scan = (struct rpc_scan){ 0 };
 }
 
-/* Nobody reads it: an old one may go. */
+/* A FIFO that nobody reads was left by a dead server and may go. Anything else that has the name is somebody's, and stays. */
 static int clear_the_way(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int fd;
 
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISFIFO(st.st_mode))
+		return -EEXIST;
+	fd = open(path, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0) {
 		(void)close(fd);
 		return -EADDRINUSE;
 	}
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+	if (errno != ENXIO)
+		return -errno;
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int make(const char *path)
+{
+	int err = clear_the_way(path);
+
+	if (err == -EEXIST)
+		log_error("jsonrpcs: cannot make FIFO %s: what is there is no FIFO, and is not removed", path);
+	else if (err == -EADDRINUSE)
+		log_error("jsonrpcs: cannot make FIFO %s: another process reads the one that is there", path);
+	else if (err < 0 || mkfifo(path, 0600) < 0)
+		return log_fail(err < 0 ? err : -errno, "jsonrpcs: cannot make FIFO %s", path);
+	return err;
 }
 
 int jr_fifo_start(struct loop *loop)
@@ -214,11 +235,9 @@ int jr_fifo_start(struct loop *loop)
 		return log_fail(err, "jsonrpcs: fifo_name \"%.*s\"", STR_FMT(jr_conf.fifo_name));
 	if (perms.mode == 0)
 		log_warn("jsonrpcs: fifo_mode 0 becomes 0600");
-	err = clear_the_way(path);
-	if (err == 0 && mkfifo(path, 0600) < 0)
-		err = -errno;
+	err = make(path);
 	if (err < 0)
-		return log_fail(err, "jsonrpcs: cannot make FIFO %s", path);
+		return err;
 	jr_file_note(JR_FIFO);
 	err = rpc_file_own("jsonrpcs", path, &perms);
 	if (err < 0)

@@ -207,6 +207,56 @@ START_TEST(fifo)
 }
 END_TEST
 
+enum in_the_way { FILE_THERE, DIR_THERE, LINK_THERE, SOCKET_THERE, READ_FIFO_THERE, DEAD_FIFO_THERE, N_IN_THE_WAY };
+
+static void put_in_the_way(enum in_the_way what, const char *path, int *ret_fd)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = -1;
+
+	if (what == FILE_THERE)
+		ck_assert_int_ge(fd = open(path, O_WRONLY | O_CREAT, 0400), 0);
+	else if (what == DIR_THERE)
+		ck_assert_int_eq(mkdir(path, 0700), 0);
+	else if (what == LINK_THERE)
+		ck_assert_int_eq(symlink("/nowhere", path), 0);
+	else if (what == SOCKET_THERE)
+		ck_assert_int_ge(fd = socket(AF_UNIX, SOCK_STREAM, 0), 0);
+	else
+		ck_assert_int_eq(mkfifo(path, 0600), 0);
+	if (what == SOCKET_THERE) {
+		snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	}
+	if (what == READ_FIFO_THERE)
+		ck_assert_int_ge(fd = open(path, O_RDWR), 0);
+	*ret_fd = fd;
+}
+
+/* What somebody else has there stays; only a FIFO that nobody reads goes. */
+START_TEST(in_the_way)
+{
+	static const int errs[N_IN_THE_WAY] = { -EEXIST, -EEXIST, -EEXIST, -EEXIST, -EADDRINUSE, 0 };
+	struct stat before, after;
+	char path[96];
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "%s/f", dir);
+	put_in_the_way((enum in_the_way)_i, path, &fd);
+	ck_assert_int_eq(lstat(path, &before), 0);
+	ck_assert_int_eq(jr_fifo_start(loop), errs[_i]);
+	ck_assert_int_eq(lstat(path, &after), 0);
+	if (errs[_i])
+		ck_assert(before.st_ino == after.st_ino && before.st_mode == after.st_mode);
+	else
+		ck_assert(S_ISFIFO(after.st_mode));
+	if (fd >= 0)
+		close(fd);
+	if (_i == DIR_THERE)
+		rmdir(path);
+}
+END_TEST
+
 /* Somebody opens his reply FIFO and reads nothing; the next is answered meanwhile. */
 static void slow_client(void)
 {
@@ -372,6 +422,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, document_ends, 0, ARRAY_LEN(docs));
 	tcase_add_test(tc, fifo);
+	tcase_add_loop_test(tc, in_the_way, 0, N_IN_THE_WAY);
 	tcase_add_test(tc, slow_reader);
 	tcase_add_test(tc, unix_datagram);
 	tcase_add_test(tc, unix_stream);
