@@ -267,10 +267,31 @@ static void delete_other(struct rpc *rpc)
 
 enum { FLAG_BAD_NAME = 1, FLAG_PERMANENT = 2 };
 
+/* Seconds, of 31 bits: RFC 2181, 8. */
+static int take_ttl(struct rpc *rpc, int64_t *ret)
+{
+	return rpc_arg_int_in(rpc, 0, INT32_MAX, ret);
+}
+
+static int take_flags(struct rpc *rpc, int64_t *ret)
+{
+	return rpc_arg_int_in(rpc, 0, FLAG_BAD_NAME | FLAG_PERMANENT, ret);
+}
+
+static int take_u16(struct rpc *rpc, uint16_t *ret)
+{
+	int64_t i;
+	int err = rpc_arg_int_in(rpc, 0, UINT16_MAX, &i);
+
+	if (err == 0)
+		*ret = (uint16_t)i;
+	return err;
+}
+
 /* Keeps what was asked for, and looks whether it is there: a full cache keeps nothing. */
 static void put(struct rpc *rpc, enum dns_type type, struct str name, int64_t ttl, int64_t flags, const struct dns_rr *rr)
 {
-	struct dns_set set = { .ttl_s = ttl > 0 && ttl < INT32_MAX ? (uint32_t)ttl : 0 }, kept;
+	struct dns_set set = { .ttl_s = (uint32_t)ttl }, kept;
 
 	if (flags & FLAG_BAD_NAME) {
 		set.err = -ENOENT;
@@ -292,8 +313,8 @@ static void add_addr(struct rpc *rpc, enum dns_type type, int family)
 	struct str name, ip;
 	int64_t ttl, flags;
 
-	if (!is_there(rpc) || !take_name(rpc, mem, &name) || rpc_arg_int(rpc, &ttl) < 0 || rpc_arg_str(rpc, &ip) < 0 ||
-	    rpc_arg_int(rpc, &flags) < 0)
+	if (!is_there(rpc) || !take_name(rpc, mem, &name) || take_ttl(rpc, &ttl) < 0 || rpc_arg_str(rpc, &ip) < 0 ||
+	    take_flags(rpc, &flags) < 0)
 		return;
 	if (net_addr_parse(ip, 0, &addr) < 0 || addr.family != family) {
 		rpc_fault(rpc, 400, "Malformed ip address");
@@ -318,15 +339,12 @@ static void add_srv(struct rpc *rpc)
 	char mem[DNS_NAME_MAX], target_mem[DNS_NAME_MAX];
 	struct dns_rr rr = { 0 };
 	struct str name, target;
-	int64_t ttl, priority, weight, port, flags;
+	int64_t ttl, flags;
 
-	if (!is_there(rpc) || !take_name(rpc, mem, &name) || rpc_arg_int(rpc, &ttl) < 0 || rpc_arg_int(rpc, &priority) < 0 ||
-	    rpc_arg_int(rpc, &weight) < 0 || rpc_arg_int(rpc, &port) < 0 || !take_name(rpc, target_mem, &target) ||
-	    rpc_arg_int(rpc, &flags) < 0)
+	if (!is_there(rpc) || !take_name(rpc, mem, &name) || take_ttl(rpc, &ttl) < 0 || take_u16(rpc, &rr.order) < 0 ||
+	    take_u16(rpc, &rr.weight) < 0 || take_u16(rpc, &rr.port) < 0 || !take_name(rpc, target_mem, &target) ||
+	    take_flags(rpc, &flags) < 0)
 		return;
-	rr.order = (uint16_t)priority;
-	rr.weight = (uint16_t)weight;
-	rr.port = (uint16_t)port;
 	rr.name_n = (uint8_t)target.n;
 	memcpy(rr.name, target.s, target.n);
 	put(rpc, DNS_SRV, name, ttl, flags, &rr);

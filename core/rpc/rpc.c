@@ -213,6 +213,31 @@ int rpc_arg_any_int(struct rpc *rpc, int64_t *ret)
 	return arg_number(rpc, true, ret);
 }
 
+int rpc_arg_int_in(struct rpc *rpc, int64_t min, int64_t max, int64_t *ret)
+{
+	int64_t i;
+	int err = arg_number(rpc, false, &i);
+
+	if (err < 0)
+		return err;
+	if (i < min || i > max) {
+		rpc_fault(rpc, 400, "Parameter %u: %lld is not in %lld to %lld", rpc->next_arg, (long long)i, (long long)min, (long long)max);
+		return -ERANGE;
+	}
+	*ret = i;
+	return 0;
+}
+
+int rpc_arg_mask(struct rpc *rpc, uint32_t *ret)
+{
+	int64_t i;
+	int err = rpc_arg_int_in(rpc, INT32_MIN, UINT32_MAX, &i);
+
+	if (err == 0)
+		*ret = (uint32_t)i;
+	return err;
+}
+
 int rpc_arg_double(struct rpc *rpc, double *ret)
 {
 	const struct rpc_arg *a;

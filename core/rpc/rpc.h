@@ -37,6 +37,9 @@ MUST_CHECK int rpc_arg_str(struct rpc *rpc, struct str *ret);      /* strict: a 
 MUST_CHECK int rpc_arg_any_str(struct rpc *rpc, struct str *ret);  /* '.': numbers become text */
 MUST_CHECK int rpc_arg_int(struct rpc *rpc, int64_t *ret);         /* a JSON string reads as 0 */
 MUST_CHECK int rpc_arg_any_int(struct rpc *rpc, int64_t *ret);     /* '.': texts that are numbers, too */
+/* As rpc_arg_int(); -ERANGE: not in min to max, a fault that says so is set. */
+MUST_CHECK int rpc_arg_int_in(struct rpc *rpc, int64_t min, int64_t max, int64_t *ret);
+MUST_CHECK int rpc_arg_mask(struct rpc *rpc, uint32_t *ret); /* 32 flags; also as a negative number, -1 for all of them */
 MUST_CHECK int rpc_arg_double(struct rpc *rpc, double *ret);
 unsigned rpc_args_left(const struct rpc *rpc);
 bool rpc_arg_is_str(const struct rpc *rpc); /* the next one */

@@ -88,14 +88,11 @@ static void r_check_config_hash(struct rpc *rpc)
 
 static bool mask_arg(struct rpc *rpc, uint32_t *ret)
 {
-	int64_t i;
+	int err = rpc_arg_mask(rpc, ret);
 
-	if (rpc_arg_int(rpc, &i) < 0) {
+	if (err < 0 && err != -ERANGE)
 		rpc_fault(rpc, 500, "Invalid Parameters");
-		return false;
-	}
-	*ret = (uint32_t)i;
-	return true;
+	return err == 0;
 }
 
 static void r_set_gflag(struct rpc *rpc)

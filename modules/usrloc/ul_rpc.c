@@ -300,28 +300,53 @@ static int take_text(struct rpc *rpc, struct str *ret)
 	return 0;
 }
 
+/* All that follows the AoR. -ERANGE: a fault is set. */
+static int take_contact(struct rpc *rpc, struct ul_contact *c, int64_t *ret_expires, struct str *ret_socket)
+{
+	int64_t methods = -1;
+	double q = -1;
+	int err = rpc_arg_any_str(rpc, &c->uri);
+
+	if (err == 0)
+		err = rpc_arg_int(rpc, ret_expires);
+	if (err == 0)
+		err = rpc_arg_double(rpc, &q);
+	if (err == 0)
+		err = take_text(rpc, &c->path);
+	if (err == 0)
+		err = rpc_arg_mask(rpc, &c->flags);
+	if (err == 0)
+		err = rpc_arg_mask(rpc, &c->cflags);
+	if (err == 0)
+		err = rpc_arg_int_in(rpc, INT32_MIN, UINT32_MAX, &methods);
+	if (err == 0 && rpc_args_left(rpc))
+		err = take_text(rpc, &c->received);
+	if (err == 0 && rpc_args_left(rpc))
+		err = take_text(rpc, ret_socket);
+	c->flags |= UL_F_RPC;
+	c->q = q < 0 ? UL_Q_UNSET : q > 1 ? 1000 : (int16_t)(q * 1000 + 0.5);
+	c->methods = methods < 0 ? UL_METHODS_ALL : (uint32_t)methods;
+	return err;
+}
+
 static void rpc_add(struct rpc *rpc)
 {
 	char mem[AOR_MAX];
 	struct ul_domain *d;
-	struct str aor, received = STR_NULL, socket = STR_NULL;
+	struct str aor, socket = STR_NULL;
 	struct ul_change ch = { .c = { .callid = STR_LIT("dfjrewr12386fd6-343@kamailio.rpc"), .cseq = 1, .listener = NET_LISTENER_NONE,
 				       .user_agent = STR_LIT("ringfort SIP Router - RPC Server") } };
 	struct ul_save s = { .changes = &ch, .n_changes = 1, .flags = UL_SAVE_FORCE, .matching_mode = -1 };
 	const struct net_listener *l;
-	int64_t expires, flags, cflags, methods;
-	double q;
+	int64_t expires;
+	int err;
 
 	if (take_table_aor(rpc, "Not enough parameters or wrong format", mem, &d, &aor) < 0 || no_memory_table(rpc))
 		return;
-	if (rpc_arg_any_str(rpc, &ch.c.uri) < 0 || rpc_arg_int(rpc, &expires) < 0 || rpc_arg_double(rpc, &q) < 0 ||
-	    take_text(rpc, &ch.c.path) < 0 || rpc_arg_int(rpc, &flags) < 0 || rpc_arg_int(rpc, &cflags) < 0 ||
-	    rpc_arg_int(rpc, &methods) < 0) {
-		rpc_fault(rpc, 500, "Not enough parameters or wrong format");
-		return;
-	}
-	if ((rpc_args_left(rpc) && take_text(rpc, &received) < 0) || (rpc_args_left(rpc) && take_text(rpc, &socket) < 0)) {
-		rpc_fault(rpc, 500, "Not enough parameters or wrong format");
+	err = take_contact(rpc, &ch.c, &expires, &socket);
+	if (err < 0) {
+		if (err != -ERANGE)
+			rpc_fault(rpc, 500, "Not enough parameters or wrong format");
 		return;
 	}
 	if (ch.c.uri.n == 0 || ch.c.uri.n > 512 || expires < 0 || expires > 315360000) {
@@ -331,12 +356,7 @@ static void rpc_add(struct rpc *rpc)
 	l = socket.n ? net_listener_find(socket) : NULL;
 	if (l)
 		ch.c.listener = l->index;
-	ch.c.received = received;
 	ch.c.expires = expires ? clock_wall_s() + expires : 0;
-	ch.c.q = q < 0 ? UL_Q_UNSET : q > 1 ? 1000 : (int16_t)(q * 1000 + 0.5);
-	ch.c.flags = (uint32_t)flags | UL_F_RPC;
-	ch.c.cflags = (uint32_t)cflags;
-	ch.c.methods = methods < 0 || methods > UINT32_MAX ? UL_METHODS_ALL : (uint32_t)methods;
 	s.pool = pool_new((size_t)16 << 20);
 	if (!s.pool || ul_save(d, aor, &s) < 0)
 		rpc_fault(rpc, 500, "Failed to add contact");

@@ -9,9 +9,13 @@ import sip
 
 CODES = "1 -1 1 1 1 -1 p10 1 1 1 10 h1 2 114 30749 r1 -1 7 -1 l1 1 1 1 w1 s1 R"
 RPC = [("is_gflag", (4,), "TRUE"), ("is_gflag", (2,), "FALSE"), ("get_gflags", (), "0x5 (5)"), ("set_gflag", (2,), {}), ("get_gflags", (), "0x7 (7)"),
-       ("reset_gflag", (1,), {}), ("get_gflags", (), "0x6 (6)"), ("is_gflag", (), "Invalid Parameters"), ("rand_set_prob", (50,), {}),
+       ("reset_gflag", (1,), {}), ("get_gflags", (), "0x6 (6)"), ("is_gflag", (), "Invalid Parameters"), ("set_gflag", (-1,), {}), ("get_gflags", (), "0xFFFFFFFF (4294967295)"), ("reset_gflag", (0xfffffff9,), {}),
+       ("rand_set_prob", (50,), {}),
        ("rand_get_prob", (), "actual probability: 50 percent"), ("rand_set_prob", (101,), "Invalid Percent"), ("rand_reset_prob", (), {}),
        ("rand_get_prob", (), "actual probability: 10 percent")]
+# ours: Kamailio cuts them to 32 bits
+WRONG = [("set_gflag", (1 << 32,), "Parameter 1: 4294967296 is not in -2147483648 to 4294967295"), ("reset_gflag", (-(1 << 31) - 1,), "is not in"),
+         ("get_gflags", (), "0x6 (6)")]
 
 
 def run(r, ctx):
@@ -47,7 +51,7 @@ def run(r, ctx):
             ask("try", "t3")
             v = got("t3")
             r.check(f"{name} free in the end", v == "got", v)
-            for method, params, want in RPC:
+            for method, params, want in RPC + WRONG * ours:
                 try:
                     v = server.rpc(f"cfgutils.{method}", *params)
                 except RuntimeError as e:

@@ -3,6 +3,9 @@
 import sip
 
 CHANGES = [(("voice", "num", 7), 0, "7"), (("maxfwd", "max_limit", 44), 1, "44"), (("core", "max_while_loops", 120), 2, "120")]
+SRV = ["_sip._udp.x.test", 60, 1, 2, 5070, "h.test", 0]
+# of dns.add_srv: which parameter, with what, and the range that it is not in; of Kamailio: cut to 16 bits
+RANGES = [(1, -1, "0 to 2147483647"), (2, 65536, "0 to 65535"), (3, -1, "0 to 65535"), (4, 70000, "0 to 65535"), (6, 4, "0 to 3")]
 START = ["5060", "70", "100"]
 
 
@@ -37,6 +40,12 @@ def run(r, ctx):
         r.check(f"{name} out of range", (v := fails("cfg.set_now_int", "maxfwd", "max_limit", 256)) == "", v)
         r.check(f"{name} not there", (v := fails("cfg.set_now_int", "maxfwd", "nosuch", 1)) == "", v)
         r.check(f"{name} no number", (v := fails("cfg.set_now_string", "maxfwd", "max_limit", "many")) == "", v)
+        for at, value, range_text in RANGES if "kamailio" not in ctx.program else []:
+            v = fails("dns.add_srv", *SRV[:at], value, *SRV[at + 1:])
+            r.check(f"{name} dns.add_srv refuses {value} as its parameter {at + 1}", f"Parameter {at + 1}: {value} is not in {range_text}" in v, v)
+        server.rpc("dns.add_srv", *SRV)
+        v = server.rpc("dns.lookup", "srv", SRV[0])["records"][0]
+        r.check(f"{name} dns.add_srv takes what fits", (v["rr_priority"], v["rr_weight"], v["rr_port"]) == (1, 2, 5070), v)
         server.rpc("cfg.set_delayed_int", "voice", "num", 8)
         server.rpc("cfg.set_delayed_int", "maxfwd", "max_limit", 50)
         odd = everywhere(want)
