@@ -2,6 +2,7 @@
 libringfort_a_SOURCES += core/base/avp.c core/base/avp.h
 libringfort_a_SOURCES += core/base/clock.c core/base/clock.h
 libringfort_a_SOURCES += core/base/diag.c core/base/diag.h
+libringfort_a_SOURCES += core/base/file.c core/base/file.h
 libringfort_a_SOURCES += core/base/hashfn.c core/base/hashfn.h
 libringfort_a_SOURCES += core/base/log.c core/base/log.h core/base/log_priv.h core/base/log_sink.c core/base/log_repeat.c
 libringfort_a_SOURCES += core/base/log_ring.c core/base/log_ring.h

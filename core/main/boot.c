@@ -136,7 +136,7 @@ static int step_script(struct diag *reterr)
 	int err;
 
 	boot.dir_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	boot.files = script_files_new(AT_FDCWD);
+	boot.files = script_files_new(AT_FDCWD, SCRIPT_FILES_ANY);
 	if (!boot.files)
 		return diag_err(reterr, -ENOMEM, 0, "out of memory");
 	stage_script_opts(boot.opts, &so);

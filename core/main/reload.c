@@ -219,7 +219,7 @@ static void cmd_reload(struct rpc *rpc)
 		rpc_fault(rpc, 500, "Another reload is under way");
 		return;
 	}
-	files = script_files_new(self.dir_fd);
+	files = script_files_new(self.dir_fd, SCRIPT_FILES_REGULAR);
 	self.stage = files ? stage_new(self.opts, generation_config(), files) : NULL;
 	if (!self.stage || loop_timer_add(self.loop, 0, STEP_MS, step, NULL, &self.timer) < 0) {
 		stage_free(self.stage);

@@ -9,8 +9,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/base/file.h"
 
 #define FILE_BYTES_MAX ((size_t)64 << 20)
 #define BLOCK_BYTES_MAX ((size_t)512 << 20)
@@ -26,6 +27,7 @@ struct script_files {
 	char *mem;
 	size_t n, cap;
 	int dir_fd;
+	enum script_files_kind kind;
 	bool sealed; /* came from elsewhere: the disk is not asked */
 };
 
@@ -34,12 +36,14 @@ static size_t record_bytes(size_t path_n, size_t n)
 	return (sizeof(struct record) + path_n + n + 7) & ~(size_t)7;
 }
 
-struct script_files *script_files_new(int dir_fd)
+struct script_files *script_files_new(int dir_fd, enum script_files_kind kind)
 {
 	struct script_files *f = calloc(1, sizeof(*f));
 
-	if (f)
+	if (f) {
 		f->dir_fd = dir_fd;
+		f->kind = kind;
+	}
 	return f;
 }
 
@@ -58,7 +62,7 @@ static const struct record *record_at(const struct script_files *f, size_t at)
 
 struct script_files *script_files_from(struct str bytes)
 {
-	struct script_files *f = script_files_new(-1);
+	struct script_files *f = script_files_new(-1, SCRIPT_FILES_REGULAR);
 	size_t at = 0, left;
 
 	if (!f)
@@ -153,17 +157,30 @@ static int read_all(int fd, char **ret_mem, size_t *ret_n)
 	return 0;
 }
 
+static int open_any(int dir_fd, const char *path, int *ret_fd)
+{
+	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
 static int from_disk(struct script_files *f, const char *path)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
-	int fd = is_stdin ? STDIN_FILENO : openat(f->dir_fd, path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
+	int fd = STDIN_FILENO, err = 0;
 	char *mem = NULL;
 	size_t n = 0;
 
-	if (err == 0)
+	if (!is_stdin)
+		err = f->kind == SCRIPT_FILES_ANY ? open_any(f->dir_fd, path, &fd) : file_open_regular(f->dir_fd, path, &fd);
+	if (err == 0) {
 		err = read_all(fd, &mem, &n);
-	if (fd >= 0 && !is_stdin)
-		(void)close(fd);
+		if (!is_stdin)
+			(void)close(fd);
+	}
 	if (err == -ENOMEM)
 		return err;
 	err = add(f, str_lit(path), err, str_of(mem, n));

@@ -10,14 +10,17 @@
 
 struct script_files;
 
+/* What may be read: at the start whatever the operator names (`-f <(...)`); where others wait, regular files alone. */
+enum script_files_kind { SCRIPT_FILES_ANY, SCRIPT_FILES_REGULAR };
+
 /* Empty: files are read from disk as they are asked for. dir_fd: where relative names begin, AT_FDCWD. NULL without memory. */
-struct script_files *script_files_new(int dir_fd);
+struct script_files *script_files_new(int dir_fd, enum script_files_kind kind);
 /* As script_files_bytes() gave it; the bytes are copied. NULL without memory, or when they are no such block. Nothing is read from disk. */
 struct script_files *script_files_from(struct str bytes);
 void script_files_free(struct script_files *f);
 /*
  * path: as for open(2); "-" is standard input. Returns 0, and a view that lives until the next call; or why it cannot be read:
- * -ENOENT, -EACCES ..., -EFBIG over 64 MiB. Context: start-up, rpcd: reads from disk.
+ * -ENOENT, -EACCES ..., -ESPIPE no regular file, -EFBIG over 64 MiB; file_why() has words for them. Context: start-up, rpcd: reads from disk.
  */
 MUST_CHECK int script_files_read(struct script_files *f, const char *path, struct str *ret_text);
 /* All of it as one block; view, until the next script_files_read(). */

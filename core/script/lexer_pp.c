@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
+
 #define INCLUDE_DEPTH_MAX 10u
 #define INCLUDE_NAME_MAX 127u
 
@@ -418,7 +420,7 @@ void lexer_include(struct lexer *lx, bool import)
 	if (err < 0) {
 		if (import && err == -ENOENT)
 			return;
-		load_error(ld, pos, "cannot include '%.*s': %s", STR_FMT(name), strerror(-err));
+		load_error(ld, pos, "cannot include '%.*s': %s", STR_FMT(name), file_why(err));
 		lx->failed = true;
 		return;
 	}

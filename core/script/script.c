@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "core/base/file.h"
 #include "core/base/regex.h"
 #include "core/script/vm.h"
 
@@ -190,7 +191,7 @@ static int load_init(struct script_load *l, const struct script_opts *opts)
 	ld->pool = pool_new(KEEP_MAX);
 	ld->keep = ld->script->pool = pool_new(KEEP_MAX);
 	l->own_disk = !opts->files;
-	ld->disk = opts->files ? opts->files : script_files_new(AT_FDCWD);
+	ld->disk = opts->files ? opts->files : script_files_new(AT_FDCWD, SCRIPT_FILES_ANY);
 	return ld->pool && ld->keep && ld->disk ? 0 : -ENOMEM;
 }
 
@@ -228,7 +229,7 @@ static int open_text(struct script_load *l)
 	pv_set_defines(define_of_names);
 	err = lexer_new(&l->ld, &l->lx);
 	if (err < 0) {
-		load_error(&l->ld, nowhere, "cannot read the script: %s", strerror(-err));
+		load_error(&l->ld, nowhere, "cannot read the script: %s", file_why(err));
 		return err;
 	}
 	err = predefine(&l->ld, l->lx);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* RPC of cfgutils: flags, chance, and whether a file is still the one that was there at the start. */
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/strbuf.h"
 #include "modules/cfgutils/cfgutils_priv.h"
 
@@ -15,28 +18,25 @@ static int file_digest(struct str path, uint8_t *ret_digest)
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 	char name[512], buf[4096];
-	int err = 0;
-	size_t n;
-	FILE *f;
+	int fd = -1, err;
+	ssize_t n = 0;
 
 	if (!md)
 		return -ENOMEM;
 	snprintf(name, sizeof(name), "%.*s", STR_FMT(path));
-	f = fopen(name, "re");
-	if (!f) {
-		err = -errno;
-		goto out;
-	}
-	if (EVP_DigestInit_ex(md, EVP_md5(), NULL) != 1)
+	err = file_open_regular(AT_FDCWD, name, &fd);
+	if (err == 0 && EVP_DigestInit_ex(md, EVP_md5(), NULL) != 1)
 		err = -EIO;
-	while (err == 0 && (n = fread(buf, 1, sizeof(buf), f)) > 0) {
-		if (EVP_DigestUpdate(md, buf, n) != 1)
+	while (err == 0 && (n = read(fd, buf, sizeof(buf))) > 0) {
+		if (EVP_DigestUpdate(md, buf, (size_t)n) != 1)
 			err = -EIO;
 	}
-	if (err == 0 && (ferror(f) || EVP_DigestFinal_ex(md, ret_digest, NULL) != 1))
+	if (err == 0 && n < 0)
+		err = -errno;
+	if (err == 0 && EVP_DigestFinal_ex(md, ret_digest, NULL) != 1)
 		err = -EIO;
-	fclose(f);
-out:
+	if (fd >= 0)
+		(void)close(fd);
 	EVP_MD_CTX_free(md);
 	return err;
 }
@@ -50,7 +50,9 @@ int cfgutils_hash_init(void)
 	if (cfgutils_conf.hash_file.n >= 512)
 		return log_fail(-ENAMETOOLONG, "cfgutils: hash_file");
 	err = file_digest(cfgutils_conf.hash_file, digest_at_start);
-	return err < 0 ? log_fail(err, "cfgutils: hash_file \"%.*s\"", STR_FMT(cfgutils_conf.hash_file)) : 0;
+	if (err < 0)
+		log_error("cfgutils: hash_file \"%.*s\": %s", STR_FMT(cfgutils_conf.hash_file), file_why(err));
+	return err;
 }
 
 static bool hash_file_set(struct rpc *rpc)
@@ -81,7 +83,7 @@ static void r_check_config_hash(struct rpc *rpc)
 		return;
 	err = file_digest(cfgutils_conf.hash_file, now);
 	if (err < 0)
-		rpc_fault(rpc, 500, "Failed to hash the file: %s", strerror(-err));
+		rpc_fault(rpc, 500, "Failed to hash the file: %s", file_why(err));
 	else
 		rpc_add_str(rpc, NULL, NULL, memcmp(now, digest_at_start, DIGEST_BYTES) == 0 ? STR_LIT("Identical hash") : STR_LIT("Different hash"));
 }

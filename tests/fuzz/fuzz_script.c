@@ -73,7 +73,7 @@ static struct str block;
 
 static void files_make(void)
 {
-	struct script_files *f = script_files_new(-1);
+	struct script_files *f = script_files_new(-1, SCRIPT_FILES_REGULAR);
 
 	fuzz_require(f != NULL && script_files_put(f, STR_LIT("a"), STR_LIT("#!define A 1\nroute[A]{f();}\n")) == 0);
 	fuzz_require(script_files_put(f, STR_LIT("d/b"), STR_LIT("include_file \"c\"\n#!ifdef X\n")) == 0);

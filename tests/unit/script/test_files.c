@@ -4,6 +4,8 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/rf-files-XXXXXX";
@@ -37,7 +39,7 @@ static void teardown(void)
 
 START_TEST(reads_once_and_travels)
 {
-	struct script_files *f = script_files_new(AT_FDCWD), *g;
+	struct script_files *f = script_files_new(AT_FDCWD, SCRIPT_FILES_REGULAR), *g;
 	struct str text;
 
 	put(main_path, "one");
@@ -62,9 +64,41 @@ START_TEST(reads_once_and_travels)
 }
 END_TEST
 
+/* At the start a FIFO may be the script; later it would stop who reads it. */
+START_TEST(no_file_no_wait)
+{
+	struct script_files *f = script_files_new(AT_FDCWD, SCRIPT_FILES_REGULAR), *g;
+	struct script_opts opts = { .path = main_path };
+	struct str text;
+	pid_t writer;
+
+	put(main_path, "include_file \"inc.cfg\"\nrequest_route { return 5; }\n");
+	ck_assert_int_eq(mkfifo(inc_path, 0600), 0);
+	ck_assert_int_eq(script_files_read(f, inc_path, &text), -ESPIPE);
+	opts.host = st_host();
+	opts.files = f;
+	ck_assert_int_lt(script_load(&opts, &st.script, &st.errs), 0);
+	ck_assert_ptr_nonnull(strstr(st_error(), "cannot include 'inc.cfg': not a regular file"));
+	st_unload();
+	script_files_free(f);
+
+	writer = fork();
+	ck_assert_int_ge(writer, 0);
+	if (writer == 0) {
+		put(inc_path, "from a process");
+		_exit(0);
+	}
+	g = script_files_new(AT_FDCWD, SCRIPT_FILES_ANY);
+	ck_assert_int_eq(script_files_read(g, inc_path, &text), 0);
+	ck_assert(str_eq(text, STR_LIT("from a process")));
+	ck_assert_int_eq(waitpid(writer, NULL, 0), writer);
+	script_files_free(g);
+}
+END_TEST
+
 START_TEST(damaged_blocks_are_refused)
 {
-	struct script_files *f = script_files_new(AT_FDCWD), *g;
+	struct script_files *f = script_files_new(AT_FDCWD, SCRIPT_FILES_REGULAR), *g;
 	struct str text, all;
 	size_t n, i;
 	char *copy;
@@ -96,7 +130,7 @@ END_TEST
 
 START_TEST(compiles_what_was_read)
 {
-	struct script_files *f = script_files_new(AT_FDCWD), *g;
+	struct script_files *f = script_files_new(AT_FDCWD, SCRIPT_FILES_REGULAR), *g;
 	struct script_opts opts = { .path = main_path };
 	struct script_load *l;
 	unsigned steps = 0;
@@ -156,6 +190,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, reads_once_and_travels);
+	tcase_add_test(t, no_file_no_wait);
 	tcase_add_test(t, damaged_blocks_are_refused);
 	tcase_add_test(t, compiles_what_was_read);
 	tcase_add_test(t, given_up_half_way);

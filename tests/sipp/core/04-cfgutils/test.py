@@ -2,6 +2,7 @@
 """Module cfgutils: codes of its functions and RPC (the same on Kamailio 5.6.3); and messages that wait for a lock without holding up a worker (ours
 only: there each that waits holds a process)."""
 import hashlib
+import os
 import tempfile
 import time
 
@@ -62,4 +63,12 @@ def run(r, ctx):
             f.write(" second")
             f.flush()
             r.check(f"{name} and then it is not", server.rpc("cfgutils.check_config_hash") == "Different hash")
+            if ours:  # what is no file any more must not hold rpcd up
+                os.unlink(f.name)
+                os.mkfifo(f.name)
+                try:
+                    v = server.rpc("cfgutils.check_config_hash", timeout=3)
+                except (OSError, RuntimeError) as e:
+                    v = str(e)
+                r.check(f"{name} a FIFO in its place is not waited for", "Failed to hash the file: not a regular file" in v, v)
             a.close()
