@@ -3,8 +3,7 @@
  * The registry of variable classes, and the parser that turns "$(hdr(To)[-1]{s.len})" into a reference.
  *
  * Classes are rows of tables that stay with their owners; the registry only hashes their names. A parsed reference holds
- * everything looked up, so that reading a variable is one indirect call. $var names are numbered here: a run keeps its values in
- * one array that is made from a template on first use.
+ * everything looked up, so that reading a variable is one indirect call.
  */
 #include "core/pv/pv.h"
 
@@ -19,17 +18,12 @@
 
 #define PV_NAME_MAX 64u
 #define PV_DEPTH_MAX 16u  /* variables inside variables */
-#define PV_VARS_MAX 4096u
 
-/* Made before forking, except that a format text built at run time may bring new $var names. */
+/* Made before forking. */
 static struct {
 	const struct pv_def **slot; /* open addressing */
 	uint32_t n, cap;
 	unsigned depth;
-	struct value *var_default;
-	struct str *var_name;
-	bool *var_is_vn;
-	unsigned n_vars, cap_vars;
 } reg;
 
 /* ---- registry ---- */
@@ -391,108 +385,4 @@ int pv_index(struct ctx *ctx, const struct pv_spec *spec, int *ret)
 		return -ERANGE;
 	*ret = (int)i;
 	return 0;
-}
-
-/* ---- $var ---- */
-
-static int vars_grow(void)
-{
-	unsigned cap = reg.cap_vars ? reg.cap_vars * 2 : 64;
-	void *d, *n, *k;
-
-	d = realloc(reg.var_default, cap * sizeof(*reg.var_default));
-	if (!d)
-		return -ENOMEM;
-	reg.var_default = d;
-	n = realloc(reg.var_name, cap * sizeof(*reg.var_name));
-	if (!n)
-		return -ENOMEM;
-	reg.var_name = n;
-	k = realloc(reg.var_is_vn, cap * sizeof(*reg.var_is_vn));
-	if (!k)
-		return -ENOMEM;
-	reg.var_is_vn = k;
-	reg.cap_vars = cap;
-	return 0;
-}
-
-static int slot_of(struct str name, bool vn)
-{
-	char *copy;
-
-	for (unsigned i = 0; i < reg.n_vars; i++) {
-		if (reg.var_is_vn[i] == vn && str_eq(reg.var_name[i], name))
-			return (int)i;
-	}
-	if (reg.n_vars == PV_VARS_MAX)
-		return -ENOSPC;
-	if (reg.n_vars == reg.cap_vars && vars_grow() < 0)
-		return -ENOMEM;
-	copy = malloc(name.n + 1);
-	if (!copy)
-		return -ENOMEM;
-	if (name.n > 0)
-		memcpy(copy, name.s, name.n);
-	copy[name.n] = '\0';
-	reg.var_name[reg.n_vars] = str_of(copy, name.n);
-	reg.var_is_vn[reg.n_vars] = vn;
-	reg.var_default[reg.n_vars] = vn ? value_null() : value_int(0);
-	return (int)reg.n_vars++;
-}
-
-int pv_var_slot(struct str name)
-{
-	return slot_of(name, false);
-}
-
-int pv_vn_slot(struct str name)
-{
-	return slot_of(name, true);
-}
-
-int pv_var_default(int slot, const struct value *v)
-{
-	struct value copy = *v;
-
-	if (slot < 0 || (unsigned)slot >= reg.n_vars)
-		return -EINVAL;
-	if (v->kind == VALUE_STR) {
-		char *s = malloc(v->s.n + 1);
-
-		if (!s)
-			return -ENOMEM;
-		if (v->s.n > 0)
-			memcpy(s, v->s.s, v->s.n);
-		s[v->s.n] = '\0';
-		copy.s = str_of(s, v->s.n);
-	}
-	reg.var_default[slot] = copy; /* an earlier text is kept: runs may still view it */
-	return 0;
-}
-
-bool pv_var_name(int slot, struct str *ret_name, bool *ret_vn)
-{
-	if (slot < 0 || (unsigned)slot >= reg.n_vars)
-		return false;
-	*ret_name = reg.var_name[slot];
-	*ret_vn = reg.var_is_vn[slot];
-	return true;
-}
-
-struct value *pv_var_at(struct ctx *ctx, int slot)
-{
-	if (UNLIKELY(slot < 0 || (unsigned)slot >= reg.n_vars))
-		return NULL;
-	if (UNLIKELY((unsigned)slot >= ctx->n_vars)) {
-		struct value *vars = pool_alloc(ctx->pool, reg.n_vars * sizeof(*vars));
-
-		if (!vars)
-			return NULL;
-		if (ctx->n_vars > 0)
-			memcpy(vars, ctx->vars, ctx->n_vars * sizeof(*vars));
-		memcpy(vars + ctx->n_vars, reg.var_default + ctx->n_vars, (reg.n_vars - ctx->n_vars) * sizeof(*vars));
-		ctx->vars = vars;
-		ctx->n_vars = reg.n_vars;
-	}
-	return &ctx->vars[slot];
 }

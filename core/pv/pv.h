@@ -66,15 +66,18 @@ MUST_CHECK int pv_inner(struct ctx *ctx, const struct pv_spec *spec, struct str 
 /* The index as a number (PV_IDX_INT, PV_IDX_PV); 0 without one. */
 MUST_CHECK int pv_index(struct ctx *ctx, const struct pv_spec *spec, int *ret);
 
-/* $var slots: names are numbered once per process image. Returns the slot. */
-MUST_CHECK int pv_var_slot(struct str name);
+/*
+ * The number of a $var name in this process; the name keeps it until pool is reset or freed, pool NULL: for ever. What runs by it may
+ * live no longer than pool. Returns the slot; -ENOSPC: 4096 names at one time; -ENOMEM.
+ */
+MUST_CHECK int pv_var_slot(struct pool *pool, struct str name);
 /* As pv_var_slot() for $vn: a name space of its own, first value null. */
-MUST_CHECK int pv_vn_slot(struct str name);
+MUST_CHECK int pv_vn_slot(struct pool *pool, struct str name);
 /* The slot's value in this run, made with int 0 ($vn: null; or what pv_var_default() said) on first use; NULL without memory. */
 struct value *pv_var_at(struct ctx *ctx, int slot);
-/* First value of a slot in each run (modparam varset); text is copied. Context: before forking. */
-MUST_CHECK int pv_var_default(int slot, const struct value *v);
-/* Walks the slots: true with the name; *ret_vn tells the name space. */
+/* First value of a $var in each run (modparam varset); text is copied. As pv_var_slot() for ever. Context: before forking. */
+MUST_CHECK int pv_var_default(struct str name, const struct value *v);
+/* Walks the slots: true with the name, n 0: nobody has it now; *ret_vn tells the name space. */
 bool pv_var_name(int slot, struct str *ret_name, bool *ret_vn);
 
 /* Core parameters that variables show. Filled before forking, then read only. */

@@ -376,7 +376,7 @@ static int f_var_to_xavp(struct ctx *ctx, const union script_arg *a, unsigned n)
 	for (int slot = 0; pv_var_name(slot, &name, &vn); slot++) {
 		struct value *v;
 
-		if (vn || (!all && !str_eq(name, a[0].s)))
+		if (vn || name.n == 0 || (!all && !str_eq(name, a[0].s)))
 			continue;
 		v = pv_var_at(ctx, slot);
 		if (!v || !avp_push(&root->fields, ctx->pool, name, v))
@@ -399,7 +399,7 @@ static int f_xavp_to_var(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 		if (f->value.kind == VALUE_NULL)
 			continue;
-		slot = pv_var_slot(f->name);
+		slot = pv_var_slot(ctx->pool, f->name);
 		v = slot < 0 ? NULL : pv_var_at(ctx, slot);
 		if (!v)
 			return -1;

@@ -13,9 +13,8 @@
 /* arg 1: $vn */
 static int var_prepare(struct pool *pool, struct pv_spec *spec, struct diag *reterr)
 {
-	int slot = spec->def->arg ? pv_vn_slot(spec->inner) : pv_var_slot(spec->inner);
+	int slot = spec->def->arg ? pv_vn_slot(pool, spec->inner) : pv_var_slot(pool, spec->inner);
 
-	(void)pool;
 	if (slot < 0)
 		return diag_err(reterr, slot, 0, "too many different $%s names", spec->def->name);
 	spec->arg = slot;
@@ -76,7 +75,7 @@ int pv_var_param(void *conf, const struct setting *set, int64_t i, struct str s,
 	(void)i;
 	if (err < 0)
 		return err;
-	err = pv_var_default(pv_var_slot(name), &v);
+	err = pv_var_default(name, &v);
 	return err < 0 ? diag_err(reterr, err, 0, "$var(%.*s) cannot be set", STR_FMT(name)) : 0;
 }
 

@@ -28,7 +28,7 @@ static void once(void)
 	fuzz_require(pv_register(module_pv.pvs) == 0);
 	fuzz_require(trans_register(module_pv.trans) == 0);
 	fuzz_require(module_pv.load() == 0);
-	x_slot = pv_var_slot(STR_LIT("x"));
+	x_slot = pv_var_slot(NULL, STR_LIT("x"));
 	fuzz_require(x_slot >= 0);
 }
 

@@ -9,9 +9,8 @@
 
 static inline int var_prepare(struct pool *pool, struct pv_spec *spec, struct diag *reterr)
 {
-	int slot = pv_var_slot(spec->inner);
+	int slot = pv_var_slot(pool, spec->inner);
 
-	(void)pool;
 	if (slot < 0)
 		return diag_err(reterr, slot, 0, "too many variables");
 	spec->arg = slot;

@@ -272,13 +272,13 @@ END_TEST
 
 START_TEST(slots)
 {
-	int a = pv_var_slot(STR_LIT("s1")), vn = pv_vn_slot(STR_LIT("s1")), many = 0;
+	int a = pv_var_slot(ctx.pool, STR_LIT("s1")), vn = pv_vn_slot(ctx.pool, STR_LIT("s1")), many = 0;
 	struct value *v, first = value_str(STR_LIT("init"));
 	struct ctx other = { .pool = ctx.pool };
 
 	ck_assert_int_ge(a, 0);
 	ck_assert_int_ne(a, vn);
-	ck_assert_int_eq(pv_var_slot(STR_LIT("s1")), a);
+	ck_assert_int_eq(pv_var_slot(NULL, STR_LIT("s1")), a);
 	v = pv_var_at(&ctx, a);
 	ck_assert(v && v->kind == VALUE_INT && v->i == 0);
 	v->i = 5;
@@ -287,14 +287,69 @@ START_TEST(slots)
 		char name[16];
 
 		snprintf(name, sizeof(name), "m%d", i);
-		many = pv_var_slot(str_lit(name));
+		many = pv_var_slot(ctx.pool, str_lit(name));
 	}
 	ck_assert(pv_var_at(&ctx, many)->kind == VALUE_INT);
 	ck_assert_int_eq((int)pv_var_at(&ctx, a)->i, 5);
-	ck_assert_int_eq(pv_var_default(a, &first), 0);
+	ck_assert_int_eq(pv_var_default(STR_LIT("s1"), &first), 0);
 	ck_assert(str_eq(pv_var_at(&other, a)->s, STR_LIT("init")));
 	ck_assert(!pv_var_at(&ctx, -1));
 	ck_assert(!pv_var_at(&ctx, 100000));
+}
+END_TEST
+
+/* As scripts come and go, each with names of its own and one that all have; a run of the first one goes on meanwhile. */
+START_TEST(slots_come_back)
+{
+	struct pool *old = NULL, *next;
+	struct ctx parked = { .pool = pool_new(1 << 16) };
+	int held = pv_var_slot(parked.pool, STR_LIT("held")), all = -1, top = -1;
+
+	pv_var_at(&parked, held)->i = 77;
+	for (unsigned i = 0; i < 10000; i++) {
+		char name[16];
+		int slot, vn;
+
+		snprintf(name, sizeof(name), "g%u", i);
+		next = pool_new(1 << 16);
+		slot = pv_var_slot(next, str_lit(name));
+		ck_assert_int_eq(pv_var_slot(next, str_lit(name)), slot);
+		vn = pv_vn_slot(next, str_lit(name));
+		ck_assert(slot >= 0 && vn >= 0 && slot != held);
+		ck_assert(all < 0 || pv_var_slot(next, STR_LIT("all")) == all);
+		all = pv_var_slot(next, STR_LIT("all"));
+		ck_assert(pv_var_at(&parked, slot)->kind == VALUE_INT && pv_var_at(&parked, slot)->i == 0);
+		ck_assert(pv_var_at(&parked, vn)->kind == VALUE_NULL);
+		if (i == 2)
+			top = (int)parked.n_vars;
+		ck_assert(i < 2 || (int)parked.n_vars <= top);
+		pool_free(old);
+		old = next;
+	}
+	ck_assert_int_eq((int)pv_var_at(&parked, held)->i, 77);
+	pool_free(old);
+	pool_free(parked.pool);
+}
+END_TEST
+
+START_TEST(too_many_names)
+{
+	struct pool *pool = pool_new(1 << 20);
+	char name[16];
+	int n = 0, slot;
+
+	do {
+		snprintf(name, sizeof(name), "t%d", n++);
+		slot = pv_var_slot(pool, str_lit(name));
+	} while (slot >= 0);
+	ck_assert_int_eq(slot, -ENOSPC);
+	ck_assert_int_le(n, 4097);
+	pool_reset(pool);
+	for (int i = 0; i < n - 1; i++) {
+		snprintf(name, sizeof(name), "u%d", i);
+		ck_assert_int_ge(pv_var_slot(pool, str_lit(name)), 0);
+	}
+	pool_free(pool);
 }
 END_TEST
 
@@ -309,6 +364,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, fmt_limits);
 	tcase_add_test(tc, references);
 	tcase_add_test(tc, slots);
+	tcase_add_test(tc, slots_come_back);
+	tcase_add_test(tc, too_many_names);
 	suite_add_tcase(s, tc);
 	return s;
 }
