@@ -190,22 +190,28 @@ static int edit_join(struct ctx *ctx, const char *from, size_t drop, const char 
 	return pool_printf(ctx->pool, &text, "%s%.*s%s%.*s", lead, STR_FMT(a), mid, STR_FMT(b)) < 0 ? -1 : edit(ctx, from, drop, text);
 }
 
-/* Takes [v] out of a list with one separator: the one behind for the first, else the one in front. */
+/* Takes v out of a list that ends at end, with the separator behind it. */
+static int cut_with_next(struct ctx *ctx, struct str v, const char *end, char sep)
+{
+	const char *to = v.s + v.n;
+
+	while (to < end && *to != sep)
+		to++;
+	to += to < end;
+	return edit(ctx, v.s, (size_t)(to - v.s), STR_NULL);
+}
+
+/* Takes v out of a list with one separator: the one behind for the first, else the one in front. */
 static int cut(struct ctx *ctx, struct str v, const char *begin, const char *end, char sep)
 {
-	const char *from = v.s, *to = v.s + v.n;
+	const char *from = v.s;
 
 	while (from > begin && from[-1] != sep)
 		from--;
-	if (from > begin) {
-		from--;
-	} else {
-		from = v.s;
-		while (to < end && *to != sep)
-			to++;
-		to += to < end;
-	}
-	return edit(ctx, from, (size_t)(to - from), STR_NULL);
+	if (from == begin)
+		return cut_with_next(ctx, v, end, sep);
+	from--;
+	return edit(ctx, from, (size_t)(v.s + v.n - from), STR_NULL);
 }
 
 static int remove_value(struct ctx *ctx, const struct value_at *v)
@@ -408,15 +414,43 @@ int textopsx_include_value(struct ctx *ctx, const union script_arg *a, unsigned 
 	return edit_join(ctx, last.value.s + last.value.n, 0, ",", a[1].s, "", STR_NULL);
 }
 
+/* Takes each occurrence out of one field; the field goes with the last of its values. No two cuts take the same separator. */
+static int exclude_from(struct ctx *ctx, const struct sip_hdr *h, struct str what)
+{
+	struct str rest = h->value, v;
+	bool found = false, kept = false;
+	int err;
+
+	while ((err = sip_list_next(&rest, &v)) == 1) {
+		found |= str_ieq(v, what);
+		kept |= !str_ieq(v, what);
+	}
+	kept |= err < 0; /* a quote that is not closed: what follows stays */
+	if (!found)
+		return 1;
+	if (!kept)
+		return sip_edit_remove_hdr(&ctx->edits, ctx->pool, &ctx->msg, h, SIP_EDIT_SCRIPT) < 0 ? -1 : 1;
+	rest = h->value;
+	kept = false;
+	err = 1;
+	while (err > 0 && sip_list_next(&rest, &v) == 1) {
+		const char *end = h->value.s + h->value.n;
+
+		if (!str_ieq(v, what))
+			kept = true;
+		else /* what stays begins the list when nothing does in front */
+			err = kept ? cut(ctx, v, h->value.s, end, ',') : cut_with_next(ctx, v, end, ',');
+	}
+	return err;
+}
+
 int textopsx_exclude_value(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
-	struct walk w = walk_of(ctx, a[0].s, false);
-	struct value_at v;
+	const struct sip_hdr *h;
+	int rc = 1;
 
 	(void)n;
-	while (walk_next(&w, &v)) {
-		if (str_ieq(v.value, a[1].s) && remove_value(ctx, &v) < 0)
-			return -1;
-	}
-	return 1;
+	for (int nth = 0; rc > 0 && (h = sip_msg_hdr_named(&ctx->msg, a[0].s, nth)) != NULL; nth++)
+		rc = exclude_from(ctx, h, a[1].s);
+	return rc;
 }

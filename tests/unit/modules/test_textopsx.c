@@ -97,6 +97,20 @@ static const struct status { int code; const char *reason; int rc; const char *h
 	{ 404, "Gone Away", 1, "SIP/2.0 404 Gone Away\r\nFrom" }, { 603, "", 1, "SIP/2.0 603 \r\nFrom" }, { 200, "OK", -1, "SIP/2.0 486 Busy Here\r\n" },
 	{ 99, "x", -1, "SIP/2.0 486 Busy Here" }, { 700, "x", -1, "SIP/2.0 486 Busy Here" },
 };
+/* exclude_hf_value("Supported", "path"): the fields, and what is left of them */
+static const struct exclude { const char *fields, *left; } excludes[] = {
+	{ "Supported: path\r\n", "" },
+	{ "Supported: path, PATH\r\n", "" },
+	{ "Supported: path,path,a\r\n", "Supported: a\r\n" },
+	{ "Supported: a,path,path\r\n", "Supported: a\r\n" },
+	{ "Supported: path,a,path\r\n", "Supported: a\r\n" },
+	{ "Supported: a,path,path,b,path\r\n", "Supported: a,b\r\n" },
+	{ "Supported: path, path, a, path\r\n", "Supported:   a\r\n" },
+	{ "Supported: path,path\r\nk: a,path\r\nSupported: b\r\n", "k: a\r\nSupported: b\r\n" },
+	{ "Supported: a,,path\r\n", "Supported: a,\r\n" },
+	{ "Supported: ,path,\r\n", "" },
+	{ "Supported: path, \"a\r\n", "Supported:  \"a\r\n" },
+};
 /* clang-format on */
 
 static void once(void)
@@ -129,6 +143,19 @@ START_TEST(results)
 	out = built();
 	ck_assert_msg(!c->has || str_find(out, str_lit(c->has)) >= 0, "%s(%s, %s): no '%s' in\n%.*s", c->fn, c->a[0], c->a[1], c->has, STR_FMT(out));
 	ck_assert_msg(!c->gone || str_find(out, str_lit(c->gone)) < 0, "%s(%s, %s): '%s' is in\n%.*s", c->fn, c->a[0], c->a[1], c->gone, STR_FMT(out));
+}
+END_TEST
+
+START_TEST(excluded)
+{
+	static char text[512];
+
+	(void)snprintf(text, sizeof(text), "OPTIONS sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKa\r\nFrom: <sip:a@a>;tag=1\r\n"
+		       "To: <sip:b@b>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n%sX-End: 1\r\nContent-Length: 0\r\n\r\n", excludes[_i].fields);
+	ctx_of(text);
+	ck_assert_int_eq(call2("exclude_hf_value", "Supported", "path"), 1);
+	(void)snprintf(text, sizeof(text), "CSeq: 1 OPTIONS\r\n%sX-End", excludes[_i].left);
+	ck_assert_msg(has(text), "%s: %.*s", excludes[_i].fields, STR_FMT(built()));
 }
 END_TEST
 
@@ -272,6 +299,7 @@ Suite *test_suite(void)
 
 	tcase_add_unchecked_fixture(tc, once, NULL);
 	tcase_add_checked_fixture(tc, mod_slot, mod_done);
+	tcase_add_loop_test(tc, excluded, 0, (int)ARRAY_LEN(excludes));
 	tcase_add_loop_test(tc, results, 0, (int)ARRAY_LEN(changes));
 	tcase_add_loop_test(tc, places_refused, 0, (int)ARRAY_LEN(refused));
 	tcase_add_loop_test(tc, reply_status, 0, (int)ARRAY_LEN(statuses));
