@@ -6,12 +6,14 @@
 #include "core/main/live.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/main/params.h"
 #include "core/net/resolve.h"
 #include "core/route/route.h"
 #include "core/settings/cfg.h"
 #include "core/transport/conn.h"
+#include "core/transport/ctx.h"
 
 #define ROWS_MAX 64u
 
@@ -119,6 +121,11 @@ static int settings_of(const struct cfg_live *live, struct setting *ret)
 	return 0;
 }
 
+static void retire_text(void *mem)
+{
+	ctx_when_over(free, mem);
+}
+
 int live_register(struct main_conf *conf, bool suspend_always)
 {
 	static struct cfg_follower core, tcp;
@@ -126,6 +133,7 @@ int live_register(struct main_conf *conf, bool suspend_always)
 
 	self.conf = conf;
 	self.suspend_always = suspend_always;
+	cfg_retire_texts(retire_text);
 	err = settings_of(core_live, self.core);
 	if (err == 0)
 		err = settings_of(tcp_live, self.tcp);

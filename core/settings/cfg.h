@@ -46,6 +46,8 @@ struct cfg_follower {
 };
 /* The table lives for ever. Values are taken from conf now. Returns as cfg_declare(); -ENOENT: no such parameter. */
 MUST_CHECK int cfg_follow(const struct cfg_follower *follower);
+/* Takes over a text (from malloc) that followed parameters had until now, and that runs may still hold a view of; free() unless set. */
+void cfg_retire_texts(void (*retire)(void *mem));
 /* Is this int or struct str one that follows a value? Then it is changed by cfg_set(*ret_group, 0, *ret_name). */
 bool cfg_followed(const void *field, struct str *ret_group, struct str *ret_name);
 /* Moves everything to shared memory. Context: supervisor, arena exists, slot taken. */

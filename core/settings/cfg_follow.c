@@ -3,6 +3,8 @@
  * Parameters that follow their run-time values. A parameter stays what it was, an int or a text in a process's own memory that is
  * read at no cost; between two messages each process compares one counter, and copies what changed. So a message sees one state
  * from beginning to end of a turn, and code that uses a parameter knows nothing of all this.
+ *
+ * A text is never written over: a run that waits may hold a view of it. The one before goes to whoever knows when such runs are over.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@ struct followed {
 	unsigned entry, follower;
 	int *number;
 	struct str *text;
-	char *mem;        /* CFG_TEXT_MAX + 1, of this process; NULL until the text changed */
+	char *mem;        /* the text, of this process; NULL until it changed */
 	uint32_t version; /* that this process has */
 };
 
@@ -26,7 +28,13 @@ static struct {
 	struct followed followed[FOLLOWED_MAX];
 	unsigned n_followers, n;
 	uint64_t seen;
-} all;
+	void (*retire)(void *mem);
+} all = { .retire = free };
+
+void cfg_retire_texts(void (*retire)(void *mem))
+{
+	all.retire = retire;
+}
 
 static int follow_one(const struct cfg_follower *f, const struct cfg_live *l)
 {
@@ -86,17 +94,19 @@ bool cfg_followed(const void *field, struct str *ret_group, struct str *ret_name
 
 static void copy_text(struct followed *w, const struct cfg_cell *c)
 {
-	if (c->n == CFG_NO_TEXT) {
-		*w->text = STR_NULL;
-		return;
+	char *old = w->mem, *mem = NULL;
+
+	if (c->n != CFG_NO_TEXT) {
+		mem = malloc(c->n + 1u);
+		if (!mem)
+			return; /* the old value stays */
+		memcpy(mem, c->s, c->n);
+		mem[c->n] = '\0';
 	}
-	if (!w->mem)
-		w->mem = malloc(CFG_TEXT_MAX + 1);
-	if (!w->mem)
-		return; /* the old value stays */
-	memcpy(w->mem, c->s, c->n);
-	w->mem[c->n] = '\0';
-	*w->text = str_of(w->mem, c->n);
+	w->mem = mem;
+	*w->text = mem ? str_of(mem, c->n) : STR_NULL;
+	if (old)
+		all.retire(old);
 }
 
 static void catch_up(void)

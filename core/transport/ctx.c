@@ -8,8 +8,11 @@
  * far as it was filled. The timer of a context is made on its first park and kept; a wake leaves it
  * running, and it finds out by itself that nothing waits any more, which is cheaper than taking it
  * off the loop each time.
+ *
+ * Whoever replaces what contexts hold views of waits for those of his time: contexts belong to one of two eras, counted. The era
+ * changes when nobody is left of the one before, so after a change and the end of the era that it ended all of them are gone.
  */
-#include "core/transport/ctx_lock.h"
+#include "core/transport/ctx.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -31,12 +34,21 @@ struct entry {
 	uint32_t next_unused;
 };
 
+struct later {
+	struct later *next;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 static struct {
 	struct entry *table;    /* by id - 1 */
 	unsigned limit, n_made; /* ids given out so far */
 	uint32_t unused;        /* ids whose ctx was given back: list, id or 0 */
 	struct ctx *free;
 	unsigned n_free, n_used, n_parked;
+	unsigned n_of[2];            /* by era */
+	uint8_t era;                 /* that new ones belong to */
+	struct later *asked, *ended; /* since the era began; before that */
 } ctxs;
 
 /* Set before forking, the same in every process. */
@@ -121,6 +133,39 @@ static struct ctx *make(void)
 	return c;
 }
 
+/* Those that waited for nobody but the era before this one are called; the era ends when somebody still waits. */
+static void advance(void)
+{
+	while (ctxs.n_of[!ctxs.era] == 0 && (ctxs.ended || ctxs.asked)) {
+		struct later *over = ctxs.ended, *next;
+
+		ctxs.ended = ctxs.asked;
+		ctxs.asked = NULL;
+		ctxs.era = !ctxs.era;
+		for (; over; over = next) {
+			next = over->next;
+			over->fn(over->arg);
+			free(over);
+		}
+	}
+}
+
+void ctx_when_over(void (*fn)(void *arg), void *arg)
+{
+	struct later *l;
+
+	if (ctxs.n_used == 0) {
+		fn(arg);
+		return;
+	}
+	l = malloc(sizeof(*l));
+	if (!l)
+		return;
+	*l = (struct later){ .next = ctxs.asked, .fn = fn, .arg = arg };
+	ctxs.asked = l;
+	advance();
+}
+
 struct ctx *ctx_new(void)
 {
 	struct ctx *c = ctxs.free;
@@ -137,6 +182,8 @@ struct ctx *ctx_new(void)
 			return NULL;
 	}
 	ctxs.n_used++;
+	c->era = ctxs.era;
+	ctxs.n_of[c->era]++;
 	return c;
 }
 
@@ -159,13 +206,15 @@ void ctx_free(struct ctx *ctx)
 		return;
 	for (unsigned i = 0; i < n_on_free; i++)
 		on_free[i](ctx);
-	if (UNLIKELY(ctx->held != NULL))
-		ctx_unlock_all(ctx);
+	if (UNLIKELY(ctx->let_go != NULL))
+		ctx->let_go(ctx);
 	if (ctx->parked)
 		ctxs.n_parked--;
 	if (ctx->bytes_kept)
 		rx_buf_unref(rx_buf_of(ctx->rx_mem));
 	ctxs.n_used--;
+	if (--ctxs.n_of[ctx->era] == 0 && UNLIKELY(ctxs.asked || ctxs.ended))
+		advance();
 	if (ctxs.n_free >= FREE_KEEP) {
 		give_back(ctx);
 		return;

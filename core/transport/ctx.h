@@ -96,6 +96,7 @@ struct ctx {
 	const struct sip_hdr *auth_hdr;   /* the authorised credentials field */
 	struct str received;       /* the bytes as they came, once the script changed them (msg_apply_changes); n 0: msg.buf */
 	struct ctx_held *held;     /* advisory locks: ctx_lock.h */
+	void (*let_go)(struct ctx *ctx); /* of them, when the ctx is freed; set when there are some */
 	void *modstate[16];        /* per-message state of modules: index from ctx_modstate_register() */
 
 	/* script */
@@ -108,6 +109,7 @@ struct ctx {
 	size_t send_len;           /* and how many they are */
 
 	/* waiting */
+	uint8_t era;               /* for ctx_when_over() */
 	uint32_t id, gen;          /* ticket = gen << 32 | id */
 	bool parked;
 	int park_rc;               /* result when the deadline passes */
@@ -146,6 +148,12 @@ MUST_CHECK int ctx_modstate_register(const char *name);
 const char *ctx_modstate_name(unsigned index); /* NULL past the end */
 /* Called for each context before it is reset (release references). Up to 8. */
 MUST_CHECK int ctx_on_free(void (*fn)(struct ctx *ctx));
+
+/*
+ * Calls fn(arg) once the contexts that exist now are freed, at once when there are none: what they may hold a view of can go then.
+ * Those that come meanwhile may delay it, never for ever. Without memory it is not called. Context: a process with a loop, between two runs.
+ */
+void ctx_when_over(void (*fn)(void *arg), void *arg);
 
 /* Current Request-URI text: rewritten, else as received. */
 struct str ctx_ruri(const struct ctx *ctx);

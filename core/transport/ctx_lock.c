@@ -52,6 +52,12 @@ static struct ctx_held *held_find(const struct ctx *ctx, const ctx_lock_word *wo
 	return h;
 }
 
+static void drop_all(struct ctx *ctx)
+{
+	for (; ctx->held; ctx->held = ctx->held->next)
+		drop(ctx->held->word);
+}
+
 bool ctx_trylock(struct ctx *ctx, ctx_lock_word *word)
 {
 	struct ctx_held *h = held_find(ctx, word);
@@ -69,6 +75,7 @@ bool ctx_trylock(struct ctx *ctx, ctx_lock_word *word)
 	CRASH_POINT("ctx.lock.taken");
 	*h = (struct ctx_held){ .next = ctx->held, .word = word, .depth = 1 };
 	ctx->held = h;
+	ctx->let_go = drop_all;
 	return true;
 }
 
@@ -146,12 +153,6 @@ bool ctx_unlock(struct ctx *ctx, ctx_lock_word *word)
 		return true;
 	}
 	return false;
-}
-
-void ctx_unlock_all(struct ctx *ctx)
-{
-	for (; ctx->held; ctx->held = ctx->held->next)
-		drop(ctx->held->word);
 }
 
 int ctx_lock_worker_init(struct loop *loop)

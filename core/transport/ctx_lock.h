@@ -27,8 +27,6 @@ MUST_CHECK enum ctx_lock_result ctx_lock(struct ctx *ctx, ctx_lock_word *word, s
 MUST_CHECK bool ctx_trylock(struct ctx *ctx, ctx_lock_word *word);
 /* False when this run does not hold it. */
 bool ctx_unlock(struct ctx *ctx, ctx_lock_word *word);
-/* Gives back all that the run holds. Called by ctx_free(). */
-void ctx_unlock_all(struct ctx *ctx);
 
 MUST_CHECK int ctx_lock_worker_init(struct loop *loop);
 /* Frees those of n words that the process of that slot had. Context: janitor, or the process that now has the slot. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* core/settings/cfg*.c: declared, shared, changed, seen by another process, followed by parameters; instances; delayed changes. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,6 +117,44 @@ static struct pool *live_setup(void)
 	ck_assert_int_eq(cfg_share(), 0);
 	return pool_new(1 << 16);
 }
+
+static void *retired[4];
+static unsigned n_retired;
+
+static void retire(void *mem)
+{
+	ck_assert_uint_lt(n_retired, 4);
+	retired[n_retired++] = mem;
+}
+
+/* Who waits may look at a text after it changed: it is neither written over nor freed, but given to who knows when it may go. */
+START_TEST(texts_are_not_written_over)
+{
+	struct pool *pool = live_setup();
+	struct value v;
+	struct str views[4];
+
+	cfg_retire_texts(retire);
+	for (unsigned i = 0; i < 3; i++) {
+		v = value_str(str_lit((const char *const[]){ "first", "other", "third" }[i]));
+		views[i] = conf.t;
+		ck_assert_int_eq(cfg_set(STR_LIT("m"), 0, STR_LIT("t"), &v), 0);
+		cfg_catch_up();
+		ck_assert(str_eq(conf.t, v.s));
+	}
+	ck_assert_uint_eq(n_retired, 2); /* the one at start is not ours to free */
+	ck_assert(str_eq(views[0], STR_LIT("start")) && str_eq(views[1], STR_LIT("first")) && str_eq(views[2], STR_LIT("other")));
+	ck_assert(retired[0] == views[1].s && retired[1] == views[2].s);
+	for (unsigned i = 0; i < n_retired; i++)
+		free(retired[i]);
+	cfg_retire_texts(free);
+	ck_assert_int_eq(cfg_reset(STR_LIT("m"), 0, STR_LIT("t")), 0);
+	cfg_catch_up();
+	ck_assert(str_eq(conf.t, STR_LIT("start")));
+	pool_free(pool);
+	shm_arena_destroy();
+}
+END_TEST
 
 /* A parameter changes between two messages, not before; out of range it does not. */
 START_TEST(parameters_follow)
@@ -250,6 +289,7 @@ Suite *test_suite(void)
 
 	tcase_add_test(t, whole_life);
 	tcase_add_test(t, parameters_follow);
+	tcase_add_test(t, texts_are_not_written_over);
 	tcase_add_test(t, instances);
 	tcase_add_test(t, queue);
 	tcase_add_test(t, writer_dies);

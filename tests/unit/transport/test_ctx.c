@@ -186,6 +186,75 @@ START_TEST(from_bytes)
 }
 END_TEST
 
+static void note_over(void *arg)
+{
+	*(unsigned *)arg += 1;
+}
+
+/* Each waits for those that were there when it asked, and for none that came later. */
+START_TEST(when_over)
+{
+	struct ctx *a, *b, *c, *d;
+	unsigned over[4] = { 0 };
+
+	ctx_when_over(note_over, &over[0]);
+	ck_assert_uint_eq(over[0], 1); /* nobody is there */
+	a = ctx_new();
+	b = ctx_new();
+	ctx_when_over(note_over, &over[1]);
+	c = ctx_new();
+	ctx_free(a);
+	ck_assert_uint_eq(over[1], 0);
+	ctx_when_over(note_over, &over[2]); /* b and c */
+	ctx_free(b);
+	ck_assert_uint_eq(over[1], 1);
+	ck_assert_uint_eq(over[2], 0);
+	d = ctx_new();
+	ctx_free(c);
+	ck_assert_uint_eq(over[2], 1);
+	ctx_when_over(note_over, &over[3]);
+	ctx_free(d);
+	ck_assert_uint_eq(over[3], 1);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_uint_eq(over[i], 1);
+}
+END_TEST
+
+/* However runs overlap, nothing waits for ever and nothing goes early. */
+START_TEST(when_over_any_order)
+{
+	struct ctx *open[8] = { NULL };
+	uint64_t x = (uint64_t)_i + 1;
+	unsigned over[400] = { 0 };
+	unsigned waits_for[400]; /* bit per place: a context that was there, and is still */
+	unsigned n = 0;
+
+	for (unsigned step = 0; step < 2000; step++) {
+		unsigned at = (unsigned)((x = x * 6364136223846793005u + 1442695040888963407u) >> 40) % 8;
+
+		if (step % 5 == 0 && n < 400) {
+			waits_for[n] = 0;
+			for (unsigned i = 0; i < 8; i++)
+				waits_for[n] |= open[i] ? 1u << i : 0;
+			ctx_when_over(note_over, &over[n++]);
+		} else if (open[at]) {
+			for (unsigned i = 0; i < n; i++)
+				waits_for[i] &= ~(1u << at);
+			ctx_free(open[at]);
+			open[at] = NULL;
+		} else {
+			open[at] = ctx_new();
+		}
+		for (unsigned i = 0; i < n; i++)
+			ck_assert(over[i] == 0 || (over[i] == 1 && waits_for[i] == 0));
+	}
+	for (unsigned i = 0; i < 8; i++)
+		ctx_free(open[i]);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_uint_eq(over[i], 1);
+}
+END_TEST
+
 START_TEST(short_of_memory)
 {
 	bool failed_once = true;
@@ -248,6 +317,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, times_out);
 	tcase_add_test(tc, keeps_bytes);
 	tcase_add_test(tc, from_bytes);
+	tcase_add_test(tc, when_over);
+	tcase_add_loop_test(tc, when_over_any_order, 0, 20);
 	tcase_add_test(tc, short_of_memory);
 	tcase_add_test(tc, registers);
 	tcase_add_test(tc, cost);
