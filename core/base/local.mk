@@ -9,6 +9,7 @@ libringfort_a_SOURCES += core/base/log_ring.c core/base/log_ring.h
 libringfort_a_SOURCES += core/base/num.c core/base/num.h
 libringfort_a_SOURCES += core/base/pool.c core/base/pool.h
 libringfort_a_SOURCES += core/base/rng.c core/base/rng.h
+libringfort_a_SOURCES += core/base/secret.c core/base/secret.h
 libringfort_a_SOURCES += core/base/str.c core/base/str.h
 libringfort_a_SOURCES += core/base/strbuf.c core/base/strbuf.h
 libringfort_a_SOURCES += core/base/value.c core/base/value.h

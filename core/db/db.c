@@ -15,7 +15,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/base/strbuf.h"
+#include "core/base/secret.h"
 #include "core/db/db_priv.h"
 
 #define DRIVERS_MAX 8
@@ -69,7 +69,8 @@ int db_driver_register(const struct db_driver *driver)
 static int driver_find(struct str url, const struct db_driver **ret_driver, struct diag *reterr)
 {
 	ptrdiff_t colon = str_find_char(url, ':');
-	struct str scheme;
+	struct str scheme, shown;
+	char text[256];
 
 	if (colon <= 0)
 		return diag_err(reterr, -EINVAL, 0, "database URL \"%.*s\" has no driver: name://...", STR_FMT(url));
@@ -80,7 +81,8 @@ static int driver_find(struct str url, const struct db_driver **ret_driver, stru
 			return 0;
 		}
 	}
-	return diag_err(reterr, -ENOENT, 0, "database URL \"%.*s\": module db_%.*s is not loaded", STR_FMT(url), STR_FMT(scheme));
+	shown = secret_hidden(url, text, sizeof(text));
+	return diag_err(reterr, -ENOENT, 0, "database URL \"%.*s\": module db_%.*s is not loaded", STR_FMT(shown), STR_FMT(scheme));
 }
 
 int db_probe(struct str url, struct diag *reterr)

@@ -3,6 +3,7 @@
 #include "core/main/core_cmds.h"
 
 #include "core/base/clock.h"
+#include "core/base/secret.h"
 #include "core/module/loader.h"
 #include "core/rpc/rpc.h"
 #include "core/script/script.h"
@@ -121,8 +122,10 @@ static void ppdefines(struct rpc *rpc)
 			rpc_add_str(rpc, NULL, NULL, name);
 }
 
+/* Where the node's file gives the script a database, its URL is such a define. */
 static void ppdefines_full(struct rpc *rpc)
 {
+	static char text[65536];
 	struct str name, value;
 
 	for (unsigned i = script_define_count(vm_script()); i > 0; i--) {
@@ -133,7 +136,7 @@ static void ppdefines_full(struct rpc *rpc)
 		n = rpc_add_object(rpc, NULL, NULL);
 		rpc_add_str(rpc, n, "name", name);
 		rpc_add_int(rpc, n, "type", 0);
-		rpc_add_str(rpc, n, "value", value.s ? value : STR_LIT("none"));
+		rpc_add_str(rpc, n, "value", value.s ? secret_hidden(value, text, sizeof(text)) : STR_LIT("none"));
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands modparam.*: what the modules were told, as the process that answers has it now. */
+/* Commands modparam.*: what the modules were told, as the process that answers has it now; secrets and passwords of URLs as "***". */
 #include <errno.h>
 
+#include "core/base/secret.h"
 #include "core/main/core_cmds.h"
 #include "core/module/loader.h"
 #include "core/rpc/rpc.h"
@@ -31,9 +32,15 @@ static int int_value(const struct module *m, const struct setting *s)
 	return *(const int *)(const void *)((const char *)m->conf + s->offset);
 }
 
-static struct str str_value(const struct module *m, const struct setting *s)
+static void add_text(struct rpc *rpc, struct rpc_node *n, const struct module *m, const struct setting *s)
 {
-	return *(const struct str *)(const void *)((const char *)m->conf + s->offset);
+	struct str value = *(const struct str *)(const void *)((const char *)m->conf + s->offset);
+	struct strbuf sb;
+
+	strbuf_init(&sb, 2 * value.n + 16);
+	settings_show(s, value, &sb);
+	rpc_add_str(rpc, n, "value", strbuf_err(&sb) < 0 ? STR_LIT(SECRET_SHOWN) : strbuf_str(&sb));
+	strbuf_done(&sb);
 }
 
 /* The run-time setting that the parameter follows; NULL: none. */
@@ -103,7 +110,7 @@ static void gets_cmd(struct rpc *rpc)
 	if (!take(rpc, "Module And Parameter Names Expected", &m, &s))
 		return;
 	if (!is_int(s))
-		rpc_add_str(rpc, begin(rpc, m, s, false), "value", str_value(m, s));
+		add_text(rpc, begin(rpc, m, s, false), m, s);
 	else
 		rpc_fault(rpc, 404, "Parameter Not Found");
 }
@@ -151,7 +158,7 @@ static void list_one(struct rpc *rpc, const struct module *m, const struct setti
 	else if (is_int(s))
 		rpc_add_int(rpc, n, "value", int_value(m, s));
 	else
-		rpc_add_str(rpc, n, "value", str_value(m, s));
+		add_text(rpc, n, m, s);
 }
 
 static void list(struct rpc *rpc)

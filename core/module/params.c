@@ -16,6 +16,8 @@
 #include "core/script/nearest.h"
 #include "core/script/script.h"
 
+#define SHOWN_MAX 80u /* of a text, in a message */
+
 struct said {
 	struct said *next;
 	const struct module *m;
@@ -188,14 +190,30 @@ static bool same_scalar(const struct setting *set, const struct said *a, const s
 	return str_eq(str_of_said(set, a), str_of_said(set, b));
 }
 
+/* Its beginning, without secrets. */
+static struct str shown_text(const struct setting *set, struct str t, char mem[SHOWN_MAX])
+{
+	struct strbuf sb;
+	struct str all;
+
+	strbuf_init(&sb, 2 * t.n + 16);
+	settings_show(set, t, &sb);
+	all = str_sub(strbuf_str(&sb), 0, SHOWN_MAX);
+	if (all.n > 0)
+		memcpy(mem, all.s, all.n);
+	strbuf_done(&sb);
+	return str_of(mem, all.n);
+}
+
 static void value_text(const struct setting *set, const struct said *s, char *out, size_t n)
 {
 	struct str t = str_of_said(set, s);
+	char shown[SHOWN_MAX];
 
 	if (set->type == SETTING_INT_T || (s && s->is_int))
 		(void)snprintf(out, n, "%lld", (long long)(s ? s->i : set->def));
 	else
-		(void)snprintf(out, n, "\"%.*s\"", (int)(t.n < 80 ? t.n : 80), t.n ? t.s : "");
+		(void)snprintf(out, n, "\"%.*s\"", STR_FMT(shown_text(set, t, shown)));
 }
 
 static bool has_same(const struct module_params *p, const struct said *what)

@@ -19,6 +19,14 @@ static struct str *str_at(const struct setting *set, void *conf)
 	return (struct str *)(void *)((char *)conf + set->offset);
 }
 
+void settings_show(const struct setting *set, struct str value, struct strbuf *sb)
+{
+	if (set->secret && value.n > 0)
+		strbuf_add_lit(sb, SECRET_SHOWN);
+	else
+		secret_hide(sb, value);
+}
+
 void settings_defaults(const struct setting *table, void *conf)
 {
 	for (const struct setting *set = table; set->type != SETTING_END_T; set++) {

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "core/base/diag.h"
-#include "core/base/str.h"
+#include "core/base/secret.h"
 
 enum setting_type {
 	SETTING_END_T,
@@ -31,6 +31,7 @@ struct setting {
 	int64_t def, min, max;
 	const char *def_str;  /* NULL: unset */
 	setting_fn *fn;
+	bool secret;          /* a key or a password: nobody is shown it, neither by RPC nor in the log */
 	bool live;            /* a reload of the script may change it: whoever needs it reads conf at each use */
 	setting_fn *reload;   /* repeatable ones: takes an occurrence that is new in a reload, in each process, before the script
 	                       * is compiled; the reload may still be refused. It may be called again for what it knows. NULL: fixed */
@@ -39,6 +40,7 @@ struct setting {
 /* clang-format off */
 #define SETTING_INT(name_, conf_, field_, def_, min_, max_) { .name = (name_), .type = SETTING_INT_T, .offset = offsetof(conf_, field_), .def = (def_), .min = (min_), .max = (max_) }
 #define SETTING_STR(name_, conf_, field_, def_) { .name = (name_), .type = SETTING_STR_T, .offset = offsetof(conf_, field_), .def_str = (def_) }
+#define SETTING_SECRET(name_, conf_, field_, def_) { .name = (name_), .type = SETTING_STR_T, .offset = offsetof(conf_, field_), .def_str = (def_), .secret = true }
 #define SETTING_FN_INT(name_, fn_) { .name = (name_), .type = SETTING_FN_INT_T, .fn = (fn_), .min = INT64_MIN, .max = INT64_MAX }
 #define SETTING_FN_STR(name_, fn_) { .name = (name_), .type = SETTING_FN_STR_T, .fn = (fn_) }
 /* The same, changed by a reload. */
@@ -51,6 +53,8 @@ struct setting {
 
 setting_fn setting_kemi;
 
+/* Adds the text of a setting as it may be shown: of a secret that is set SECRET_SHOWN, else with the passwords of URLs hidden. */
+void settings_show(const struct setting *set, struct str value, struct strbuf *sb);
 void settings_defaults(const struct setting *table, void *conf);
 const struct setting *settings_find(const struct setting *table, struct str name);
 /* Is the value of the right kind and in range? Functions are not asked. */

@@ -16,7 +16,7 @@ enum pv_flags_auth { PVA_HA1 = 1, PVA_CHALLENGE = 2, PVA_QOP = 4, PVA_QOP_INT = 
 
 /* clang-format off */
 static const struct setting settings[] = {
-	SETTING_STR("secret",                 struct auth_conf, secret,                 NULL),
+	SETTING_SECRET("secret",                 struct auth_conf, secret,                 NULL),
 	SETTING_LIVE_INT("nonce_expire",           struct auth_conf, nonce_expire,           300, 1, 86400 * 365),
 	SETTING_LIVE_INT("nonce_auth_max_drift",   struct auth_conf, nonce_auth_max_drift,   3, 0, 86400),
 	SETTING_STR("qop",                    struct auth_conf, qop,                    "auth"),

@@ -165,7 +165,7 @@ static const struct setting settings[] = {
 	SETTING_INT("force_outbound_flag", struct conf, force_flag, -1, -1, 31),
 	SETTING_INT("force_no_outbound_flag", struct conf, force_no_flag, -1, -1, 31),
 	SETTING_STR("flow_token_key", struct conf, flow_token_key, NULL),
-	SETTING_STR("flow_token_secret", struct conf, flow_token_secret, NULL),
+	SETTING_SECRET("flow_token_secret", struct conf, flow_token_secret, NULL),
 	SETTING_END,
 };
 

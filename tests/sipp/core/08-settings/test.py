@@ -46,6 +46,15 @@ def run(r, ctx):
         server.rpc("dns.add_srv", *SRV)
         v = server.rpc("dns.lookup", "srv", SRV[0])["records"][0]
         r.check(f"{name} dns.add_srv takes what fits", (v["rr_priority"], v["rr_weight"], v["rr_port"]) == (1, 2, 5070), v)
+        if "kamailio" not in ctx.program:  # it shows them
+            shown = {(p["module"], p["param"]): p["value"] for p in server.rpc("modparam.list")}
+            shown = shown[("auth", "secret")], shown[("htable", "db_url")], server.rpc("modparam.gets", "auth", "secret")["value"], \
+                server.rpc("modparam.gets", "htable", "db_url")["value"]
+            url = "mysql://kamailio:***@db.test/kamailio"
+            r.check(f"{name} modparam.* shows no secret", shown == ("***", url, "***", url), shown)
+            defines = {d["name"]: d["value"] for d in server.rpc("core.ppdefines_full")}
+            r.check(f"{name} nor does core.ppdefines_full", url in defines["DB_URL"] and "S3cret" not in str(defines), defines["DB_URL"])
+            r.check(f"{name} nor the log", "S3cret" not in server.log_text())
         server.rpc("cfg.set_delayed_int", "voice", "num", 8)
         server.rpc("cfg.set_delayed_int", "maxfwd", "max_limit", 50)
         odd = everywhere(want)
