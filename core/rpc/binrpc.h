@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * binrpc, the language of kamcmd: packets of typed records.
- *
- *     0xA1 | type:4 length_bytes-1:2 cookie_bytes-1:2 | length of the body | cookie | records
- *
- * A record starts with one byte: bit 7 says that bits 6-4 are the number of bytes of the length that follows, else they are the
- * length itself; bits 3-0 are the type. Numbers are big-endian and as short as they can be.
- */
+/* binrpc, the language of kamcmd: the server's side. Its bytes are described in core/base/binrec.h. */
 #ifndef RF_RPC_BINRPC_H
 #define RF_RPC_BINRPC_H
 
+#include "core/base/binrec.h"
 #include "core/rpc/rpc.h"
 
-#define RPC_BIN_HEAD_MAX 10u          /* of a packet, without its body */
 #define RPC_BIN_REQUEST_MAX 65536u    /* body of a request */
 
 /*
  * Where the first packet of a stream ends. Returns its length; 0: more bytes are needed; -EBADMSG: this is no packet;
- * -EMSGSIZE: its body is longer than RPC_BIN_REQUEST_MAX. Reads at most RPC_BIN_HEAD_MAX bytes.
+ * -EMSGSIZE: its body is longer than RPC_BIN_REQUEST_MAX. Reads at most BIN_HEAD_MAX bytes.
  */
 MUST_CHECK ptrdiff_t rpc_bin_frame(struct str bytes);
 

@@ -246,8 +246,8 @@ static int init(void)
 	if (conf.struct_max_kb != STRUCT_KB_DEFAULT || conf.buffer_size != BUFFER_DEFAULT)
 		log_warn("ctl: binrpc_struct_max_body_size and binrpc_buffer_size have no effect: there are no such buffers to be sized, "
 			 "binrpc_max_body_size limits a reply");
-	ctl.serving = (struct rpc_serving){ .who = "ctl", .run = run, .frame = frame, .request_max = RPC_BIN_REQUEST_MAX + RPC_BIN_HEAD_MAX,
-					    .reply_max = ((size_t)conf.body_max_kb << 10) + RPC_BIN_HEAD_MAX };
+	ctl.serving = (struct rpc_serving){ .who = "ctl", .run = run, .frame = frame, .request_max = RPC_BIN_REQUEST_MAX + BIN_HEAD_MAX,
+					    .reply_max = ((size_t)conf.body_max_kb << 10) + BIN_HEAD_MAX };
 	ctl.made = shm_zalloc(sizeof(*ctl.made));
 	if (!ctl.made)
 		return log_fail(-ENOSPC, "ctl: shared memory");
