@@ -5,6 +5,9 @@
  */
 #include "core/base/str.h"
 
+#include <stdint.h>
+#include <stdlib.h>
+
 static inline unsigned char fold(char c)
 {
 	unsigned char u = (unsigned char)c;
@@ -112,6 +115,18 @@ struct str str_sub(struct str s, size_t off, size_t n)
 	if (n > s.n - off)
 		n = s.n - off;
 	return str_of(s.s ? s.s + off : NULL, n);
+}
+
+struct str str_heap_dup(struct str s)
+{
+	char *p = s.n < SIZE_MAX ? malloc(s.n + 1) : NULL;
+
+	if (!p)
+		return STR_NULL;
+	if (s.n > 0)
+		memcpy(p, s.s, s.n);
+	p[s.n] = '\0';
+	return str_of(p, s.n);
 }
 
 bool str_eq_secret(struct str a, struct str b)

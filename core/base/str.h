@@ -42,6 +42,8 @@ ptrdiff_t str_rfind_char(struct str s, char c);
 struct str str_trim(struct str s); /* SP HTAB CR LF at both ends */
 /* [off, off+n), clamped to s. */
 struct str str_sub(struct str s, size_t off, size_t n);
+/* Copy from malloc(3) with a NUL behind it that n does not count: the caller's, or for ever. s NULL (n 0 too) without memory. */
+struct str str_heap_dup(struct str s);
 /* True when a and b hold the same bytes; takes the same time wherever they differ (lengths are public). */
 bool str_eq_secret(struct str a, struct str b);
 

@@ -165,8 +165,8 @@ int db_table_version_check(struct str url, struct str table, int expected, struc
 int db_get(struct str url, struct db **ret_db, struct diag *reterr)
 {
 	const struct db_driver *driver;
+	struct str copy = STR_NULL;
 	struct db *db;
-	char *text;
 	int err;
 
 	for (db = g.handles; db; db = db->next) {
@@ -179,14 +179,12 @@ int db_get(struct str url, struct db **ret_db, struct diag *reterr)
 	if (err < 0)
 		return err;
 	db = calloc(1, sizeof(*db));
-	text = malloc(url.n + 1);
-	if (!db || !text) {
+	copy = str_heap_dup(url);
+	if (!db || !copy.s) {
 		err = diag_err(reterr, -ENOMEM, 0, "no memory for a database handle");
 		goto fail;
 	}
-	memcpy(text, url.s, url.n);
-	text[url.n] = '\0';
-	db->url = str_of(text, url.n);
+	db->url = copy;
 	db->driver = driver;
 	err = driver->open(loop_self(), db->url, &db->conn, reterr);
 	if (err < 0)
@@ -196,7 +194,7 @@ int db_get(struct str url, struct db **ret_db, struct diag *reterr)
 	*ret_db = db;
 	return 0;
 fail:
-	free(text);
+	free((char *)(uintptr_t)copy.s);
 	free(db);
 	return err;
 }

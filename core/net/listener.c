@@ -79,19 +79,6 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-/* Copies for ever: the table lives as long as the program. */
-static struct str keep(struct str s)
-{
-	char *p = malloc(s.n + 1);
-
-	if (!p)
-		return STR_NULL;
-	if (s.n)
-		memcpy(p, s.s, s.n);
-	p[s.n] = 0;
-	return str_of(p, s.n);
-}
-
 /* ---- names that are "myself" ---- */
 
 /* The names in the table are the operator's, so an unkeyed hash does. */
@@ -152,7 +139,7 @@ static int name_add(struct str host, uint16_t port, enum sip_proto proto)
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return -ENOMEM;
-	m->host = keep(str_of(text, n));
+	m->host = str_heap_dup(str_of(text, n));
 	if (!m->host.s) {
 		free(m);
 		return -ENOMEM;
@@ -239,7 +226,7 @@ int net_alias_add(enum sip_proto proto, struct str host, uint16_t port)
 	if (err < 0)
 		return err;
 	a = &net.alias[net.n_aliases];
-	*a = (struct alias){ .proto = proto, .host = keep(host), .port = port, .refs = 1 };
+	*a = (struct alias){ .proto = proto, .host = str_heap_dup(host), .port = port, .refs = 1 };
 	if (!a->host.s)
 		return -ENOMEM;
 	net.n_aliases++;
@@ -292,7 +279,7 @@ static struct str host_port(struct str host, uint16_t port, enum sip_proto proto
 		strbuf_add_char(&sb, ':');
 		strbuf_add_u64(&sb, port);
 	}
-	return strbuf_err(&sb) < 0 ? STR_NULL : keep(strbuf_str(&sb));
+	return strbuf_err(&sb) < 0 ? STR_NULL : str_heap_dup(strbuf_str(&sb));
 }
 
 /* An advertised IPv6 address gets its brackets when it came without. */
@@ -302,8 +289,8 @@ static struct str adv_text(struct str host)
 	char text[NET_ADDR_TEXT_MAX];
 
 	if (str_find_char(host, ':') >= 0 && net_addr_parse(host, 0, &a) == 0)
-		return keep(str_of(text, net_addr_ip_text(&a, true, text)));
-	return keep(host);
+		return str_heap_dup(str_of(text, net_addr_ip_text(&a, true, text)));
+	return str_heap_dup(host);
 }
 
 static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
@@ -331,27 +318,27 @@ static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
 		(void)net_addr_text(&l->addr, at);
 		return diag_set(reterr, 0, "%s:%s is listed twice", sip_proto_name(proto), at);
 	}
-	l->host = keep(str_of(text, net_addr_ip_text(&l->addr, true, text)));
+	l->host = str_heap_dup(str_of(text, net_addr_ip_text(&l->addr, true, text)));
 	if (spec->adv_host.n > NAME_TEXT_MAX || spec->name.n > NAME_TEXT_MAX)
 		return diag_set(reterr, 0, "name longer than %u bytes", NAME_TEXT_MAX);
 	if (spec->adv_host.n)
 		l->adv_host = adv_text(spec->adv_host);
 	l->adv_port = spec->adv_port;
 	if (spec->name.n)
-		l->name = keep(spec->name);
+		l->name = str_heap_dup(spec->name);
 	shown = l->adv_host.n ? l->adv_host : l->host;
 	l->via_sent_by = host_port(shown, l->adv_port ? l->adv_port : l->addr.port, proto);
 	l->uri_hostport = l->via_sent_by;
 	n = snprintf(text, sizeof(text), "%s:", sip_proto_name(proto));
 	n += (int)net_addr_text(&l->addr, text + n);
-	l->sock_text = keep(str_of(text, (size_t)n));
+	l->sock_text = str_heap_dup(str_of(text, (size_t)n));
 	l->adv_text = l->sock_text;
 	if (l->adv_host.n) {
 		char adv[NAME_TEXT_MAX + 32];
 
 		n = snprintf(adv, sizeof(adv), "%s:%.*s:%u", sip_proto_name(proto), STR_FMT(l->adv_host),
 		             l->adv_port ? l->adv_port : l->addr.port);
-		l->adv_text = keep(str_of(adv, (size_t)n));
+		l->adv_text = str_heap_dup(str_of(adv, (size_t)n));
 	}
 	if (!l->host.s || !l->via_sent_by.s || !l->sock_text.s || !l->adv_text.s ||
 	    (spec->adv_host.n && !l->adv_host.s))

@@ -82,19 +82,14 @@ static int slot_of(struct pool *pool, struct str name, bool is_vn)
 {
 	int slot = find(name, is_vn);
 	struct var *v;
-	char *copy;
 
 	if (slot < 0)
 		return slot;
 	v = &vars.var[slot];
 	if (!v->name.s) {
-		copy = malloc(name.n + 1);
-		if (!copy)
+		v->name = str_heap_dup(name);
+		if (!v->name.s)
 			return -ENOMEM;
-		if (name.n > 0)
-			memcpy(copy, name.s, name.n);
-		copy[name.n] = '\0';
-		v->name = str_of(copy, name.n);
 		v->n_holds = 0;
 	}
 	if (!pool)
@@ -127,14 +122,9 @@ int pv_var_default(struct str name, const struct value *v)
 	if (slot < 0)
 		return slot;
 	if (v->kind == VALUE_STR) {
-		char *s = malloc(v->s.n + 1);
-
-		if (!s)
+		copy.s = str_heap_dup(v->s);
+		if (!copy.s.s)
 			return -ENOMEM;
-		if (v->s.n > 0)
-			memcpy(s, v->s.s, v->s.n);
-		s[v->s.n] = '\0';
-		copy.s = str_of(s, v->s.n);
 	}
 	vars.first[slot] = copy; /* an earlier text is kept: runs may still view it */
 	return 0;

@@ -30,18 +30,6 @@ int cfg_entry_find(struct str group, int id, struct str name)
 	return -1;
 }
 
-static struct str keep(struct str s)
-{
-	char *p = malloc(s.n + 1);
-
-	if (!p)
-		return STR_NULL;
-	if (s.n > 0)
-		memcpy(p, s.s, s.n);
-	p[s.n] = '\0';
-	return str_of(p, s.n);
-}
-
 int cfg_declare(struct str group, int id, struct str name, bool is_int, int64_t i, struct str s, struct str desc)
 {
 	struct cfg_entry *e;
@@ -55,7 +43,7 @@ int cfg_declare(struct str group, int id, struct str name, bool is_int, int64_t 
 	if (!cfg_state.entries || cfg_state.n == CFG_MAX || cfg_state.head)
 		return -ENOSPC;
 	e = &cfg_state.entries[cfg_state.n];
-	*e = (struct cfg_entry){ .group = keep(group), .name = keep(name), .desc = keep(desc), .id = id, .is_int = is_int,
+	*e = (struct cfg_entry){ .group = str_heap_dup(group), .name = str_heap_dup(name), .desc = str_heap_dup(desc), .id = id, .is_int = is_int,
 				 .min = INT32_MIN, .max = INT32_MAX };
 	e->first.i = i;
 	e->first.n = s.s ? (uint32_t)s.n : CFG_NO_TEXT;

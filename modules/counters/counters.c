@@ -29,17 +29,6 @@ static struct {
 
 /* ---- declaring ---- */
 
-static struct str keep(struct str s)
-{
-	char *p = malloc(s.n + 1);
-
-	if (!p)
-		return STR_NULL;
-	memcpy(p, s.s, s.n);
-	p[s.n] = 0;
-	return str_of(p, s.n);
-}
-
 static bool is_name(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
@@ -64,12 +53,12 @@ static int declare(void *unused, const struct setting *set, int64_t i, struct st
 	c->desc = str_trim(str_sub(text, end + 1, text.n));
 	dot = str_find_char(c->name, '.');
 	if (dot >= 0) {
-		c->group = keep(str_sub(c->name, 0, (size_t)dot));
+		c->group = str_heap_dup(str_sub(c->name, 0, (size_t)dot));
 		c->name = str_sub(c->name, (size_t)dot + 1, c->name.n);
 	}
 	if (!is_name(c->name) || (dot >= 0 && !is_name(c->group)))
 		return diag_set(reterr, 0, "script_counter \"%.*s\": [group.]name[ description] is needed", STR_FMT(text));
-	c->name = keep(c->name);
+	c->name = str_heap_dup(c->name);
 	c->id = -1;
 	all.n++;
 	return 0;
@@ -251,7 +240,7 @@ static int init(void)
 {
 	for (unsigned i = 0; i < all.n; i++) {
 		struct script_counter *c = &all.counter[i];
-		struct str group = keep(group_of(c)); /* ends in NUL */
+		struct str group = str_heap_dup(group_of(c)); /* ends in NUL */
 
 		c->id = group.s && c->name.s ? shm_counter_register(group.s, c->name.s) : -ENOMEM;
 		if (c->id < 0)

@@ -121,7 +121,6 @@ static int reload_htable(void *conf, const struct setting *set, int64_t i, struc
 	struct shm_slot_info me;
 	struct ht_table *t;
 	struct ht_def def;
-	char *copy;
 	int err;
 
 	(void)conf, (void)set, (void)i;
@@ -135,12 +134,9 @@ static int reload_htable(void *conf, const struct setting *set, int64_t i, struc
 		return diag_set(reterr, 0, "table \"%.*s\" needs a restart to change from \"%.*s\"", STR_FMT(def.name), STR_FMT(t->text));
 	if (def.dbtable.n > 0)
 		return diag_set(reterr, 0, "table \"%.*s\" needs a restart: it is loaded from a database", STR_FMT(def.name));
-	copy = malloc(s.n + 1); /* the definition views it for ever */
-	if (!copy)
+	s = str_heap_dup(s); /* the definition views it for ever */
+	if (!s.s)
 		return diag_err(reterr, -ENOMEM, 0, "out of memory");
-	memcpy(copy, s.s, s.n);
-	copy[s.n] = '\0';
-	s = str_of(copy, s.n);
 	err = ht_def_parse(s, &def, reterr);
 	if (err == 0 && t) { /* of a reload that was refused: nobody uses it */
 		free((char *)(uintptr_t)t->text.s);
@@ -153,7 +149,7 @@ static int reload_htable(void *conf, const struct setting *set, int64_t i, struc
 	if (err == 0 && (event_name_add("htable:expired:", def.name) < 0 || event_name_add("htable:reloaded:", def.name) < 0))
 		return diag_err(reterr, -ENOMEM, 0, "out of memory");
 	if (err < 0) {
-		free(copy);
+		free((char *)(uintptr_t)s.s);
 		return diag_err(reterr, err, 0, "table \"%.*s\" cannot be added: %s", STR_FMT(def.name),
 				err == -ENOSPC ? "no room" : err == -ENAMETOOLONG ? "its name is over 63 bytes" : strerror(-err));
 	}
