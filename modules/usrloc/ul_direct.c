@@ -77,9 +77,10 @@ static void fetch_send(const struct fetch *what, int err, struct strbuf *sb, con
 		ul_done_later(fetch_fail, f, err);
 }
 
-void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg)
+typedef int fetch_sql_fn(struct strbuf *sb, const struct ul_domain *d, struct str key, struct db_val *vals, unsigned *ret_n_vals);
+
+static void fetch(const struct fetch *f, fetch_sql_fn *sql, struct str key, unsigned deadline_ms)
 {
-	struct fetch f = { .d = d, .which = which, .fn = fn, .arg = arg };
 	struct db_val vals[UL_FETCH_VALS];
 	unsigned n_vals = 0;
 	char mem[2048];
@@ -87,22 +88,18 @@ void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned
 	int err;
 
 	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	err = ul_sql_fetch(&sb, d, aor, vals, &n_vals);
-	fetch_send(&f, err, &sb, vals, n_vals, deadline_ms);
+	err = sql(&sb, f->d, key, vals, &n_vals);
+	fetch_send(f, err, &sb, vals, n_vals, deadline_ms);
+}
+
+void ul_fetch(struct ul_domain *d, struct str aor, enum ul_which which, unsigned deadline_ms, ul_list_fn *fn, void *arg)
+{
+	fetch(&(const struct fetch){ .d = d, .which = which, .fn = fn, .arg = arg }, ul_sql_fetch, aor, deadline_ms);
 }
 
 void ul_fetch_ruid(struct ul_domain *d, struct str ruid, enum ul_which which, unsigned deadline_ms, ul_aor_list_fn *fn, void *arg)
 {
-	struct fetch f = { .d = d, .which = which, .aor_fn = fn, .arg = arg };
-	struct db_val vals[UL_FETCH_VALS];
-	unsigned n_vals = 0;
-	char mem[2048];
-	struct strbuf sb;
-	int err;
-
-	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	err = ul_sql_fetch_ruid(&sb, d, ruid, vals, &n_vals);
-	fetch_send(&f, err, &sb, vals, n_vals, deadline_ms);
+	fetch(&(const struct fetch){ .d = d, .which = which, .aor_fn = fn, .arg = arg }, ul_sql_fetch_ruid, ruid, deadline_ms);
 }
 
 /* What save_db() will write; in the caller's pool. */
