@@ -222,17 +222,27 @@ static void forget(struct rfctl *rf, const struct user *u)
 	rf_reply_done(&r);
 }
 
+/* user@domain [password], hashed, and the open database. */
+static int begin(struct rfctl *rf, int argc, char **argv, struct user *ret_u, struct secrets *ret_s, sqlite3 **ret_db)
+{
+	int status = split(rf, argv[0], ret_u);
+
+	if (status == RF_OK)
+		status = make_secrets(rf, ret_u, argc > 1 ? argv[1] : NULL, ret_s);
+	if (status == RF_OK)
+		status = rf_db_open(rf, NULL, false, ret_db);
+	if (status != RF_OK)
+		OPENSSL_cleanse(ret_s, sizeof(*ret_s));
+	return status;
+}
+
 int cmd_add(struct rfctl *rf, int argc, char **argv)
 {
 	struct secrets s = { .password = "" };
 	struct user u;
 	sqlite3 *db;
-	int rc, status = split(rf, argv[0], &u);
+	int rc, status = begin(rf, argc, argv, &u, &s, &db);
 
-	if (status == RF_OK)
-		status = make_secrets(rf, &u, argc > 1 ? argv[1] : NULL, &s);
-	if (status == RF_OK)
-		status = rf_db_open(rf, NULL, false, &db);
 	if (status != RF_OK)
 		return status;
 	rc = statement(db, "INSERT INTO subscriber (username, domain, password, ha1, ha1b) VALUES (?, ?, ?, ?, ?)",
@@ -270,12 +280,8 @@ int cmd_passwd(struct rfctl *rf, int argc, char **argv)
 	struct secrets s = { .password = "" };
 	struct user u;
 	sqlite3 *db;
-	int rc, status = split(rf, argv[0], &u);
+	int rc, status = begin(rf, argc, argv, &u, &s, &db);
 
-	if (status == RF_OK)
-		status = make_secrets(rf, &u, argc > 1 ? argv[1] : NULL, &s);
-	if (status == RF_OK)
-		status = rf_db_open(rf, NULL, false, &db);
 	if (status != RF_OK)
 		return status;
 	rc = statement(db, "UPDATE subscriber SET password = ?, ha1 = ?, ha1b = ? WHERE username = ? AND domain = ?",
