@@ -1,5 +1,6 @@
 # Files of core/transport: one line each.
-libringfort_a_SOURCES += core/transport/conn.c core/transport/conn.h
+libringfort_a_SOURCES += core/transport/conn.c core/transport/conn.h core/transport/conn_priv.h
+libringfort_a_SOURCES += core/transport/conn_read.c core/transport/conn_send.c core/transport/conn_time.c core/transport/conn_write.c
 libringfort_a_SOURCES += core/transport/conn_index.c core/transport/conn_index.h
 libringfort_a_SOURCES += core/transport/counters.c core/transport/transport_priv.h
 libringfort_a_SOURCES += core/transport/ctx.c core/transport/ctx.h
