@@ -89,30 +89,38 @@ struct bind {
 	struct str text;
 };
 
+/* "(a,b)", multi-homing: each address becomes a socket. False: it is not of this form. */
+static bool listen_add_group(struct parser *p, struct pos pos, struct str group, struct net_listen_spec *spec)
+{
+	struct diag why = { 0 };
+	ptrdiff_t comma;
+
+	if (group.s[group.n - 1] != ')')
+		return false;
+	group = str_sub(group, 1, group.n - 2);
+	do {
+		comma = str_find_char(group, ',');
+		spec->host = load_dup(p->ld, str_trim(comma < 0 ? group : str_sub(group, 0, (size_t)comma)));
+		if (spec->host.n == 0)
+			return false;
+		parser_host_says(p, pos, p->ld->opts->host->listen(spec, &why), &why);
+		group = str_sub(group, (size_t)(comma + 1), group.n);
+	} while (comma >= 0);
+	return true;
+}
+
 static bool listen_add(struct parser *p, struct pos pos, struct str text, const struct net_listen_spec *tail)
 {
 	struct net_listen_spec spec = *tail;
 	struct diag why = { 0 };
 	struct str host;
 
-	if (!addr_split(text, &spec.proto, &host, &spec.port)) {
+	if (!addr_split(text, &spec.proto, &host, &spec.port) || (host.s[0] == '(' && !listen_add_group(p, pos, host, &spec))) {
 		load_error(p->ld, pos, "bad address '%.*s'", STR_FMT(text));
 		return true;
 	}
-	if (host.n > 1 && host.s[0] == '(') {
-		/* multi-homing: each address becomes a socket */
-		host = str_sub(host, 1, host.n - (host.s[host.n - 1] == ')' ? 2 : 1));
-		while (host.n > 0) {
-			ptrdiff_t comma = str_find_char(host, ',');
-
-			spec.host = load_dup(p->ld, str_trim(comma < 0 ? host : str_sub(host, 0, (size_t)comma)));
-			parser_host_says(p, pos, p->ld->opts->host->listen(&spec, &why), &why);
-			if (comma < 0)
-				break;
-			host = str_sub(host, (size_t)comma + 1, host.n);
-		}
+	if (host.s[0] == '(')
 		return true;
-	}
 	spec.host = load_dup(p->ld, host);
 	return parser_host_says(p, pos, p->ld->opts->host->listen(&spec, &why), &why);
 }
