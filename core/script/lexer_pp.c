@@ -264,6 +264,7 @@ static void do_define(struct lexer *lx, enum directive d, struct pos pos)
 	struct str name, value;
 	struct pp_value v;
 	struct diag why;
+	long number = 0;
 	bool has;
 	int err;
 
@@ -283,14 +284,14 @@ static void do_define(struct lexer *lx, enum directive d, struct pos pos)
 	value = read_value(lx);
 	has = value.n > 0;
 	if (d == D_DEFEXP || d == D_DEFEXPS) {
-		if (pp_eval(lx->ld->pool, value, lookup_define, lx, &v, &why) < 0) {
+		if (pp_eval(lx->ld->pool, value, lookup_define, lx, &v, &why) < 0 || (!v.is_str && pp_integer(v.num, &number, 0, &why) < 0)) {
 			load_warning(lx->ld, pos, "%.*s: %s: defined without a value", STR_FMT(name), why.text);
 			value = STR_NULL;
 			has = false;
 		} else {
 			if (v.is_str)
 				value = v.s;
-			else if (pool_printf(lx->ld->pool, &value, "%ld", (long)v.num) < 0)
+			else if (pool_printf(lx->ld->pool, &value, "%ld", number) < 0)
 				value = STR_NULL;
 			has = true;
 			if (d == D_DEFEXPS && pool_printf(lx->ld->pool, &value, "\"%.*s\"", STR_FMT(value)) < 0)

@@ -51,6 +51,30 @@ static void blanks(struct pp *p)
 
 static int parse(struct pp *p, unsigned level, struct pp_value *ret);
 
+int pp_integer(float num, long *ret, size_t at, struct diag *reterr)
+{
+	if (!(num >= -0x1p63F && num < 0x1p63F))
+		return diag_set(reterr, at, "%g is no integer of 64 bits", (double)num);
+	*ret = (long)num;
+	return 0;
+}
+
+static int apply_bits(struct pp *p, enum pp_op op, struct pp_value *a, const struct pp_value *b)
+{
+	long x = 0, y = 0;
+
+	if (pp_integer(a->num, &x, p->at, p->reterr) < 0 || pp_integer(b->num, &y, p->at, p->reterr) < 0)
+		return -EBADMSG;
+	switch (op) {
+	case P_SHL: a->num = y < 0 || y > 31 ? 0 : (float)((unsigned long)x << y); break;
+	case P_SHR: a->num = y < 0 || y > 31 ? 0 : (float)(x >> y); break;
+	case P_BAND: a->num = (float)(x & y); break;
+	case P_BOR: a->num = (float)(x | y); break;
+	default: a->num = (float)(x ^ y); break;
+	}
+	return 0;
+}
+
 static int primary(struct pp *p, struct pp_value *ret)
 {
 	size_t from;
@@ -84,7 +108,7 @@ static int primary(struct pp *p, struct pp_value *ret)
 		if (c == '-')
 			ret->num = -ret->num;
 		else if (c == '^')
-			ret->num = (float)(~(long)ret->num);
+			return apply_bits(p, P_BXOR, ret, &(struct pp_value){ .num = -1 });
 		return 0;
 	}
 	if (c == '"' || c == '\'') {
@@ -174,7 +198,7 @@ static int to_num(struct pp *p, struct pp_value *v)
 
 static int apply(struct pp *p, enum pp_op op, struct pp_value *a, struct pp_value *b)
 {
-	long x, y;
+	bool x, y;
 	int c;
 
 	switch (op) {
@@ -218,8 +242,6 @@ static int apply(struct pp *p, enum pp_op op, struct pp_value *a, struct pp_valu
 	}
 	if (a->is_str || b->is_str)
 		return diag_set(p->reterr, p->at, "number expected");
-	x = (long)a->num;
-	y = (long)b->num;
 	switch (op) {
 	case P_SUB: a->num -= b->num; break;
 	case P_MUL: a->num *= b->num; break;
@@ -234,11 +256,7 @@ static int apply(struct pp *p, enum pp_op op, struct pp_value *a, struct pp_valu
 		a->num = fmodf(a->num, b->num);
 		break;
 	case P_POW: a->num = powf(a->num, b->num); break;
-	case P_SHL: a->num = y < 0 || y > 31 ? 0 : (float)((unsigned long)x << y); break;
-	case P_SHR: a->num = y < 0 || y > 31 ? 0 : (float)(x >> y); break;
-	case P_BAND: a->num = (float)(x & y); break;
-	case P_BOR: a->num = (float)(x | y); break;
-	default: a->num = (float)(x ^ y); break;
+	default: return apply_bits(p, op, a, b);
 	}
 	return 0;
 }

@@ -126,6 +126,8 @@ struct pp_value {
 typedef bool pp_lookup_fn(void *arg, struct str name, struct str *ret_value, bool *ret_has_value);
 MUST_CHECK int pp_eval(struct pool *pool, struct str text, pp_lookup_fn *lookup, void *arg, struct pp_value *ret,
 		       struct diag *reterr);
+/* The integer of a number of these expressions. -EBADMSG: it is none of 64 bits; reterr says so of offset at. */
+MUST_CHECK int pp_integer(float num, long *ret, size_t at, struct diag *reterr);
 
 /* Rules of #!subst. */
 struct subst;

@@ -63,6 +63,8 @@ static const struct item_vector {
 	{ "#!ifexp KAMAILIO_VERSION >= 5006000\ndebug=1\n#!endif\n#!ifexp (KAMAILIO_VERSION > 7000000) || !NOPE\ndebug=2\n#!endif" R, "debug=1;debug=2;" },
 	{ "#!define A\n#!ifexp A && 1\ndebug=1\n#!endif\n#!define B \"x\"\n#!ifexp B == \"x\"\ndebug=2\n#!endif\n#!ifexp B - 1\ndebug=3\n#!endif" R, "debug=1;debug=2;" },
 	{ "#!defexp A 2 ** 3 ** 2 / 1\ndebug=A\n#!defexp B (1 + 2) * 3 - 1\ndebug=B\n#!defexps C \"a\" + 1\nlog_name=C" R, "debug=512;debug=8;log_name=\"a1\";" },
+	/* what is no integer of 64 bits has no bits and no text: told, and false or empty */
+	{ "#!ifexp (2 ** 80) | 1\ndebug=1\n#!else\ndebug=2\n#!endif\n#!ifexp ^(2 ** 80)\ndebug=3\n#!endif\n#!ifexp ^0 == -1\ndebug=4\n#!endif\n#!ifexp (6 & 3) == 2\ndebug=5\n#!endif\n#!defexp A 2 ** 100\ndebug=6 A" R, "debug=2;debug=4;debug=5;debug=6;" },
 	{ "#!ifexp OS_NAME == \"linux\"\ndebug=1\n#!endif\n#!ifdef KAMAILIO_6\ndebug=2\n#!endif\n#!ifdef KAMAILIO_6_2_0\ndebug=3\n#!endif" R, "debug=1;debug=2;debug=3;" },
 	/* environment */
 	{ "#!defenv RF_TEST_ENV\ndebug=RF_TEST_ENV\n#!defenvs S=RF_TEST_ENV\nlog_name=S\n#!trydefenv NO_SUCH_ENV\n#!ifdef NO_SUCH_ENV\ndebug=9\n#!endif" R, "debug=77;log_name=\"77\";" },
