@@ -1,6 +1,6 @@
 # Files of shm: one line each.
 libringfort_a_SOURCES += shm/arena.c shm/arena.h shm/shm_priv.h shm/defs.h shm/ref.h
-libringfort_a_SOURCES += shm/pages.c shm/slab.c shm/slab.h
+libringfort_a_SOURCES += shm/pages.c shm/slab.c shm/slab.h shm/slab_priv.h shm/slab_recover.c shm/slab_check.c
 libringfort_a_SOURCES += shm/slot.c shm/slot.h
 libringfort_a_SOURCES += shm/lock.c shm/lock.h
 libringfort_a_SOURCES += shm/intent.c shm/intent.h

@@ -341,7 +341,7 @@ static inline void *shm_page_ptr(uint32_t page)
 /* Bytes of the mapping that the kernel holds memory for. */
 void shm_arena_committed(uint64_t *ret_bytes);
 
-/* --- slab.c --- */
+/* --- slab.c, slab_recover.c, slab_check.c --- */
 void shm_classes_init(void);
 void shm_mags_flush(void); /* all of the own slot's magazines */
 /* State of the object around p (any address inside it); -1 when p is in no object. */

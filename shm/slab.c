@@ -14,24 +14,15 @@
 #include "shm/slab.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "shm/crash.h"
-#include "shm/shm_priv.h"
+#include "shm/slab_priv.h"
 
 #define PUNCH_PAGES 16u /* a large object from here on gives its memory back to the kernel at once */
-#define SPAN_NONE 0u
 
-struct class_info {
-	uint32_t size, pages, n_objs, first_off;
-	uint32_t cap, batch; /* of the magazine */
-	uint64_t recip;      /* 2^40 / size, rounded up: division by multiplication */
-};
-
-/* Made once before forking, the same in every process. */
-static struct class_info classes[SHM_CLASSES];
+struct slab_class slab_classes[SHM_CLASSES];
 static uint8_t class_by_grains[SHM_CLASS_SIZE_MAX / SHM_GRAIN + 1];
 
 static uint32_t size_of_class(unsigned cls)
@@ -45,7 +36,7 @@ void shm_classes_init(void)
 	unsigned cls = 0;
 
 	for (unsigned i = 0; i < SHM_CLASSES; i++) {
-		struct class_info *c = &classes[i];
+		struct slab_class *c = &slab_classes[i];
 		uint32_t bytes, align;
 
 		c->size = size_of_class(i);
@@ -63,86 +54,43 @@ void shm_classes_init(void)
 		c->recip = ((uint64_t)1 << 40) / c->size + 1u;
 	}
 	for (uint32_t g = 0; g < ARRAY_LEN(class_by_grains); g++) {
-		while (classes[cls].size < g * SHM_GRAIN)
+		while (slab_classes[cls].size < g * SHM_GRAIN)
 			cls++;
 		class_by_grains[g] = (uint8_t)cls;
 	}
 }
 
-static inline uint64_t word_of(uint32_t page)
-{
-	return atomic_load_explicit(&SHM_ARENA->desc[page].word, memory_order_relaxed);
-}
-
-static inline void word_set(uint32_t page, uint64_t word)
-{
-	atomic_store_explicit(&SHM_ARENA->desc[page].word, word, memory_order_release);
-}
-
-static inline struct shm_span *span_at(uint32_t page)
-{
-	return shm_page_ptr(page);
-}
-
-static inline char *object_at(uint32_t page, const struct class_info *c, uint32_t index)
-{
-	return (char *)shm_page_ptr(page) + c->first_off + (size_t)index * c->size;
-}
-
-static inline uint32_t index_in(uint32_t page, const struct class_info *c, const void *p)
-{
-	uint64_t off = (uint64_t)((uintptr_t)p - (uintptr_t)shm_page_ptr(page)) - c->first_off;
-
-	return (uint32_t)(off * c->recip >> 40);
-}
-
-/* The free objects of a span are a list threaded through their first bytes, by index + 1. */
-static inline uint32_t *link_of(uint32_t page, const struct class_info *c, uint32_t index)
-{
-	return (uint32_t *)(void *)object_at(page, c, index);
-}
-
-static inline void state_store(struct shm_span *s, uint32_t index, uint8_t state)
-{
-	atomic_store_explicit(&s->state[index], state, memory_order_relaxed);
-}
-
-static inline uint8_t state_load(const struct shm_span *s, uint32_t index)
-{
-	return atomic_load_explicit(&s->state[index], memory_order_relaxed);
-}
-
 /* --- the depot's list of spans with free objects; lock held --- */
 
-static void partial_push(struct shm_depot *d, uint32_t page)
+void slab_partial_push(struct shm_depot *d, uint32_t page)
 {
-	struct shm_span *s = span_at(page);
+	struct shm_span *s = slab_span_at(page);
 
-	s->prev = SPAN_NONE;
+	s->prev = SLAB_SPAN_NONE;
 	s->next = d->partial;
 	s->on_list = 1;
 	if (s->next)
-		span_at(s->next)->prev = page;
+		slab_span_at(s->next)->prev = page;
 	d->partial = page;
 }
 
 static void partial_remove(struct shm_depot *d, uint32_t page)
 {
-	struct shm_span *s = span_at(page);
+	struct shm_span *s = slab_span_at(page);
 
 	if (s->prev)
-		span_at(s->prev)->next = s->next;
+		slab_span_at(s->prev)->next = s->next;
 	else
 		d->partial = s->next;
 	if (s->next)
-		span_at(s->next)->prev = s->prev;
+		slab_span_at(s->next)->prev = s->prev;
 	s->on_list = 0;
 }
 
 /* A fresh span on the list, or 0. Until it is shown as a slab it is a large object in our limbo. */
 static uint32_t span_new(struct shm_depot *d, unsigned cls)
 {
-	const struct class_info *c = &classes[cls];
+	const struct slab_class *c = &slab_classes[cls];
 	struct shm_span *s;
 	uint32_t page;
 
@@ -152,28 +100,28 @@ static uint32_t span_new(struct shm_depot *d, unsigned cls)
 	if (!page)
 		return 0;
 	CRASH_POINT("slab.span.new.pages");
-	s = span_at(page);
+	s = slab_span_at(page);
 	memset(s, 0, sizeof(*s) + c->n_objs);
 	s->cls = cls;
 	s->n_objs = s->n_free = c->n_objs;
-	word_set(page, shm_page_word(SHM_PAGE_SLAB, 0, cls, c->pages));
+	slab_word_set(page, shm_page_word(SHM_PAGE_SLAB, 0, cls, c->pages));
 	CRASH_POINT("slab.span.new.shown");
 	d->n_spans++;
 	d->n_free += c->n_objs;
-	partial_push(d, page);
+	slab_partial_push(d, page);
 	return page;
 }
 
 static void span_release(struct shm_depot *d, uint32_t page)
 {
-	const struct class_info *c = &classes[span_at(page)->cls];
+	const struct slab_class *c = &slab_classes[slab_span_at(page)->cls];
 
 	CRASH_POINT("slab.span.release.begin");
-	if (span_at(page)->on_list)
+	if (slab_span_at(page)->on_list)
 		partial_remove(d, page);
 	d->n_spans--;
 	d->n_free -= c->n_objs;
-	word_set(page, shm_page_word(SHM_PAGE_LARGE, SHM_STATE_LIMBO(shm_self->index), 0, c->pages));
+	slab_word_set(page, shm_page_word(SHM_PAGE_LARGE, SHM_STATE_LIMBO(shm_self->index), 0, c->pages));
 	CRASH_POINT("slab.span.release.large");
 	shm_lock_acquire(&SHM_ARENA->pages.lock, SHM_RANK_SPAN);
 	shm_pages_give(page);
@@ -181,18 +129,18 @@ static void span_release(struct shm_depot *d, uint32_t page)
 }
 
 /* One object back to its span. */
-static void span_put(struct shm_depot *d, uint32_t page, const struct class_info *c, uint32_t index)
+void slab_span_put(struct shm_depot *d, uint32_t page, const struct slab_class *c, uint32_t index)
 {
-	struct shm_span *s = span_at(page);
+	struct shm_span *s = slab_span_at(page);
 
-	state_store(s, index, SHM_STATE_FREE);
+	slab_state_store(s, index, SHM_STATE_FREE);
 	CRASH_POINT("slab.flush.one");
-	*link_of(page, c, index) = s->free_head;
+	*slab_link_of(page, c, index) = s->free_head;
 	s->free_head = index + 1;
 	s->n_free++;
 	d->n_free++;
 	if (!s->on_list)
-		partial_push(d, page);
+		slab_partial_push(d, page);
 	/* One span is kept, or a class used by one object at a time would make and drop spans for ever. */
 	if (s->n_free == s->n_objs && (d->partial != page || s->next))
 		span_release(d, page);
@@ -203,7 +151,7 @@ static void span_put(struct shm_depot *d, uint32_t page, const struct class_info
 static COLD __attribute__((noinline)) bool refill(struct shm_mag *mag, unsigned cls)
 {
 	struct shm_depot *d = &SHM_ARENA->depot[cls];
-	const struct class_info *c = &classes[cls];
+	const struct slab_class *c = &slab_classes[cls];
 	uint8_t cached = SHM_STATE_CACHED(shm_self->index);
 
 	shm_self->mag_used[cls / 64] |= (uint64_t)1 << cls % 64;
@@ -215,19 +163,19 @@ static COLD __attribute__((noinline)) bool refill(struct shm_mag *mag, unsigned 
 
 		if (!page && (mag->n > 0 || !(page = span_new(d, cls))))
 			break;
-		s = span_at(page);
+		s = slab_span_at(page);
 		if (s->free_head) {
 			index = s->free_head - 1;
-			s->free_head = *link_of(page, c, index);
+			s->free_head = *slab_link_of(page, c, index);
 		} else {
 			index = s->n_bump++;
 		}
-		state_store(s, index, cached);
+		slab_state_store(s, index, cached);
 		CRASH_POINT("slab.refill.one");
 		if (--s->n_free == 0)
 			partial_remove(d, page);
 		d->n_free--;
-		mag->ref[mag->n++] = shm_ref_of(object_at(page, c, index));
+		mag->ref[mag->n++] = shm_ref_of(slab_object_at(page, c, index));
 	}
 	CRASH_POINT("slab.refill.end");
 	shm_lock_release(&d->lock);
@@ -236,11 +184,11 @@ static COLD __attribute__((noinline)) bool refill(struct shm_mag *mag, unsigned 
 
 static uint32_t head_page(uint32_t page, uint64_t *ret_word)
 {
-	uint64_t w = word_of(page);
+	uint64_t w = slab_word_of(page);
 
 	if (UNLIKELY(shm_word_kind(w) == SHM_PAGE_BODY)) {
 		page = shm_word_n(w);
-		w = word_of(page);
+		w = slab_word_of(page);
 	}
 	*ret_word = w;
 	return page;
@@ -250,7 +198,7 @@ static uint32_t head_page(uint32_t page, uint64_t *ret_word)
 static COLD __attribute__((noinline)) void flush(struct shm_mag *mag, unsigned cls, uint32_t n)
 {
 	struct shm_depot *d = &SHM_ARENA->depot[cls];
-	const struct class_info *c = &classes[cls];
+	const struct slab_class *c = &slab_classes[cls];
 
 	shm_lock_acquire(&d->lock, SHM_RANK_SLAB);
 	for (uint32_t i = 0; i < n; i++) {
@@ -258,7 +206,7 @@ static COLD __attribute__((noinline)) void flush(struct shm_mag *mag, unsigned c
 		uint64_t w;
 		uint32_t page = head_page(shm_page_of(obj), &w);
 
-		span_put(d, page, c, index_in(page, c, obj));
+		slab_span_put(d, page, c, slab_index_in(page, c, obj));
 	}
 	CRASH_POINT("slab.flush.end");
 	shm_lock_release(&d->lock);
@@ -291,9 +239,9 @@ static COLD void *large_alloc(size_t size)
 	return page ? shm_page_ptr(page) : NULL;
 }
 
-static COLD void large_free(uint32_t page, uint32_t n)
+COLD void slab_large_free(uint32_t page, uint32_t n)
 {
-	word_set(page, shm_page_word(SHM_PAGE_LARGE, SHM_STATE_LIMBO(shm_self->index), 0, n));
+	slab_word_set(page, shm_page_word(SHM_PAGE_LARGE, SHM_STATE_LIMBO(shm_self->index), 0, n));
 	if (n >= PUNCH_PAGES)
 		(void)madvise(shm_page_ptr(page), (size_t)n << SHM_PAGE_SHIFT, MADV_REMOVE);
 	shm_lock_acquire(&SHM_ARENA->pages.lock, SHM_RANK_SPAN);
@@ -371,12 +319,12 @@ HOT void *shm_alloc(size_t size)
 	}
 	obj = shm_ptr(mag->ref[mag->n - 1]);
 	page = shm_page_of(obj);
-	if (UNLIKELY(classes[cls].pages > 1)) {
+	if (UNLIKELY(slab_classes[cls].pages > 1)) {
 		uint64_t w;
 
 		page = head_page(page, &w);
 	}
-	state_store(span_at(page), index_in(page, &classes[cls], obj), SHM_STATE_LIMBO(self->index));
+	slab_state_store(slab_span_at(page), slab_index_in(page, &slab_classes[cls], obj), SHM_STATE_LIMBO(self->index));
 	CRASH_POINT("slab.alloc.taken");
 	mag->n--;
 	return obj;
@@ -410,21 +358,21 @@ HOT void shm_free(void *obj)
 		state = shm_word_state(w);
 		assert(shm_word_kind(w) == SHM_PAGE_LARGE && obj == shm_page_ptr(page));
 		assert(state == SHM_STATE_LIVE || (state > 0 && state <= SHM_SLOTS_MAX));
-		large_free(page, shm_word_n(w));
+		slab_large_free(page, shm_word_n(w));
 		return;
 	}
 	cls = shm_word_class(w);
-	index = index_in(page, &classes[cls], obj);
-	state = state_load(span_at(page), index);
+	index = slab_index_in(page, &slab_classes[cls], obj);
+	state = slab_state_load(slab_span_at(page), index);
 	/* Freed twice, or not an object: going on would give one object to two owners. */
 	assert(state == SHM_STATE_LIVE || (state > 0 && state <= SHM_SLOTS_MAX));
-	assert((char *)obj == object_at(page, &classes[cls], index));
+	assert((char *)obj == slab_object_at(page, &slab_classes[cls], index));
 	mag = &SHM_ARENA->mag[self->index][cls];
 	if (UNLIKELY(mag->n == 0))
 		self->mag_used[cls / 64] |= (uint64_t)1 << cls % 64;
-	else if (UNLIKELY(mag->n == classes[cls].cap))
-		flush(mag, cls, classes[cls].batch);
-	state_store(span_at(page), index, SHM_STATE_CACHED(self->index));
+	else if (UNLIKELY(mag->n == slab_classes[cls].cap))
+		flush(mag, cls, slab_classes[cls].batch);
+	slab_state_store(slab_span_at(page), index, SHM_STATE_CACHED(self->index));
 	CRASH_POINT("slab.free.cached");
 	mag->ref[mag->n++] = shm_ref_of(obj);
 }
@@ -433,7 +381,7 @@ int shm_state_of(const void *p)
 {
 	uint64_t w;
 	uint32_t page, index;
-	const struct class_info *c;
+	const struct slab_class *c;
 
 	if (!shm_inside(shm_off(p)) || shm_page_of(p) < SHM_ARENA->pages.first)
 		return -1;
@@ -442,11 +390,11 @@ int shm_state_of(const void *p)
 		return shm_word_state(w);
 	if (shm_word_kind(w) != SHM_PAGE_SLAB)
 		return -1;
-	c = &classes[shm_word_class(w)];
+	c = &slab_classes[shm_word_class(w)];
 	if (shm_off(p) - shm_off(shm_page_ptr(page)) < c->first_off)
 		return -1;
-	index = index_in(page, c, p);
-	return index < c->n_objs ? state_load(span_at(page), index) : -1;
+	index = slab_index_in(page, c, p);
+	return index < c->n_objs ? slab_state_load(slab_span_at(page), index) : -1;
 }
 
 HOT void shm_state_set(const void *p, uint8_t state)
@@ -457,11 +405,11 @@ HOT void shm_state_set(const void *p, uint8_t state)
 	assert(shm_inside(shm_off(p)));
 	page = head_page(shm_page_of(p), &w);
 	if (UNLIKELY(shm_word_kind(w) == SHM_PAGE_LARGE)) {
-		word_set(page, shm_page_word(SHM_PAGE_LARGE, state, 0, shm_word_n(w)));
+		slab_word_set(page, shm_page_word(SHM_PAGE_LARGE, state, 0, shm_word_n(w)));
 		return;
 	}
 	assert(shm_word_kind(w) == SHM_PAGE_SLAB);
-	state_store(span_at(page), index_in(page, &classes[shm_word_class(w)], p), state);
+	slab_state_store(slab_span_at(page), slab_index_in(page, &slab_classes[shm_word_class(w)], p), state);
 }
 
 void shm_publish(const void *obj)
@@ -483,7 +431,7 @@ size_t shm_size_of(const void *obj)
 	if (shm_word_kind(w) == SHM_PAGE_LARGE)
 		return (size_t)shm_word_n(w) << SHM_PAGE_SHIFT;
 	assert(shm_word_kind(w) == SHM_PAGE_SLAB);
-	return classes[shm_word_class(w)].size;
+	return slab_classes[shm_word_class(w)].size;
 }
 
 bool shm_is_live(const void *obj)
@@ -496,270 +444,4 @@ int shm_limbo_owner(const void *obj)
 	int state = shm_state_of(obj);
 
 	return state > 0 && state <= (int)SHM_SLOTS_MAX ? state - 1 : -1;
-}
-
-/* --- recovery --- */
-
-/* Makes lists and counts of one span from its state bytes. */
-static int span_rebuild(struct shm_depot *d, uint32_t page, unsigned cls)
-{
-	const struct class_info *c = &classes[cls];
-	struct shm_span *s = span_at(page);
-	uint32_t top = c->n_objs;
-
-	while (top > 0 && state_load(s, top - 1) == SHM_STATE_FREE)
-		top--;
-	s->cls = cls;
-	s->n_objs = c->n_objs;
-	s->n_bump = top;
-	s->n_free = c->n_objs - top;
-	s->free_head = 0;
-	s->on_list = 0;
-	for (uint32_t i = top; i-- > 0;) {
-		if (state_load(s, i) != SHM_STATE_FREE)
-			continue;
-		*link_of(page, c, i) = s->free_head;
-		s->free_head = i + 1;
-		s->n_free++;
-	}
-	d->n_spans++;
-	d->n_free += s->n_free;
-	if (s->n_free > 0)
-		partial_push(d, page);
-	return 0;
-}
-
-/* Whether page is the first of a span of this class; steady while the depot's lock is held. */
-static bool is_span_of(uint32_t page, unsigned cls)
-{
-	uint64_t w = word_of(page);
-
-	return shm_word_kind(w) == SHM_PAGE_SLAB && shm_word_class(w) == cls;
-}
-
-int shm_depot_rebuild(unsigned cls)
-{
-	struct shm_depot *d = &SHM_ARENA->depot[cls];
-	uint32_t *pages, n;
-	int err;
-
-	shm_lock_acquire(&d->lock, SHM_RANK_SLAB);
-	err = shm_pages_collect(&pages, &n);
-	if (err == 0) {
-		d->partial = d->n_free = d->n_spans = 0;
-		for (uint32_t i = 0; i < n; i++)
-			if (is_span_of(pages[i], cls))
-				err = span_rebuild(d, pages[i], cls);
-		free(pages);
-	}
-	shm_lock_release(&d->lock);
-	return err;
-}
-
-/* How many objects of the span are in state a or b. */
-static uint32_t span_count(uint32_t page, unsigned cls, uint8_t a, uint8_t b)
-{
-	const struct shm_span *s = span_at(page);
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < classes[cls].n_objs; i++)
-		n += state_load(s, i) == a || state_load(s, i) == b;
-	return n;
-}
-
-int64_t shm_limbo_count(unsigned slot)
-{
-	uint8_t limbo = SHM_STATE_LIMBO(slot);
-	uint32_t *pages, n;
-	int64_t count = 0;
-	int err = shm_pages_collect(&pages, &n);
-
-	if (err < 0)
-		return err;
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t w = word_of(pages[i]);
-		unsigned cls = shm_word_class(w);
-
-		if (shm_word_kind(w) == SHM_PAGE_LARGE) {
-			count += shm_word_state(w) == limbo;
-		} else if (shm_word_kind(w) == SHM_PAGE_SLAB) {
-			shm_lock_acquire(&SHM_ARENA->depot[cls].lock, SHM_RANK_SLAB);
-			if (is_span_of(pages[i], cls))
-				count += span_count(pages[i], cls, limbo, limbo);
-			shm_lock_release(&SHM_ARENA->depot[cls].lock);
-		}
-	}
-	free(pages);
-	return count;
-}
-
-static void owned_free_in_span(uint32_t page, unsigned cls, unsigned slot)
-{
-	struct shm_depot *d = &SHM_ARENA->depot[cls];
-	const struct class_info *c = &classes[cls];
-	uint32_t left;
-
-	shm_lock_acquire(&d->lock, SHM_RANK_SLAB);
-	left = is_span_of(page, cls) ? span_count(page, cls, SHM_STATE_LIMBO(slot), SHM_STATE_CACHED(slot)) : 0;
-	for (uint32_t i = 0; left > 0 && i < c->n_objs; i++) {
-		uint8_t state = state_load(span_at(page), i);
-
-		if (state != SHM_STATE_LIMBO(slot) && state != SHM_STATE_CACHED(slot))
-			continue;
-		left--; /* the last one may take the span with it */
-		span_put(d, page, c, i);
-	}
-	shm_lock_release(&d->lock);
-}
-
-int shm_owned_free(unsigned slot)
-{
-	uint32_t *pages, n;
-	int err = shm_pages_collect(&pages, &n);
-
-	if (err < 0)
-		return err;
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t w = word_of(pages[i]);
-
-		if (shm_word_kind(w) == SHM_PAGE_SLAB)
-			owned_free_in_span(pages[i], shm_word_class(w), slot);
-		else if (shm_word_kind(w) == SHM_PAGE_LARGE && shm_word_state(w) == SHM_STATE_LIMBO(slot))
-			large_free(pages[i], shm_word_n(w));
-	}
-	free(pages);
-	for (unsigned cls = 0; cls < SHM_CLASSES; cls++)
-		if (SHM_ARENA->slot[slot].mag_used[cls / 64] >> cls % 64 & 1)
-			SHM_ARENA->mag[slot][cls].n = 0;
-	SHM_ARENA->slot[slot].mag_used[0] = SHM_ARENA->slot[slot].mag_used[1] = 0;
-	return 0;
-}
-
-/* --- checks and reports --- */
-
-static int span_check(const struct shm_depot *d, uint32_t page, unsigned cls, uint32_t *n_free)
-{
-	const struct class_info *c = &classes[cls];
-	const struct shm_span *s = span_at(page);
-	uint32_t free_bytes = span_count(page, cls, SHM_STATE_FREE, SHM_STATE_FREE), listed = 0;
-
-	if (s->cls != cls || s->n_objs != c->n_objs || s->n_bump > s->n_objs || s->n_free != free_bytes)
-		return -EUCLEAN;
-	for (uint32_t i = s->n_bump; i < s->n_objs; i++)
-		if (state_load(s, i) != SHM_STATE_FREE)
-			return -EUCLEAN;
-	for (uint32_t i = s->free_head; i; i = *link_of(page, c, i - 1), listed++)
-		if (i > s->n_bump || listed > s->n_objs || state_load(s, i - 1) != SHM_STATE_FREE)
-			return -EUCLEAN;
-	if (listed + (s->n_objs - s->n_bump) != s->n_free || s->on_list != (s->n_free > 0))
-		return -EUCLEAN;
-	if (s->on_list && s->prev == SPAN_NONE && d->partial != page)
-		return -EUCLEAN;
-	*n_free += s->n_free;
-	return 0;
-}
-
-int shm_depot_check(unsigned cls)
-{
-	struct shm_depot *d = &SHM_ARENA->depot[cls];
-	uint32_t *pages, n, n_free = 0, n_spans = 0, n_partial = 0, prev = SPAN_NONE;
-	int err;
-
-	shm_lock_acquire(&d->lock, SHM_RANK_SLAB);
-	err = shm_pages_collect(&pages, &n);
-	if (err < 0)
-		goto out;
-	for (uint32_t i = 0; i < n && err == 0; i++) {
-		if (!is_span_of(pages[i], cls))
-			continue;
-		n_spans++;
-		n_partial += span_at(pages[i])->n_free > 0;
-		err = span_check(d, pages[i], cls, &n_free);
-	}
-	free(pages);
-	for (uint32_t page = d->partial; page && err == 0; prev = page, page = span_at(page)->next)
-		if (!is_span_of(page, cls) || span_at(page)->prev != prev || n_partial-- == 0)
-			err = -EUCLEAN;
-	if (err == 0 && (n_partial != 0 || n_free != d->n_free || n_spans != d->n_spans))
-		err = -EUCLEAN;
-out:
-	shm_lock_release(&d->lock);
-	return err;
-}
-
-int shm_slab_check(void)
-{
-	int err = shm_pages_check();
-
-	for (unsigned cls = 0; err == 0 && cls < SHM_CLASSES; cls++)
-		if (SHM_ARENA->depot[cls].n_spans > 0)
-			err = shm_depot_check(cls);
-	return err;
-}
-
-/* Live, free, or owned by a slot that somebody has. */
-static bool accounted(uint8_t state)
-{
-	unsigned slot;
-
-	if (state == SHM_STATE_FREE || state == SHM_STATE_LIVE)
-		return true;
-	slot = state >= 128 ? state - 128u : state - 1u;
-	return slot < SHM_SLOTS_MAX && atomic_load(&SHM_ARENA->slot[slot].state) == SHM_SLOT_ACTIVE;
-}
-
-uint64_t shm_arena_leaked(void)
-{
-	uint32_t *pages, n;
-	uint64_t leaked = 0;
-
-	if (shm_pages_collect(&pages, &n) < 0)
-		return UINT64_MAX;
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t w = word_of(pages[i]);
-		unsigned cls = shm_word_class(w);
-
-		if (shm_word_kind(w) == SHM_PAGE_LARGE) {
-			leaked += !accounted(shm_word_state(w));
-			continue;
-		}
-		if (shm_word_kind(w) != SHM_PAGE_SLAB)
-			continue;
-		shm_lock_acquire(&SHM_ARENA->depot[cls].lock, SHM_RANK_SLAB);
-		for (uint32_t j = 0; is_span_of(pages[i], cls) && j < classes[cls].n_objs; j++)
-			leaked += !accounted(state_load(span_at(pages[i]), j));
-		shm_lock_release(&SHM_ARENA->depot[cls].lock);
-	}
-	free(pages);
-	return leaked;
-}
-
-void shm_arena_stats(struct shm_stats *ret_stats)
-{
-	const struct shm_arena *a = SHM_ARENA;
-	uint32_t n_slots = atomic_load(&a->n_slots_seen);
-	struct shm_stats st = { .ceiling_bytes = a->ceiling_bytes };
-	uint64_t pages_bytes = (uint64_t)a->pages.n_used << SHM_PAGE_SHIFT, idle = 0, small_pages = 0;
-
-	/* Read without locks: numbers for people, good to within what changes meanwhile. */
-	for (unsigned cls = 0; cls < SHM_CLASSES; cls++) {
-		uint64_t n_free = a->depot[cls].n_free, n_spans = a->depot[cls].n_spans;
-
-		if (n_spans == 0)
-			continue;
-		for (uint32_t i = 0; i < n_slots; i++)
-			if (a->slot[i].mag_used[cls / 64] >> cls % 64 & 1)
-				n_free += a->mag[i][cls].n;
-		st.n_spans += n_spans;
-		small_pages += n_spans * classes[cls].pages;
-		if (n_spans * classes[cls].n_objs > n_free)
-			st.n_objects += n_spans * classes[cls].n_objs - n_free;
-		idle += n_free * classes[cls].size;
-	}
-	st.used_bytes = pages_bytes > idle ? pages_bytes - idle : 0;
-	st.free_bytes = a->ceiling_bytes > st.used_bytes ? a->ceiling_bytes - st.used_bytes : 0;
-	st.max_used_bytes = (uint64_t)a->pages.max_used << SHM_PAGE_SHIFT;
-	shm_arena_committed(&st.committed_bytes);
-	st.n_large_pages = a->pages.n_used > small_pages ? a->pages.n_used - small_pages : 0;
-	*ret_stats = st;
 }
