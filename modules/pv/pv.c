@@ -27,7 +27,10 @@ static int pv_load(void)
 		if (err < 0)
 			return err;
 	}
-	return trans_register(pv_trans_sip);
+	err = trans_register(pv_trans_code);
+	if (err == 0)
+		err = trans_register(pv_trans_val);
+	return err < 0 ? err : trans_register(pv_trans_sip);
 }
 
 static int pv_init(void)

@@ -12,7 +12,7 @@
 
 extern const struct pv_def pv_msg_table[], pv_addr_table[], pv_hdr_table[], pv_auth_table[], pv_net_table[], pv_branch_table[],
 	pv_mem_table[], pv_shv_table[], pv_time_table[], pv_sel_table[];
-extern const struct trans_def pv_trans_s[], pv_trans_sip[];
+extern const struct trans_def pv_trans_s[], pv_trans_code[], pv_trans_val[], pv_trans_sip[];
 extern const struct script_func pv_funcs[];
 extern const struct rpc_method pv_rpcs[];
 

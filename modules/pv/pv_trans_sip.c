@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Transformations that take SIP texts apart: {uri.*}, {param.*}, {nameaddr.*}, {tobody.*}, {urialias.*}. What is missing is "". */
-#include "modules/pv/pv_priv.h"
-
-static int set_str(struct value *v, struct str s)
-{
-	*v = value_str(s.s ? s : STR_LIT(""));
-	return 0;
-}
+#include "modules/pv/pv_trans.h"
 
 /* ---- {uri.*} ---- */
 
@@ -47,7 +41,7 @@ static int uri_short(struct ctx *ctx, const struct sip_uri *u, bool user, bool r
 		strbuf_add(&sb, u->transport);
 	}
 	err = strbuf_err(&sb);
-	return err < 0 ? err : set_str(v, strbuf_str(&sb));
+	return err < 0 ? err : trans_set_str(v, strbuf_str(&sb));
 }
 
 static int uri_tosocket(struct ctx *ctx, const struct sip_uri *u, struct value *v)
@@ -56,9 +50,9 @@ static int uri_tosocket(struct ctx *ctx, const struct sip_uri *u, struct value *
 	int err;
 
 	if (u->transport.n == 0 || u->proto == SIP_PROTO_NONE)
-		return set_str(v, STR_LIT(""));
+		return trans_set_str(v, STR_LIT(""));
 	err = pool_printf(ctx->pool, &s, "%s:%.*s:%u", sip_proto_name(u->proto), STR_FMT(pv_uri_host(u)), u->port ? u->port : 5060u);
-	return err < 0 ? err : set_str(v, s);
+	return err < 0 ? err : trans_set_str(v, s);
 }
 
 /* The URI without one parameter. */
@@ -70,7 +64,7 @@ static int uri_rmparam(struct ctx *ctx, const struct sip_uri *u, struct str name
 	int err;
 
 	if (u->params.n == 0)
-		return set_str(v, u->text);
+		return trans_set_str(v, u->text);
 	strbuf_init_pool(&sb, ctx->pool, 65535);
 	strbuf_add(&sb, str_of(u->text.s, (size_t)(u->params.s - u->text.s) - 1));
 	while ((err = sip_param_next(&rest, &p)) == 1) {
@@ -83,7 +77,7 @@ static int uri_rmparam(struct ctx *ctx, const struct sip_uri *u, struct str name
 		return err;
 	strbuf_add(&sb, str_of(u->params.s + u->params.n, (size_t)(u->text.s + u->text.n - u->params.s) - u->params.n));
 	err = strbuf_err(&sb);
-	return err < 0 ? err : set_str(v, strbuf_str(&sb));
+	return err < 0 ? err : trans_set_str(v, strbuf_str(&sb));
 }
 
 static int t_uri(struct ctx *ctx, const struct pv_trans *t, struct value *v)
@@ -102,34 +96,34 @@ static int t_uri(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 		return err;
 	switch ((enum uri_what)t->def->arg) {
 	case U_USER:
-		return set_str(v, u.user);
+		return trans_set_str(v, u.user);
 	case U_HOST:
-		return set_str(v, u.host.n > 0 ? pv_uri_host(&u) : STR_NULL);
+		return trans_set_str(v, u.host.n > 0 ? pv_uri_host(&u) : STR_NULL);
 	case U_PASSWD:
-		return set_str(v, u.password);
+		return trans_set_str(v, u.password);
 	case U_PORT:
 		*v = u.port_text.n > 0 ? value_int(u.port) : value_str_int(STR_LIT(""), 0);
 		return 0;
 	case U_PARAMS:
-		return set_str(v, u.params);
+		return trans_set_str(v, u.params);
 	case U_HEADERS:
-		return set_str(v, u.headers);
+		return trans_set_str(v, u.headers);
 	case U_TRANSPORT:
-		return set_str(v, u.transport);
+		return trans_set_str(v, u.transport);
 	case U_TTL:
-		return set_str(v, uri_param(&u, STR_LIT("ttl")));
+		return trans_set_str(v, uri_param(&u, STR_LIT("ttl")));
 	case U_UPARAM:
-		return set_str(v, uri_param(&u, STR_LIT("user")));
+		return trans_set_str(v, uri_param(&u, STR_LIT("user")));
 	case U_MADDR:
-		return set_str(v, uri_param(&u, STR_LIT("maddr")));
+		return trans_set_str(v, uri_param(&u, STR_LIT("maddr")));
 	case U_METHOD:
-		return set_str(v, uri_param(&u, STR_LIT("method")));
+		return trans_set_str(v, uri_param(&u, STR_LIT("method")));
 	case U_LR:
-		return set_str(v, uri_param(&u, STR_LIT("lr")));
+		return trans_set_str(v, uri_param(&u, STR_LIT("lr")));
 	case U_R2:
-		return set_str(v, uri_param(&u, STR_LIT("r2")));
+		return trans_set_str(v, uri_param(&u, STR_LIT("r2")));
 	case U_SCHEME:
-		return set_str(v, u.scheme_text);
+		return trans_set_str(v, u.scheme_text);
 	case U_TOSOCKET:
 		return uri_tosocket(ctx, &u, v);
 	case U_SAOR:
@@ -140,7 +134,7 @@ static int t_uri(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 		return uri_short(ctx, &u, false, true, v);
 	case U_PARAM:
 		err = trans_param_str(ctx, &t->param[0], &name);
-		return err < 0 ? err : set_str(v, uri_param(&u, name));
+		return err < 0 ? err : trans_set_str(v, uri_param(&u, name));
 	case U_RMPARAM:
 		err = trans_param_str(ctx, &t->param[0], &name);
 		return err < 0 ? err : uri_rmparam(ctx, &u, name, v);
@@ -235,18 +229,18 @@ static int t_param(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 			if (!str_ieq(it.name, want))
 				continue;
 			if (what == P_VALUE)
-				return set_str(v, it.value);
+				return trans_set_str(v, it.value);
 			*v = value_int(1);
 			return 0;
 		}
 		if (n == at)
-			return set_str(v, what == P_NAME ? it.name : it.value);
+			return trans_set_str(v, what == P_NAME ? it.name : it.value);
 	}
 	if (what == P_IN) {
 		*v = value_int(0);
 		return 0;
 	}
-	return set_str(v, STR_LIT(""));
+	return trans_set_str(v, STR_LIT(""));
 }
 
 /* ---- {nameaddr.*} {tobody.*} ---- */
@@ -273,16 +267,16 @@ static int t_addr(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 	switch ((enum addr_what)t->def->arg) {
 	case A_NAME:
 	case A_DISPLAY:
-		return set_str(v, a.display);
+		return trans_set_str(v, a.display);
 	case A_URI:
-		return set_str(v, a.uri);
+		return trans_set_str(v, a.uri);
 	case A_LEN: /* to the '>' */
 		*v = value_int(a.uri.s + a.uri.n + (a.bracketed ? 1 : 0) - s.s);
 		return 0;
 	case A_TAG:
-		return set_str(v, a.tag);
+		return trans_set_str(v, a.tag);
 	case A_PARAMS:
-		return set_str(v, a.params);
+		return trans_set_str(v, a.params);
 	case A_USER:
 	case A_HOST:
 		break;
@@ -290,8 +284,8 @@ static int t_addr(struct ctx *ctx, const struct pv_trans *t, struct value *v)
 	if (sip_uri_parse(a.uri, &u, NULL) < 0)
 		return -EINVAL;
 	if (t->def->arg == A_USER)
-		return set_str(v, u.user);
-	return set_str(v, u.host.n > 0 ? pv_uri_host(&u) : STR_NULL);
+		return trans_set_str(v, u.user);
+	return trans_set_str(v, u.host.n > 0 ? pv_uri_host(&u) : STR_NULL);
 }
 
 /* ---- {urialias.*} ---- */
@@ -307,10 +301,10 @@ static int alias_encode(struct ctx *ctx, const struct pv_trans *t, struct value 
 	if (err < 0)
 		return err;
 	if (sip_uri_parse(s, &u, NULL) < 0 || u.host.n == 0 || (u.transport.n > 0 && u.proto == SIP_PROTO_NONE))
-		return set_str(v, STR_LIT(""));
+		return trans_set_str(v, STR_LIT(""));
 	err = pool_printf(ctx->pool, &s, "%.*s~%u~%d", STR_FMT(pv_uri_host(&u)), sip_uri_port(&u),
 			  u.proto == SIP_PROTO_NONE ? SIP_PROTO_UDP : u.proto);
-	return err < 0 ? err : set_str(v, s);
+	return err < 0 ? err : trans_set_str(v, s);
 }
 
 static int alias_decode(struct ctx *ctx, const struct pv_trans *t, struct value *v)
@@ -328,14 +322,14 @@ static int alias_decode(struct ctx *ctx, const struct pv_trans *t, struct value 
 	a = str_find_char(s, '~');
 	b = str_rfind_char(s, '~');
 	if (a <= 0 || b <= a)
-		return set_str(v, STR_LIT(""));
+		return trans_set_str(v, STR_LIT(""));
 	host = str_sub(s, 0, (size_t)a);
 	port = str_sub(s, (size_t)a + 1, (size_t)(b - a) - 1);
 	if (num_u32(port, &p) < 0 || p > 65535 || num_u32(str_sub(s, (size_t)b + 1, s.n), &proto) < 0 || proto < SIP_PROTO_UDP ||
 	    proto > SIP_PROTO_WSS)
-		return set_str(v, STR_LIT(""));
+		return trans_set_str(v, STR_LIT(""));
 	err = pool_printf(ctx->pool, &s, "sip:%.*s:%u;transport=%s", STR_FMT(host), p, sip_proto_name((enum sip_proto)proto));
-	return err < 0 ? err : set_str(v, s);
+	return err < 0 ? err : trans_set_str(v, s);
 }
 
 #define U(name_, arg_) { .cls = "uri", .name = name_, .fn = t_uri, .arg = arg_ }
