@@ -14,7 +14,7 @@
 /* Locks are taken in rising rank; builds with RF_LOCK_RANKS abort on a violation. */
 enum shm_rank {
 	SHM_RANK_TXN = 10,     /* one transaction */
-	SHM_RANK_MODULE = 20,  /* module data: a usrloc or htable bucket's private order, pike tree */
+	SHM_RANK_MODULE = 20,  /* module data: a usrloc or htable bucket's private order */
 	SHM_RANK_GROW = 25,    /* growth of a shm_hash; only tried, never waited for */
 	SHM_RANK_BUCKET = 30,  /* a bucket of shm_hash */
 	SHM_RANK_WHEEL = 40,   /* one timer wheel */

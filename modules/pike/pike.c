@@ -10,7 +10,9 @@
 #include "shm/counter.h"
 
 #define SWEEP_MS 250u
-#define SWEEP_ROOTS 128u /* all 512 first bytes within a second */
+#define SWEEP_PARTS 4u   /* the whole table within a second */
+#define SWEEP_US 2000u   /* unless that takes longer than this per turn, which is under 1 % of the worker */
+#define SWEEP_BUCKETS 64u
 #define ROWS_MAX 10000u
 
 static struct pike_conf {
@@ -18,7 +20,7 @@ static struct pike_conf {
 } conf;
 
 static struct {
-	unsigned sweep_next;
+	uint32_t sweep_next;
 	int counter;
 } g;
 
@@ -134,8 +136,12 @@ static void unblocked(shm_ref node)
 
 static void sweep(void *arg)
 {
+	uint64_t until_us = clock_now_us() + SWEEP_US;
+	unsigned parts = pike_tree_buckets() / SWEEP_PARTS / SWEEP_BUCKETS + 1;
+
 	(void)arg;
-	pike_tree_sweep(&g.sweep_next, SWEEP_ROOTS, clock_ms() / 1000, unblocked);
+	while (parts-- > 0 && clock_now_us() < until_us)
+		(void)pike_tree_sweep(&g.sweep_next, SWEEP_BUCKETS, clock_ms() / 1000, unblocked);
 }
 
 static struct pike_limits limits_now(void)
@@ -189,5 +195,4 @@ const struct module module_pike = {
 	.rpcs = rpcs,
 	.init = init,
 	.worker_init = worker_init,
-	.worker_stop = pike_tree_leave,
 };

@@ -1,142 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hit walks the longest known prefix of the address and counts on the last node. An inner node that gets a quarter of the limit in
- * this unit, the last one, or their mean, grows one byte deeper; a node at full length is an address, and hot when it reaches the limit the same way.
+ * A hit counts on the node of the longest known prefix of the address. An inner node that gets a quarter of the limit in this unit, the last
+ * one, or their mean, grows one byte deeper; a node at full length is an address, and hot when it reaches the limit the same way.
  *
- * Units are not swept: each node remembers in which unit its counts were made and rolls them when it is touched. Nodes are linked by one store and
- * announced by an intent before, since a live node that nobody reaches, or a freed one that somebody does, takes two stores each.
+ * Nodes hang on nothing but the table: the longest prefix is found by asking for the whole address, then for one byte less, and so on. A node
+ * whose parent went before it is found as well as any. So each goes by its own idle time, there are no lists that a flood of forged
+ * addresses could make long, and no lock is held for more than one bucket.
+ *
+ * Counts are rolled when a node is touched, not by the sweep: each remembers in which unit its counts were made.
  */
 #include "modules/pike/tree.h"
 
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 
-#include "shm/intent.h"
-#include "shm/lock.h"
+#include "core/base/hashfn.h"
+#include "shm/arena.h"
+#include "shm/crash.h"
+#include "shm/hash.h"
 #include "shm/recover.h"
 #include "shm/slab.h"
-#include "shm/slot.h"
 
-#define ROOTS 512u /* first bytes: IPv4 0-255, IPv6 256-511 */
-#define DEPTH_MAX 16u
+#define BUCKETS 1024u
+#define UNBLOCKED_MAX 64u /* told per bucket and sweep; more wait for the next */
 #define HITS_MAX 0xffffffffu
 
 struct node {
-	_Atomic shm_ref child;   /* first of its list; written: holder of the root's lock */
-	_Atomic shm_ref sibling;
-	uint32_t unit;           /* in which the counts were made */
-	uint32_t last_s;         /* last hit */
-	uint32_t hits[2];        /* previous and current unit; on a full address they count against the limit */
-	uint8_t byte, depth;     /* depth 0: first byte */
-	uint8_t blocked, pad;
+	struct shm_hnode node;
+	uint32_t unit;    /* in which the counts were made; this and the next five: written by holders of the bucket's lock */
+	uint32_t last_s;  /* last hit */
+	uint32_t hits[2]; /* previous and current unit; on a full address they count against the limit */
+	uint8_t blocked;
+	uint8_t is_v6, n; /* bytes of ip; written once */
+	uint8_t pad;
+	uint8_t ip[16];
 };
 
-struct root {
-	struct shm_lock lock; /* guards all nodes below */
-	_Atomic shm_ref node;
-};
-
-struct tree {
+struct tree { /* "pike.tree" */
 	struct pike_limits limits;
-	struct root root[ROOTS];
+	_Atomic shm_ref hash;
+};
+
+struct prefix {
+	const uint8_t *ip;
+	uint8_t n, is_v6;
 };
 
 static struct {
 	struct tree *tree;
-	int op_link, op_unlink;
-	shm_ref spare; /* of this process: allocated before it is needed, since nothing is allocated under a lock */
-	int spare_pid;
+	struct shm_hash *hash;
 } g;
-
-/* ---- links ---- */
-
-static void list_push(_Atomic shm_ref *head, struct node *n)
-{
-	atomic_store_explicit(&n->sibling, atomic_load_explicit(head, memory_order_relaxed), memory_order_relaxed);
-	atomic_store_explicit(head, shm_ref_of(n), memory_order_release);
-}
-
-/* Returns whether it was there. */
-static bool list_remove(_Atomic shm_ref *head, shm_ref ref)
-{
-	struct node *n;
-
-	for (; *head; head = &n->sibling) {
-		n = shm_ptr(*head);
-		if (*head == ref) {
-			atomic_store_explicit(head, atomic_load(&n->sibling), memory_order_release);
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool list_has(const _Atomic shm_ref *head, shm_ref ref)
-{
-	for (; *head; head = &((const struct node *)shm_ptr(*head))->sibling) {
-		if (*head == ref)
-			return true;
-	}
-	return false;
-}
-
-static _Atomic shm_ref *head_of(uint64_t root, shm_ref parent)
-{
-	return parent ? &((struct node *)shm_ptr(parent))->child : &g.tree->root[root].node;
-}
-
-/* args: root, parent (0: the root itself), node */
-static int redo_link(const struct shm_intent *in)
-{
-	_Atomic shm_ref *head = head_of(in->arg[0], (shm_ref)in->arg[1]);
-	struct node *n = shm_ptr((shm_ref)in->arg[2]);
-
-	if (!n)
-		return -EINVAL;
-	if (!list_has(head, (shm_ref)in->arg[2]))
-		list_push(head, n);
-	shm_publish(n);
-	return 0;
-}
-
-/*
- * A linked node that is still live: nothing was done, and it stays. One in limbo goes from its list, and is freed with that limbo. One that
- * is in no list was dealt with before, and its memory may be another's by now: hands off.
- */
-static int redo_unlink(const struct shm_intent *in)
-{
-	_Atomic shm_ref *head = head_of(in->arg[0], (shm_ref)in->arg[1]);
-	shm_ref ref = (shm_ref)in->arg[2];
-
-	if (list_has(head, ref) && !shm_is_live(shm_ptr(ref)))
-		(void)list_remove(head, ref);
-	return 0;
-}
-
-static void link_node(unsigned root, shm_ref parent, struct node *n)
-{
-	uint64_t args[3] = { root, parent, shm_ref_of(n) };
-
-	shm_intent_begin(g.op_link, args, 3);
-	CRASH_POINT("pike.link.before");
-	list_push(head_of(root, parent), n);
-	CRASH_POINT("pike.link.linked");
-	shm_publish(n);
-	shm_intent_end();
-}
-
-/* Childless nodes only; the caller frees it without the lock. */
-static void unlink_node(unsigned root, shm_ref parent, struct node *n)
-{
-	uint64_t args[3] = { root, parent, shm_ref_of(n) };
-
-	shm_intent_begin(g.op_unlink, args, 3);
-	CRASH_POINT("pike.unlink.before");
-	shm_retire(n);
-	CRASH_POINT("pike.unlink.retired");
-	(void)list_remove(head_of(root, parent), shm_ref_of(n));
-	CRASH_POINT("pike.unlink.unlinked");
-	shm_intent_end();
-}
 
 /* ---- counts ---- */
 
@@ -145,13 +59,22 @@ static uint32_t unit_of(uint64_t now_s)
 	return (uint32_t)(now_s / g.tree->limits.unit_s);
 }
 
-static void roll(struct node *n, uint32_t unit)
+/* What the counts are in this unit. */
+static void counts(const struct node *n, uint32_t unit, uint32_t ret_hits[2])
 {
-	if (n->unit == unit)
-		return;
-	n->hits[0] = n->unit + 1 == unit ? n->hits[1] : 0;
-	n->hits[1] = 0;
-	n->unit = unit;
+	ret_hits[0] = n->unit == unit ? n->hits[0] : n->unit + 1 == unit ? n->hits[1] : 0;
+	ret_hits[1] = n->unit == unit ? n->hits[1] : 0;
+}
+
+static void count_up(struct node *n, uint64_t now_s)
+{
+	uint32_t hits[2];
+
+	counts(n, unit_of(now_s), hits);
+	n->hits[0] = hits[0];
+	n->hits[1] = hits[1] < HITS_MAX ? hits[1] + 1 : hits[1];
+	n->unit = unit_of(now_s);
+	n->last_s = (uint32_t)now_s;
 }
 
 static bool reached(const uint32_t hits[2], unsigned limit)
@@ -159,255 +82,207 @@ static bool reached(const uint32_t hits[2], unsigned limit)
 	return hits[0] >= limit || hits[1] >= limit || ((uint64_t)hits[0] + hits[1]) / 2 >= limit;
 }
 
-static bool is_hot(const struct node *n)
+static unsigned full_len(bool is_v6)
 {
-	return reached(n->hits, g.tree->limits.limit);
+	return is_v6 ? 16 : 4;
 }
 
-static unsigned addr_len(const struct net_addr *a)
+/* ---- nodes ---- */
+
+static const struct node *node_of(const struct shm_hnode *node)
 {
-	return a->family == AF_INET6 ? 16 : 4;
+	return (const struct node *)(const void *)node;
 }
 
-static unsigned root_of(const struct net_addr *a)
+static uint32_t hash_of(const struct prefix *p)
 {
-	return (a->family == AF_INET6 ? 256u : 0u) + a->ip[0];
+	return (uint32_t)hashfn64_seed(p->ip, p->n, p->is_v6);
 }
 
-static struct node *child_find(_Atomic shm_ref *head, uint8_t byte)
+static bool is_prefix(const struct shm_hnode *node, const void *key)
 {
-	struct node *n;
+	const struct node *n = node_of(node);
+	const struct prefix *p = key;
 
-	for (shm_ref r = atomic_load_explicit(head, memory_order_acquire); r; r = atomic_load_explicit(&n->sibling, memory_order_acquire)) {
-		n = shm_ptr(r);
-		if (n->byte == byte)
-			return n;
-	}
-	return NULL;
+	return n->n == p->n && n->is_v6 == p->is_v6 && memcmp(n->ip, p->ip, p->n) == 0;
 }
 
-static struct node *spare_take(void)
+/* A new node for p, unless another process has just made it. */
+static void grow(const struct prefix *p, uint64_t now_s)
 {
-	struct node *n = shm_ptr(g.spare);
-
-	g.spare = SHM_NONE;
-	return n;
-}
-
-static void spare_fill(void)
-{
-	if (g.spare_pid != shm_slot_self()) { /* a fork inherited the parent's */
-		g.spare = SHM_NONE;
-		g.spare_pid = shm_slot_self();
-	}
-	if (!g.spare)
-		g.spare = shm_ref_of(shm_zalloc(sizeof(struct node)));
-}
-
-void pike_tree_leave(void)
-{
-	if (g.spare_pid == shm_slot_self())
-		shm_free(shm_ptr(g.spare));
-	g.spare = SHM_NONE;
-}
-
-static void grow(unsigned root, struct node *parent, uint8_t byte, unsigned depth, uint64_t now_s)
-{
-	struct node *n = spare_take();
+	struct node *n = shm_hash_count(g.hash) < PIKE_NODES_MAX ? shm_zalloc(sizeof(*n)) : NULL;
+	struct shm_hbucket *b;
 
 	if (!n)
-		return; /* the arena is full: count on without more detail */
-	*n = (struct node){ .unit = unit_of(now_s), .last_s = (uint32_t)now_s, .byte = byte, .depth = (uint8_t)depth };
-	n->hits[1] = depth == 0 ? 1 : 0;
-	link_node(root, shm_ref_of(parent), n);
+		return; /* the arena is full, or the tree: count on without more detail */
+	n->node.hash = hash_of(p);
+	n->unit = unit_of(now_s);
+	n->last_s = (uint32_t)now_s;
+	n->hits[1] = p->n == 1; /* the first byte is made by a request that counts, a longer prefix by one that was counted */
+	n->is_v6 = p->is_v6;
+	n->n = p->n;
+	memcpy(n->ip, p->ip, p->n);
+	CRASH_POINT("pike.grow.filled");
+	b = shm_hash_lock(g.hash, n->node.hash);
+	if (!shm_hash_find_locked(b, n->node.hash, is_prefix, p)) {
+		shm_hash_insert_locked(g.hash, b, &n->node);
+		n = NULL;
+	}
+	shm_hash_unlock(b);
+	CRASH_POINT("pike.grow.shown");
+	shm_free(n);
+	shm_hash_grow(g.hash);
+}
+
+static enum pike_verdict judge(struct node *n)
+{
+	bool was = n->blocked;
+
+	if (n->n < full_len(n->is_v6) || !reached(n->hits, g.tree->limits.limit)) /* no longer hot: the sweep says so and unblocks */
+		return PIKE_OK;
+	n->blocked = 1;
+	return was ? PIKE_BLOCKED : PIKE_NEWLY_BLOCKED;
 }
 
 enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm_ref *ret_node)
 {
-	unsigned root = root_of(addr), len = addr_len(addr), depth = 0;
-	struct root *r = &g.tree->root[root];
-	enum pike_verdict verdict = PIKE_OK;
-	struct node *n, *kid;
+	unsigned quarter = g.tree->limits.limit / 4 ? g.tree->limits.limit / 4 : 1;
+	struct prefix p = { .ip = addr->ip, .is_v6 = addr->family == AF_INET6 };
 
-	spare_fill();
-	shm_lock_take(&r->lock, SHM_RANK_MODULE);
-	n = child_find(&r->node, addr->ip[0]);
-	if (!n) {
-		grow(root, NULL, addr->ip[0], 0, now_s);
-		goto out;
-	}
-	while (depth + 1 < len && (kid = child_find(&n->child, addr->ip[depth + 1]))) {
-		n->last_s = (uint32_t)now_s;
-		n = kid;
-		depth++;
-	}
-	roll(n, unit_of(now_s));
-	n->last_s = (uint32_t)now_s;
-	*ret_node = shm_ref_of(n);
-	if (n->hits[1] < HITS_MAX)
-		n->hits[1]++;
-	if (depth + 1 == len) {
-		if (is_hot(n)) { /* no longer hot: the sweep says so and unblocks */
-			verdict = n->blocked ? PIKE_BLOCKED : PIKE_NEWLY_BLOCKED;
-			n->blocked = 1;
+	for (p.n = (uint8_t)full_len(p.is_v6); p.n > 0; p.n--) {
+		uint32_t hash = hash_of(&p);
+		struct shm_hbucket *b = shm_hash_lock(g.hash, hash);
+		struct node *n = (void *)shm_hash_find_locked(b, hash, is_prefix, &p);
+		enum pike_verdict v = PIKE_OK;
+		bool deeper = false;
+
+		if (n) {
+			count_up(n, now_s);
+			v = judge(n);
+			deeper = n->n < full_len(n->is_v6) && reached(n->hits, quarter);
 		}
-	} else if (reached(n->hits, g.tree->limits.limit / 4 ? g.tree->limits.limit / 4 : 1)) {
-		grow(root, n, addr->ip[depth + 1], depth + 1, now_s);
+		shm_hash_unlock(b);
+		if (!n)
+			continue;
+		*ret_node = shm_ref_of(n);
+		if (deeper) {
+			p.n++;
+			grow(&p, now_s);
+		}
+		return v;
 	}
-out:
-	shm_lock_drop(&r->lock);
-	return verdict;
+	p.n = 1;
+	grow(&p, now_s);
+	return PIKE_OK;
 }
 
 /* ---- sweeping and walking ---- */
 
 struct sweep {
-	unsigned root;
 	uint64_t now_s;
-	shm_ref freed[64], unblocked[64];
-	unsigned n_freed, n_unblocked;
+	shm_ref unblocked[UNBLOCKED_MAX];
+	unsigned n_unblocked;
 };
 
-static void sweep_list(struct sweep *s, shm_ref parent)
+static bool is_idle(const struct shm_hnode *node, void *arg)
 {
-	_Atomic shm_ref *head = head_of(s->root, parent);
-	shm_ref next;
+	struct node *n = (struct node *)(uintptr_t)node_of(node);
+	struct sweep *s = arg;
+	uint32_t hits[2];
 
-	for (shm_ref r = *head; r; r = next) {
-		struct node *n = shm_ptr(r);
-
-		next = n->sibling;
-		sweep_list(s, r);
-		roll(n, unit_of(s->now_s));
-		if (n->blocked && !is_hot(n) && s->n_unblocked < ARRAY_LEN(s->unblocked)) {
+	if (n->blocked && s->n_unblocked < UNBLOCKED_MAX) {
+		counts(n, unit_of(s->now_s), hits);
+		if (!reached(hits, g.tree->limits.limit)) {
 			n->blocked = 0;
-			s->unblocked[s->n_unblocked++] = r;
+			s->unblocked[s->n_unblocked++] = shm_ref_of(n);
 		}
-		if (!n->child && !n->blocked && s->now_s > (uint64_t)n->last_s + g.tree->limits.latency_s &&
-		    s->n_freed < ARRAY_LEN(s->freed)) {
-			unlink_node(s->root, parent, n);
-			s->freed[s->n_freed++] = r;
-		}
+	}
+	return !n->blocked && s->now_s > (uint64_t)n->last_s + g.tree->limits.latency_s;
+}
+
+void pike_tree_sweep(uint32_t *next, unsigned n, uint64_t now_s, void (*unblocked)(shm_ref node))
+{
+	for (; n > 0; n--) {
+		struct sweep s = { .now_s = now_s };
+
+		if (*next >= shm_hash_n_buckets(g.hash))
+			*next = 0;
+		(void)shm_hash_purge(g.hash, (*next)++, is_idle, &s);
+		for (unsigned i = 0; i < s.n_unblocked; i++)
+			unblocked(s.unblocked[i]);
 	}
 }
 
-void pike_tree_sweep(unsigned *next, unsigned n, uint64_t now_s, void (*unblocked)(shm_ref node))
+unsigned pike_tree_buckets(void)
 {
-	for (; n > 0; n--, *next = (*next + 1) % ROOTS) {
-		struct root *r = &g.tree->root[*next];
-		struct sweep s = { .root = *next, .now_s = now_s };
-
-		if (!atomic_load(&r->node))
-			continue;
-		shm_lock_take(&r->lock, SHM_RANK_MODULE);
-		sweep_list(&s, SHM_NONE);
-		shm_lock_drop(&r->lock);
-		for (unsigned i = 0; i < s.n_unblocked; i++)
-			unblocked(s.unblocked[i]);
-		for (unsigned i = 0; i < s.n_freed; i++)
-			shm_free(shm_ptr(s.freed[i]));
-	}
+	return shm_hash_n_buckets(g.hash);
 }
 
 struct walk {
 	bool hot_only;
 	uint64_t now_s;
-	struct net_addr addr;
 	struct pike_row *rows;
 	unsigned n, cap;
 };
 
-static void walk_list(struct walk *w, const _Atomic shm_ref *head)
+static int add_row(struct shm_hnode *node, void *arg)
 {
-	struct node *n;
+	const struct node *n = node_of(node);
+	struct walk *w = arg;
+	struct pike_row *row = &w->rows[w->n];
+	uint32_t hits[2];
+	bool hot;
 
-	for (shm_ref r = *head; r; r = n->sibling) {
-		n = shm_ptr(r);
-		w->addr.ip[n->depth] = n->byte;
-		if (n->depth + 1u < addr_len(&w->addr)) {
-			walk_list(w, &n->child);
-			continue;
-		}
-		roll(n, unit_of(w->now_s));
-		if ((w->hot_only && !is_hot(n)) || w->n == w->cap)
-			continue;
-		w->rows[w->n++] = (struct pike_row){
-			.addr = w->addr,
-			.hits_prev = n->hits[0],
-			.hits_curr = n->hits[1],
-			.expires_s = (int64_t)n->last_s + g.tree->limits.latency_s - (int64_t)w->now_s,
-			.hot = is_hot(n),
-		};
-	}
+	if (n->n < full_len(n->is_v6))
+		return 0;
+	counts(n, unit_of(w->now_s), hits);
+	hot = reached(hits, g.tree->limits.limit);
+	if (w->hot_only && !hot)
+		return 0;
+	if (w->n == w->cap)
+		return 1;
+	*row = (struct pike_row){ .addr.family = n->is_v6 ? AF_INET6 : AF_INET, .hits_prev = hits[0], .hits_curr = hits[1], .hot = hot,
+				  .expires_s = (int64_t)n->last_s + g.tree->limits.latency_s - (int64_t)w->now_s };
+	memcpy(row->addr.ip, n->ip, n->n);
+	w->n++;
+	return 0;
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct net_addr *x = &((const struct pike_row *)a)->addr, *y = &((const struct pike_row *)b)->addr;
+
+	if (x->family != y->family)
+		return x->family == AF_INET ? -1 : 1;
+	return memcmp(x->ip, y->ip, sizeof(x->ip));
 }
 
 unsigned pike_tree_rows(bool hot_only, uint64_t now_s, struct pike_row *rows, unsigned cap)
 {
 	struct walk w = { .hot_only = hot_only, .now_s = now_s, .rows = rows, .cap = cap };
 
-	for (unsigned i = 0; i < ROOTS; i++) {
-		struct root *r = &g.tree->root[i];
-
-		if (!atomic_load(&r->node))
-			continue;
-		w.addr = (struct net_addr){ .family = i < 256 ? AF_INET : AF_INET6 };
-		shm_lock_take(&r->lock, SHM_RANK_MODULE);
-		walk_list(&w, &r->node);
-		shm_lock_drop(&r->lock);
-	}
+	for (uint32_t i = 0; w.n < cap && i < shm_hash_n_buckets(g.hash); i++)
+		(void)shm_hash_walk(g.hash, i, add_row, &w);
+	qsort(rows, w.n, sizeof(*rows), by_address);
 	return w.n;
 }
 
-static unsigned count_blocked(const _Atomic shm_ref *head)
+static int check_node(struct shm_hnode *node, void *arg)
 {
-	const struct node *n;
-	unsigned count = 0;
+	const struct node *n = node_of(node);
+	struct prefix p = { n->ip, n->n, n->is_v6 };
 
-	for (shm_ref r = *head; r; r = n->sibling) {
-		n = shm_ptr(r);
-		count += n->blocked + count_blocked(&n->child);
-	}
-	return count;
-}
-
-unsigned pike_tree_n_blocked(void)
-{
-	unsigned count = 0;
-
-	for (unsigned i = 0; i < ROOTS; i++) {
-		struct root *r = &g.tree->root[i];
-
-		shm_lock_take(&r->lock, SHM_RANK_MODULE);
-		count += count_blocked(&r->node);
-		shm_lock_drop(&r->lock);
-	}
-	return count;
-}
-
-static int check_list(const _Atomic shm_ref *head, unsigned depth)
-{
-	const struct node *n;
-	unsigned siblings = 0;
-
-	for (shm_ref r = *head; r; r = n->sibling) {
-		n = shm_ptr(r);
-		if (n->depth != depth || depth >= DEPTH_MAX || ++siblings > 256 || !shm_is_live(n) || check_list(&n->child, depth + 1) < 0)
-			return -EUCLEAN;
-	}
-	return 0;
+	(void)arg;
+	return n->is_v6 > 1 || n->n == 0 || n->n > full_len(n->is_v6) || (n->blocked && n->n < full_len(n->is_v6)) || hash_of(&p) != node->hash ?
+		-EUCLEAN : 0;
 }
 
 int pike_tree_check(void)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < ROOTS && err == 0; i++) {
-		struct root *r = &g.tree->root[i];
-
-		shm_lock_take(&r->lock, SHM_RANK_MODULE);
-		err = check_list(&r->node, 0);
-		shm_lock_drop(&r->lock);
-	}
+	for (uint32_t i = 0; err == 0 && i < shm_hash_n_buckets(g.hash); i++)
+		err = shm_hash_walk(g.hash, i, check_node, NULL);
 	return err;
 }
 
@@ -425,15 +300,13 @@ int pike_tree_init(const struct pike_limits *limits)
 	if (!g.tree)
 		return -ENOSPC;
 	g.tree->limits = *limits;
-	for (unsigned i = 0; i < ROOTS; i++)
-		shm_lock_init(&g.tree->root[i].lock);
 	shm_publish(g.tree);
 	err = shm_root_set("pike.tree", shm_ref_of(g.tree));
 	if (err < 0)
 		return err;
-	g.op_link = shm_intent_register("pike.link", redo_link);
-	g.op_unlink = shm_intent_register("pike.unlink", redo_unlink);
-	if (g.op_link < 0 || g.op_unlink < 0)
-		return -ENOSPC;
+	err = shm_hash_new(BUCKETS, &g.hash);
+	if (err < 0)
+		return err;
+	atomic_store(&g.tree->hash, shm_ref_of(g.hash));
 	return shm_check_register("pike", pike_tree_check);
 }

@@ -56,7 +56,6 @@ static void setup(void)
 
 static void teardown(void)
 {
-	pike_tree_leave();
 	pool_free(pool);
 	ck_assert_int_eq(shm_check_all(NULL), 0);
 	ck_assert_uint_eq(shm_arena_leaked(), 0);
@@ -159,7 +158,6 @@ static const struct {
 
 static void check_all(const char *what, unsigned n)
 {
-	pike_tree_leave();
 	ck_assert_msg(ul_check() == 0 && ht_check() == 0 && pike_tree_check() == 0 && cache_check() == 0, "%s, allocation %u", what, n);
 	ck_assert_msg(shm_check_all(NULL) == 0 && shm_arena_leaked() == 0, "%s, allocation %u: leak", what, n);
 }
