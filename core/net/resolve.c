@@ -33,6 +33,14 @@
 #define HOSTS_MAX 2048u
 #define ARES_FDS_MAX 32u
 #define DEFAULT_TIMEOUT_MS 5000u
+/*
+ * Questions that the server has not answered outlive the jobs that asked them. c-ares looks for a free one of its 65536 identifiers
+ * for as long as it takes, which is for ever when there is none.
+ */
+#define ASKS_MAX 16384u
+/* Unless set: a lost datagram must be repeated while somebody still waits. c-ares doubles the first, its own default is 5 s. */
+#define TRY_MS 1000
+#define TRIES 3
 
 struct result { /* shared by the jobs that waited for it */
 	unsigned refs;
@@ -92,7 +100,7 @@ static struct {
 		struct loop_io *io;
 	} fd[ARES_FDS_MAX];
 	struct ask *asks[ASK_BUCKETS];
-	unsigned n_jobs;
+	unsigned n_jobs, n_asks;
 	struct host *hosts;
 	unsigned n_hosts;
 	int failed, slow; /* counters */
@@ -586,6 +594,7 @@ static void ask_end(struct ask *a, int status, const unsigned char *bytes, int n
 	for (struct ask **at = ask_bucket(&a->q); *at; at = &(*at)->next) {
 		if (*at == a) {
 			*at = a->next;
+			res.n_asks--;
 			break;
 		}
 	}
@@ -648,9 +657,10 @@ static void job_ask(struct job *job, const struct question *q)
 			return;
 		}
 	}
-	a = calloc(1, sizeof(*a));
+	a = res.n_asks < ASKS_MAX ? calloc(1, sizeof(*a)) : NULL;
 	if (!a)
-		return;
+		return; /* the job looks a few times, then gives up */
+	res.n_asks++;
 	a->q = *q;
 	a->since_ms = clock_ms();
 	a->next = *at;
@@ -678,7 +688,7 @@ int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg)
 
 	if (!res.loop)
 		return -EBUSY;
-	if (res.n_jobs >= JOBS_MAX)
+	if (res.n_jobs >= JOBS_MAX || res.n_asks >= ASKS_MAX)
 		return -EBUSY;
 	if (q->host.n > DNS_NAME_MAX)
 		return -ENOENT;
@@ -750,17 +760,11 @@ static void on_fd_state(void *arg, ares_socket_t fd, int readable, int writable)
 
 int resolve_worker_init(struct loop *loop)
 {
-	struct ares_options o = { .sock_state_cb = on_fd_state };
-	int mask = ARES_OPT_SOCK_STATE_CB, err;
+	struct ares_options o = { .sock_state_cb = on_fd_state,
+		                  .timeout = res.conf.retr_time > 0 ? res.conf.retr_time * 1000 : TRY_MS,
+		                  .tries = res.conf.retr_no > 0 ? res.conf.retr_no : TRIES };
+	int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES, err;
 
-	if (res.conf.retr_time > 0) {
-		o.timeout = res.conf.retr_time * 1000;
-		mask |= ARES_OPT_TIMEOUTMS;
-	}
-	if (res.conf.retr_no > 0) {
-		o.tries = res.conf.retr_no;
-		mask |= ARES_OPT_TRIES;
-	}
 	res.loop = loop;
 	err = loop_timer_add(loop, 3600000, 0, on_time, NULL, &res.timer);
 	if (err < 0)

@@ -319,23 +319,39 @@ START_TEST(no_such_name)
 }
 END_TEST
 
+/* A name server that never answers; its socket. */
+static int silent_server(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_storage sa;
+	struct net_addr a;
+	socklen_t n;
+
+	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), SILENT_PORT, &a), 0);
+	n = net_addr_to_sockaddr(&a, &sa);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, n), 0);
+	conf.servers = server_at(SILENT_PORT);
+	return fd;
+}
+
+static unsigned n_asked(int fd)
+{
+	char buf[512];
+	unsigned n = 0;
+
+	while (recv(fd, buf, sizeof(buf), 0) > 0)
+		n++;
+	(void)close(fd);
+	return n;
+}
+
 /* Fifty runs want the same name at once: the server is asked once. */
 START_TEST(coalesced)
 {
 	struct resolve_query q = { .host = STR_LIT("h3.test"), .port = 5060 };
 	unsigned fifty = 50;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct net_addr a;
-	struct sockaddr_storage sa;
-	socklen_t n;
-	char buf[512];
-	unsigned asked = 0;
+	int fd = silent_server();
 
-	/* a server that never answers, to count */
-	ck_assert_int_eq(net_addr_parse(STR_LIT("127.0.0.1"), SILENT_PORT, &a), 0);
-	n = net_addr_to_sockaddr(&a, &sa);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, n), 0);
-	conf.servers = server_at(SILENT_PORT);
 	conf.timeout_ms = 300;
 	begin();
 	for (unsigned i = 0; i < fifty; i++)
@@ -343,10 +359,50 @@ START_TEST(coalesced)
 	loop_run(loop);
 	ck_assert_uint_eq(n_done, fifty);
 	ck_assert_int_eq(last_err, -ETIMEDOUT);
-	while (recv(fd, buf, sizeof(buf), 0) > 0)
-		asked++;
-	ck_assert_uint_eq(asked, 1);
-	(void)close(fd);
+	ck_assert_uint_eq(n_asked(fd), 1);
+}
+END_TEST
+
+/* With nothing set a lost question is repeated while its asker still waits. */
+START_TEST(asked_again)
+{
+	int fd = silent_server();
+
+	conf.retr_time = conf.retr_no = 0;
+	conf.timeout_ms = 2000;
+	begin();
+	ask("h3.test", 5060, SIP_PROTO_NONE);
+	ck_assert_int_eq(last_err, -ETIMEDOUT);
+	ck_assert_uint_eq(n_asked(fd), 2);
+}
+END_TEST
+
+/* Askers come and go while the name server is dead: what is asked of it stays bounded, and nobody gets stuck. */
+START_TEST(dead_server)
+{
+	unsigned n = 0, wanted = 0;
+	int fd = silent_server(), err = 0;
+	char name[32];
+
+	conf.retr_time = 60;
+	conf.timeout_ms = 200;
+	begin();
+	while (err == 0 && n < 70000) {
+		n_done = 0;
+		for (wanted = 0; err == 0 && wanted < 2048; wanted++) {
+			struct resolve_query q = { .host = str_of(name, (size_t)snprintf(name, sizeof(name), "n%u.test", n)), .port = 5060 };
+
+			err = resolve_ask(&q, on_done, &wanted);
+			if (err < 0)
+				break;
+			n++;
+		}
+		if (n_done < wanted)
+			loop_run(loop);
+	}
+	ck_assert_int_eq(err, -EBUSY);
+	ck_assert_uint_eq(n, 16384);
+	(void)n_asked(fd);
 }
 END_TEST
 
@@ -416,6 +472,8 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, literal, 0, ARRAY_LEN(literals));
 	tcase_add_test(tc, hosts_file);
 	tcase_add_test(tc, coalesced);
+	tcase_add_test(tc, asked_again);
+	tcase_add_test(tc, dead_server);
 	tcase_add_test(tc, too_many);
 	tcase_add_test(tc, cache_bound);
 	suite_add_tcase(s, tc);
