@@ -6,7 +6,9 @@
 #include "core/base/strbuf.h"
 #include "modules/registrar/reg_priv.h"
 
-#define REPLY_MAX 60000u
+#define REPLY_MAX 32000u /* route_reply_add() takes 32 KiB in all */
+#define LIST_MAX 26000u  /* of it: room is left for Path, what outbound adds, and fields of the script */
+#define CONTACT_FIXED 512u /* what a contact takes beside its texts, at most */
 
 /* clang-format off */
 static const struct { uint16_t code; const char *reason; const char *text; } errors[REG_N_ERRORS] = {
@@ -97,6 +99,12 @@ static void add_contact(struct ctx *ctx, struct strbuf *sb, const struct reg_rep
 	}
 }
 
+/* The bytes that it may take at most: a GRUU names instance and AoR again. */
+static size_t contact_room(const struct reg_reply *r, const struct ul_contact *c)
+{
+	return CONTACT_FIXED + c->uri.n + c->received.n + 2 * c->instance.n + 2 * r->aor.n;
+}
+
 static void add_error(struct strbuf *sb, const struct reg_reply *r)
 {
 	uint16_t code = errors[r->error].code;
@@ -148,7 +156,8 @@ int reg_reply_fields(struct ctx *ctx, const struct reg_reply *r, const struct ul
 	if (r->error) {
 		add_error(&sb, r);
 	} else {
-		for (unsigned i = 0; i < list->n; i++) {
+		/* What no message has room for is registered all the same: the first ones, which are tried first, are told. */
+		for (unsigned i = 0; i < list->n && sb.n + contact_room(r, &list->c[i]) < LIST_MAX; i++) {
 			strbuf_add_lit(&sb, i ? ", " : "Contact: ");
 			add_contact(ctx, &sb, r, &list->c[i], list->aor_hash, now);
 		}

@@ -204,6 +204,8 @@ int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, 
 	}
 	if (s->max_contacts && n_new && !(s->flags & UL_SAVE_ONE && list->n) && list->n + n_new - n_gone > s->max_contacts)
 		return -E2BIG;
+	if (n_new && !(s->flags & UL_SAVE_ONE) && list->n + n_new > UL_AOR_CONTACTS_MAX)
+		return -E2BIG;
 	for (unsigned i = 1; i < n_after; i++) { /* by q, stable */
 		struct ul_contact c = after[i];
 		unsigned k = i;

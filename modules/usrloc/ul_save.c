@@ -32,10 +32,12 @@ static bool plan_claimed(const struct plan *p, unsigned i, const struct ul_cell 
 /* What each change means; nothing is changed yet. */
 static int plan_make(struct ul_save *s, const struct ul_aor *a, struct plan *p)
 {
-	unsigned n_valid = 0, n_new = 0, n_gone = 0;
+	unsigned n_all = 0, n_valid = 0, n_new = 0, n_gone = 0;
 
-	for (const struct ul_cell *c = a ? ul_cell_first(a) : NULL; c; c = ul_cell_next(c))
+	for (const struct ul_cell *c = a ? ul_cell_first(a) : NULL; c; c = ul_cell_next(c)) {
+		n_all++;
 		n_valid += ul_cell_valid(c, p->now);
+	}
 	for (unsigned i = 0; i < s->n_changes; i++) {
 		struct ul_change *ch = &s->changes[i];
 		struct ul_cell *old = a ? ul_cell_first(a) : NULL;
@@ -70,7 +72,7 @@ static int plan_make(struct ul_save *s, const struct ul_aor *a, struct plan *p)
 	}
 	if (s->max_contacts && n_new && !(s->flags & UL_SAVE_ONE && a) && n_valid + n_new - n_gone > s->max_contacts)
 		return -E2BIG;
-	return 0;
+	return n_new && !(s->flags & UL_SAVE_ONE) && n_all + n_new > UL_AOR_CONTACTS_MAX ? -E2BIG : 0;
 }
 
 /* What the new cell takes over from the one that it replaces. */

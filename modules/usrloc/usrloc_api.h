@@ -16,6 +16,11 @@
 struct ul_domain; /* one table, "location" */
 
 #define UL_CHANGES_MAX 32u     /* contacts in one REGISTER */
+/*
+ * Contacts of one AoR, whatever max_contacts says: each REGISTER looks at all of them under one lock, so a subscriber who registered
+ * tens of thousands would make everybody wait. Nobody is called at more than CTX_BRANCHES_MAX of them.
+ */
+#define UL_AOR_CONTACTS_MAX 500u
 #define UL_RUID_MAX 64u
 #define UL_Q_UNSET (-1)
 #define UL_METHODS_ALL UINT32_MAX

@@ -141,6 +141,27 @@ START_TEST(too_many)
 }
 END_TEST
 
+/* More contacts than a reply can list: who is registered is told so all the same. */
+START_TEST(more_than_a_reply_holds)
+{
+	char fields[1024], out[40000], pad[401];
+	unsigned n = 0;
+
+	memset(pad, 'p', 400);
+	pad[400] = 0;
+	for (unsigned i = 0; i < 200; i++) {
+		snprintf(fields, sizeof(fields), "m: <sip:%u@h;%s>\r\n", i, pad);
+		ck_assert_int_eq(save("alice", fields, 0, out, sizeof(out)), 1);
+	}
+	ck_assert_uint_lt(strlen(out), 30000);
+	for (const char *p = out; (p = strstr(p, "<sip:")); p++)
+		n++;
+	ck_assert_uint_gt(n, 50);
+	ck_assert(str_ends(str_lit(out), STR_LIT(";expires=3600\r\n")));
+	ck_assert_int_eq(save("alice", "Contact: *\r\nExpires: 0\r\n", 0, out, sizeof(out)), 3);
+}
+END_TEST
+
 START_TEST(aor_forms)
 {
 	static const struct { const char *uri; bool use_domain, cased; const char *aor; } forms[] = {
@@ -263,6 +284,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, save_vectors, 0, ARRAY_LEN(vectors));
 	tcase_add_test(tc, too_many);
+	tcase_add_test(tc, more_than_a_reply_holds);
 	tcase_add_test(tc, aor_forms);
 	tcase_add_test(tc, lookup_targets);
 	tcase_add_test(tc, gruu);

@@ -184,6 +184,27 @@ START_TEST(limits_and_flags)
 }
 END_TEST
 
+/* Without max_contacts, too, an AoR does not grow until looking at it takes a while. */
+START_TEST(an_aor_has_an_end)
+{
+	struct ul_change one;
+	char uri[32];
+
+	for (unsigned i = 0; i < UL_AOR_CONTACTS_MAX; i++) {
+		snprintf(uri, sizeof(uri), "sip:%u@h", i);
+		ck_assert_int_eq(save_one("e", uri, "c", i + 1, 100, NULL), 0);
+	}
+	ck_assert_int_eq(save_one("e", "sip:more@h", "c", 9999, 100, NULL), -E2BIG);
+	ck_assert_int_eq(save_one("e", "sip:7@h", "c", 9999, 200, NULL), 0);
+	ck_assert_int_eq(save_one("e", "sip:7@h", "c", 10000, 0, NULL), 0);
+	ck_assert_int_eq(save_one("e", "sip:more@h", "c", 10001, 100, NULL), 0);
+	one = change("sip:one@h", "d", 1, 100);
+	ck_assert_int_eq(save_n("e", &one, 1, UL_SAVE_ONE, 0, NULL), 0);
+	ck_assert_uint_eq(count_of("e"), 1);
+	ck_assert_int_eq(shm_check_all(NULL), 0);
+}
+END_TEST
+
 START_TEST(instance_and_regid)
 {
 	struct ul_change ch = change("sip:1@h", "a", 5, 100);
@@ -486,6 +507,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, register_refresh_remove);
 	tcase_add_test(tc, order_by_q);
 	tcase_add_test(tc, limits_and_flags);
+	tcase_add_test(tc, an_aor_has_an_end);
 	tcase_add_test(tc, instance_and_regid);
 	tcase_add_loop_test(tc, matching_modes, 0, 4);
 	tcase_add_test(tc, expiry);

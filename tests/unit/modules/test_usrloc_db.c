@@ -528,6 +528,22 @@ static int save_db(const char *aor, struct ul_change *ch, unsigned n, unsigned f
 	return done_err;
 }
 
+START_TEST(database_only_has_an_end)
+{
+	struct ul_contact full[UL_AOR_CONTACTS_MAX];
+	struct ul_list list = { .c = full, .n = UL_AOR_CONTACTS_MAX };
+	struct ul_change one = change("sip:more@h", "c", 1, 100);
+	struct ul_save s = { .changes = &one, .n_changes = 1, .matching_mode = -1, .pool = pool };
+
+	ul_conf.db_mode = 3;
+	for (unsigned i = 0; i < UL_AOR_CONTACTS_MAX; i++)
+		full[i] = (struct ul_contact){ .uri = STR_LIT("sip:some@h"), .callid = STR_LIT("x") };
+	ck_assert_int_eq(ul_plan_db(dom, STR_LIT("m@x.org"), &list, &s), -E2BIG);
+	list.n--;
+	ck_assert_int_eq(ul_plan_db(dom, STR_LIT("m@x.org"), &list, &s), 0);
+}
+END_TEST
+
 START_TEST(database_only)
 {
 	struct ul_change two[2] = { change("sip:1@h", "c1", 1, 100), change("sip:2@h", "c2", 1, 100) }, one;
@@ -615,6 +631,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, server_ids);
 	tcase_add_test(tc, found_by_ruid);
 	tcase_add_test(tc, database_only);
+	tcase_add_test(tc, database_only_has_an_end);
 	tcase_add_test(tc, refuses_what_is_wrong);
 	tcase_add_test(tc, counts);
 	tcase_set_timeout(tc, 30);
