@@ -27,6 +27,7 @@
 #include "core/base/strbuf.h"
 
 #define SYSLOG_RETRY_MS 1000u
+#define TEXT_END 16u /* room for a last mark, the end of a color and of the line */
 
 enum sink { SINK_UNKNOWN, SINK_WRITE, SINK_NONBLOCK, SINK_SOCKET, SINK_POLL };
 
@@ -85,6 +86,30 @@ static struct str name_of(const struct log_line *l)
 	return l->level_name.n ? l->level_name : str_lit(log_level_name(l->level));
 }
 
+/*
+ * The further lines of a text are marked: they may come from the network, and must not look like lines of ours. (The journal takes
+ * each for a line of its own, without the blanks in front of it.)
+ */
+static void add_lines(struct strbuf *sb, struct str text, size_t max)
+{
+	for (size_t i = 0; i < text.n && sb->n < max; i++) {
+		if (text.s[i] == '\n')
+			strbuf_add_lit(sb, "\n| ");
+		else if (text.s[i] != '\r')
+			strbuf_add_char(sb, text.s[i]);
+		else if (i + 1 < text.n && text.s[i + 1] != '\n')
+			strbuf_add_char(sb, ' ');
+	}
+}
+
+static void add_text(struct strbuf *sb, struct str text, size_t max)
+{
+	if (LIKELY(text.n == 0 || (!memchr(text.s, '\n', text.n) && !memchr(text.s, '\r', text.n))))
+		strbuf_add(sb, text);
+	else
+		add_lines(sb, text, max);
+}
+
 size_t log_line_text(const struct log_opts *opts, const struct log_line *l, bool journal, char *out, size_t cap)
 {
 	const struct level_info *info = info_of(l->level);
@@ -94,8 +119,8 @@ size_t log_line_text(const struct log_opts *opts, const struct log_line *l, bool
 	if (journal)
 		strbuf_printf(&sb, "<%d>", info->priority);
 	strbuf_printf(&sb, "%d %s%.*s: ", l->pid, opts->color ? info->color : "", STR_FMT(name_of(l)));
-	strbuf_add(&sb, l->prefix);
-	strbuf_add(&sb, l->text);
+	add_text(&sb, l->prefix, cap - TEXT_END);
+	add_text(&sb, l->text, cap - TEXT_END);
 	strbuf_add_lit(&sb, opts->color ? "\033[0m\n" : "\n");
 	return sb.n;
 }
@@ -448,8 +473,8 @@ static size_t syslog_render(const struct log_line *l, char *out, size_t cap)
 		return sb.n;
 	}
 	strbuf_printf(&sb, "%s: ", info->name);
-	strbuf_add(&sb, l->prefix);
-	strbuf_add(&sb, l->text);
+	add_text(&sb, l->prefix, cap - TEXT_END);
+	add_text(&sb, l->text, cap - TEXT_END);
 	return sb.n;
 }
 

@@ -65,7 +65,7 @@ static void expect(const char *text)
 START_TEST(lines_on_stderr)
 {
 	struct log_opts opts = { .to_stderr = true };
-	struct str text = STR_LIT("two\nlines\n");
+	struct str text = STR_LIT("two\r\n1 ALERT: lines\rhere\n");
 
 	redirect(_i);
 	log_open(&opts);
@@ -79,7 +79,7 @@ START_TEST(lines_on_stderr)
 	expect("WARNING: {1 INVITE} forged  1 ERROR: line [2J\n");
 	log_context_set(NULL);
 	log_text(L_CRIT, -1, NULL, text);
-	expect("CRITICAL: two\nlines\n");
+	expect("CRITICAL: two\n| 1 ALERT: lines here\n");
 	ck_assert_int_eq(log_fail(-ENOENT, "open %s", "x"), -ENOENT);
 	expect("ERROR: open x: No such file or directory\n");
 	opts.color = true;
@@ -87,6 +87,23 @@ START_TEST(lines_on_stderr)
 	log_error("red");
 	expect("\033[31mERROR: red\033[0m\n");
 	ck_assert_uint_eq(log_dropped(), 0);
+}
+END_TEST
+
+/* However many lines a text has: what is written ends with one of ours. */
+START_TEST(many_lines)
+{
+	static char text[LOG_TEXT_MAX], out[LOG_OUT_MAX];
+	struct log_opts opts = { .to_stderr = true };
+	struct log_line l = { .level = L_INFO, .pid = 1, .text = str_of(text, sizeof(text)) };
+	size_t n;
+
+	memset(text, '\n', sizeof(text));
+	n = log_line_text(&opts, &l, false, out, sizeof(out));
+	ck_assert_uint_lt(n, sizeof(out));
+	ck_assert_uint_gt(n, sizeof(out) - 32);
+	ck_assert_int_eq(out[n - 1], '\n');
+	ck_assert_mem_eq(out, "1 INFO: \n| \n| ", 14);
 }
 END_TEST
 

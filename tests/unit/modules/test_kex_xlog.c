@@ -126,7 +126,7 @@ static const struct xlog_row { int debug; const char *fn, *a[4]; const char *lin
 	{ L_ERR,  "xalert", { "a" },                                "ALERT: <script>: a" },
 	{ L_ERR,  "xcrit", { "c" },                                 "CRITICAL: <script>: c" },
 	{ L_ERR,  "xlogm", { "L_ERR", "m" },                        "ERROR: <script>: m" },
-	{ L_ERR,  "xlog", { "two\nlines" },                         "ERROR: <script>: two\nlines" },
+	{ L_ERR,  "xlog", { "two\nlines" },                         "ERROR: <script>: two\n| lines" },
 };
 /* clang-format on */
 
