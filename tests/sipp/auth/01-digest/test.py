@@ -89,6 +89,14 @@ def run(r, ctx):
             hostile = evil.replace(" ", "%20").replace("'", "%27")
             got = register(a, hostile, "x")
             r.check(f"{name} hostile user {evil[:20]!r}", got and got.status in (400, 401, 403), got and got.first)
+        got = [register(a, "102", pw) for pw in ("guess", "guess", "secret-102")]
+        r.check(f"{name} two wrong passwords do not lock anybody out", [m and m.status for m in got] == [401, 401, 200], [m and m.first for m in got])
+        seen = {user: {register(a, user, "guess").first for _ in range(5)} for user in ("102", "nobody")}
+        r.check(f"{name} guessing does not tell which users there are", seen["102"] == seen["nobody"] and len(seen["102"]) == 1, seen)
+        got = register(a, "102", "secret-102")
+        r.check(f"{name} whose password was guessed at has to wait", got and got.status == 401, got and got.first)
+        told = lambda: server.log_text().count("third failed authentication of 102")
+        r.check(f"{name} which is logged once", sip.wait_until(told, 3) and told() == 1, server.log_text()[-1500:])
         for ua in [a, b] + others:
             ua.close()
     rows = subprocess.run(["sqlite3", db, "select count(*) from subscriber; select count(*) from location where username='101'"], capture_output=True, text=True).stdout.split()
