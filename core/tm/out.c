@@ -275,6 +275,7 @@ struct sip_via_source out_via_source(struct ctx *ctx, char *ip)
 	return source;
 }
 
+/* RFC 3261, 18.2.2. Over a stream the address counts only when the connection is gone, for a new one. */
 void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
@@ -284,16 +285,16 @@ void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest)
 		ret_dest->flags |= TX_NO_CONNECT;
 	if (ctx->mflags & CTX_F_RPL_CLOSE)
 		ret_dest->flags |= TX_CLOSE_AFTER;
-	if (!via || ctx->rx.proto != SIP_PROTO_UDP)
+	if (!via)
 		return;
-	if (out_conf.reply_to_via) {
+	if (out_conf.reply_to_via && ctx->rx.proto == SIP_PROTO_UDP) {
 		struct net_addr a;
 
 		if (net_addr_parse(via->host, via->port ? via->port : 5060, &a) == 0)
 			ret_dest->to = a;
 		return;
 	}
-	/* RFC 3261, 18.2.2: to the source address, and to the sent-by port unless rport was asked for. */
+	/* to the source address, and to the sent-by port unless rport was asked for (RFC 3581, 4) */
 	if (!via->has_rport && !(ctx->mflags & CTX_F_FORCE_RPORT) && !out_conf.force_rport)
 		ret_dest->to.port = via->port ? via->port : 5060;
 }
