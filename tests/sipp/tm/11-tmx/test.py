@@ -23,7 +23,7 @@ def run(r, ctx):
 
         def ids(cid):
             found = []
-            sip.wait_until(lambda: [found.append(t) for t in server.rpc("tm.list") if t["callid"] == cid] or found, 5)
+            sip.wait_until(lambda: [found.append(t) for t in server.rpc("tm.list") if t["callid"].removeprefix("Call-ID: ").strip() == cid] or found, 5)
             return f"{found[0]['tindex']}:{found[0]['tlabel']}" if found else "0:0"
 
         def go(cid, route, to=""):
