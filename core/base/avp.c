@@ -72,6 +72,35 @@ struct avp *avp_find(struct avp *list, struct str name, int n, bool icase)
 	return NULL;
 }
 
+bool avp_insert(struct avp **list, struct pool *pool, struct avp *node, unsigned n)
+{
+	struct avp **at = list, *between = NULL;
+	unsigned i = 0;
+
+	for (; *at && (i < n || !is_named(*at, node->name, false)); at = &(*at)->next)
+		i += is_named(*at, node->name, false);
+	for (; i < n; i++) {
+		struct value none = value_null();
+
+		if (!avp_push(&between, pool, node->name, &none))
+			return false;
+	}
+	if (*at && (*at)->value.kind == VALUE_NULL && !(*at)->has_fields)
+		node->next = (*at)->next;
+	else
+		node->next = *at;
+	*at = node;
+	if (between) {
+		struct avp *last = between;
+
+		while (last->next)
+			last = last->next;
+		last->next = node;
+		*at = between;
+	}
+	return true;
+}
+
 bool avp_remove(struct avp **list, struct avp *node)
 {
 	for (; *list; list = &(*list)->next) {

@@ -31,6 +31,9 @@ struct avp_set {
 MUST_CHECK struct avp *avp_push(struct avp **list, struct pool *pool, struct str name, const struct value *v);
 /* n-th newest of that name; negative from the oldest (-1). icase: XAVI. NULL when absent. */
 struct avp *avp_find(struct avp *list, struct str name, int n, bool icase);
+/* Puts node in as the n-th newest of its name, in the place of one without value; where there are fewer, such ones come between. Returns false without
+ * memory: nothing is put in. */
+MUST_CHECK bool avp_insert(struct avp **list, struct pool *pool, struct avp *node, unsigned n);
 unsigned avp_count(const struct avp *list, struct str name, bool icase);
 bool avp_remove(struct avp **list, struct avp *node);
 unsigned avp_remove_all(struct avp **list, struct str name, bool icase);

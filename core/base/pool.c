@@ -169,12 +169,51 @@ static bool more(struct pool *pool, size_t need)
 	return true;
 }
 
+/* ---- for tests ---- */
+
+#ifdef RF_CRASH_POINTS
+static unsigned fail_left; /* allocations until one fails; 0: none will */
+static bool fail_done;
+
+int pool_fail_at(unsigned n)
+{
+	fail_left = n;
+	fail_done = false;
+	return 0;
+}
+
+static bool fails_now(void)
+{
+	if (fail_left == 0 || --fail_left > 0)
+		return false;
+	return fail_done = true;
+}
+#else
+int pool_fail_at(unsigned n)
+{
+	(void)n;
+	return -ENOSYS;
+}
+
+#define fails_now() false
+#endif
+
+bool pool_fail_end(void)
+{
+#ifdef RF_CRASH_POINTS
+	fail_left = 0;
+	return fail_done;
+#else
+	return false;
+#endif
+}
+
 void *pool_alloc(struct pool *pool, size_t size)
 {
 	size_t need;
 	char *p;
 
-	if (size > SIZE_MAX / 2)
+	if (size > SIZE_MAX / 2 || UNLIKELY(fails_now()))
 		return NULL;
 	need = round_up(size ? size : 1) + GAP;
 	if (!pool->cur || pool->cur->size - pool->cur->used < need)

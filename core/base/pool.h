@@ -30,4 +30,9 @@ size_t pool_used(const struct pool *pool);
  */
 MUST_CHECK int pool_on_end(struct pool *pool, void (*fn)(void *arg), void *arg);
 
+/* For tests: the n-th allocation of this process from any pool from now on fails, once; 0: none. Returns 0; -ENOSYS in a build without crash points. */
+MUST_CHECK int pool_fail_at(unsigned n);
+/* No allocation fails any more. Returns whether one did. */
+bool pool_fail_end(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include "core/base/avp.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "core/base/pool.h"
 #include "core/base/strbuf.h"
@@ -52,6 +53,40 @@ START_TEST(newest_first)
 	ck_assert_int_eq(int_of(avp_find(list, STR_LIT("b"), 0, true)), 9);
 	ck_assert_uint_eq(avp_count(list, STR_LIT("A"), true), 3);
 	ck_assert_uint_eq(avp_count(list, STR_LIT("A"), false), 0);
+}
+END_TEST
+
+/* "1-2 other": values of the nodes named a, "-" for none. */
+static const char *as_text(const struct avp *list)
+{
+	static char text[64];
+	size_t n = 0;
+
+	for (; list; list = list->next)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s", n ? " " : "", list->value.kind == VALUE_NULL ? 1 : (int)list->value.s.n,
+				      list->value.kind == VALUE_NULL ? "-" : list->value.s.s);
+	return text;
+}
+
+START_TEST(inserts)
+{
+	struct avp *list = NULL, *from = NULL;
+	/* clang-format off */
+	static const struct { const char *value; unsigned at; const char *then; } steps[] = {
+		{ "L", 3, "- - - L" }, { "B", 0, "B - - L" }, { "M", 1, "B M - L" }, { "N", 1, "B N M - L" }, { "O", 3, "B N M O L" }, { "P", 5, "B N M O L P" },
+	};
+	/* clang-format on */
+
+	for (unsigned i = 0; i < ARRAY_LEN(steps); i++) {
+		push(&from, "a", value_str(str_lit(steps[i].value)));
+		ck_assert(avp_insert(&list, pool, from, steps[i].at));
+		from = NULL;
+		ck_assert_str_eq(as_text(list), steps[i].then);
+	}
+	push(&list, "other", value_str(STR_LIT("x")));
+	push(&from, "a", value_str(STR_LIT("Q")));
+	ck_assert(avp_insert(&list, pool, from, 1));
+	ck_assert_str_eq(as_text(list), "x B Q N M O L P");
 }
 END_TEST
 
@@ -174,6 +209,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, newest_first);
+	tcase_add_test(tc, inserts);
 	tcase_add_test(tc, removes);
 	tcase_add_test(tc, packs_and_unpacks);
 	tcase_add_test(tc, damage_is_refused_or_harmless);
