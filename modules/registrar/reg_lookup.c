@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
 #include "core/transport/conn.h"
@@ -107,21 +108,19 @@ static void target_set(struct ctx *ctx, const struct ul_contact *c, struct ctx_t
 	t->user_agent = c->user_agent;
 }
 
-/* What save() packed with the contact (xavp_contact), and what xavp_rcd wants to know. */
-static void xavps_restore(struct ctx *ctx, const struct ul_contact *c)
+/* What save() packed with the contact (xavp_contact); n: its place in the destination set, 0 the Request-URI. */
+static void xavps_restore(struct ctx *ctx, const struct ul_contact *c, unsigned n)
 {
 	struct avp_set set;
-	struct avp *last;
 
 	if (c->xavps.n == 0 || avp_set_unpack(c->xavps, ctx->pool, &set) < 0 || !set.head[AVP_XAVP])
 		return;
-	for (last = set.head[AVP_XAVP]; last->next; last = last->next)
-		;
-	last->next = ctx->avps.head[AVP_XAVP];
-	ctx->avps.head[AVP_XAVP] = set.head[AVP_XAVP];
 	ctx->avps.dirty = true;
+	if (!avp_insert(&ctx->avps.head[AVP_XAVP], ctx->pool, set.head[AVP_XAVP], n))
+		log_error("registrar: no memory for the attributes of %.*s", STR_FMT(c->uri));
 }
 
+/* What xavp_rcd wants to know. */
 static void rcd_field(struct ctx *ctx, struct avp *root, const char *name, struct value v)
 {
 	if (!avp_push(&root->fields, ctx->pool, str_lit(name), &v))
@@ -183,7 +182,7 @@ static int targets_apply(struct ctx *ctx, const struct lookup_run *run, const st
 			if (route_ruri_set(ctx, RURI_ALL, c->uri, 0) < 0)
 				return -3;
 			target_set(ctx, c, &ctx->main);
-			xavps_restore(ctx, c);
+			xavps_restore(ctx, c, 0);
 			used[n_used++] = c;
 			found = true;
 			if (!reg_conf.append_branches)
@@ -192,6 +191,7 @@ static int targets_apply(struct ctx *ctx, const struct lookup_run *run, const st
 		}
 		if (!branch_add(ctx, c))
 			break; /* no room: the best ones are in */
+		xavps_restore(ctx, c, ctx->n_branches);
 		used[n_used++] = c;
 		if (run->ruid.n || run->instance.n)
 			break;
@@ -349,7 +349,7 @@ static int registered_listed(struct ctx *ctx, void *arg, int err, const struct u
 		    (run->match & 4 && !str_eq(c->uri, run->contact)))
 			continue;
 		if (run->action & 1)
-			xavps_restore(ctx, c);
+			xavps_restore(ctx, c, 0);
 		if (!(run->action & 2))
 			xavp_rcd(ctx, c);
 		return 1;
@@ -392,6 +392,20 @@ static void unregistered(void *arg, int err)
 	ctx_wake((uint64_t)(uintptr_t)arg, err < 0 ? -2 : 1);
 }
 
+/* db_mode 1: what the database did not take has not happened. */
+static void unregistered_through(void *arg, int err)
+{
+	struct ctx *ctx = ctx_of_ticket((uint64_t)(uintptr_t)arg);
+	struct reg_state *st = ctx ? reg_state(ctx) : NULL;
+
+	if (st && err < 0) {
+		const struct unregister_run *run = st->run;
+
+		reg.ul->undo(run->domain, run->aor, &run->save);
+	}
+	unregistered(arg, err);
+}
+
 /* db_mode 3: what is to be removed is named, all of it or by ruid. */
 static int unregister_listed(struct ctx *ctx, void *arg, int err, const struct ul_list *list)
 {
@@ -418,20 +432,29 @@ static int unregister_listed(struct ctx *ctx, void *arg, int err, const struct u
 
 static int unregister_now(struct ctx *ctx, struct unregister_run *run)
 {
-	int err = reg.ul->remove(run->domain, run->aor, run->ruid);
+	bool through = reg.ul->db_mode() == 1;
+	struct reg_state *st = reg_state(ctx);
 	uint64_t ticket;
+	int err = -ENOMEM;
+
+	run->save.pool = ctx->pool;
+	if (st)
+		err = reg.ul->remove(run->domain, run->aor, run->ruid, through ? &run->save : NULL);
 
 	if (err == -ENOENT && run->ruid.n)
 		return -3;
 	if (err < 0 && err != -ENOENT)
 		return -2;
-	if (reg.ul->db_mode() != 1)
+	if (!through)
 		return 1;
 	/* behind a fetch the wait goes on under the same ticket */
 	ticket = ctx->parked ? (uint64_t)ctx->gen << 32 | ctx->id : ctx_park(ctx, (unsigned)reg_conf.db_deadline_ms + 1000, -2);
-	if (!ticket)
+	if (!ticket) { /* no memory to wait with */
+		reg.ul->undo(run->domain, run->aor, &run->save);
 		return -2;
-	reg.ul->sync(run->domain, run->aor, (unsigned)reg_conf.db_deadline_ms, unregistered, (void *)(uintptr_t)ticket);
+	}
+	st->run = run;
+	reg.ul->sync(run->domain, run->aor, (unsigned)reg_conf.db_deadline_ms, unregistered_through, (void *)(uintptr_t)ticket);
 	return SCRIPT_SUSPEND;
 }
 
@@ -451,6 +474,8 @@ int reg_fn_unregister(struct ctx *ctx, const union script_arg *args, unsigned n)
 		return -2;
 	run->domain = args[0].p;
 	run->ruid = n > 2 ? args[2].s : STR_NULL;
+	if (args[1].s.n == 0 && run->ruid.n && reg.ul->db_mode() == 3) /* the database knows whose it is */
+		return reg_contacts_of_ruid(ctx, run->domain, run->ruid, &run->aor, unregister_listed, run);
 	if (reg_aor(ctx, args[1].s, &run->aor, &error) < 0)
 		return -1;
 	if (reg.ul->db_mode() == 3)

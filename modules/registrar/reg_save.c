@@ -505,6 +505,11 @@ static void db_done(void *arg, int err)
 
 	if (!st)
 		return;
+	if (err < 0 && reg.ul->db_mode() == 1) {
+		const struct save_run *run = st->run;
+
+		reg.ul->undo(run->domain, run->aor, &run->save); /* the client is told that it is not registered */
+	}
 	ctx_wake(ticket, err < 0 ? save_fail(ctx, st->run, REG_E_DB) : save_done(ctx, st->run));
 }
 
@@ -526,8 +531,11 @@ static int save_wait(struct ctx *ctx, struct save_run *run, const struct ul_list
 	st->run = run;
 	/* behind a fetch the wait goes on under the same ticket */
 	ticket = ctx->parked ? (uint64_t)ctx->gen << 32 | ctx->id : ctx_park(ctx, deadline + 1000, -1);
-	if (!ticket)
+	if (!ticket) { /* no memory to wait with */
+		if (!fetched)
+			reg.ul->undo(run->domain, run->aor, &run->save);
 		return save_fail(ctx, run, REG_E_USRLOC);
+	}
 	if (fetched)
 		reg.ul->save_db(run->domain, run->aor, &run->save, deadline, db_done, (void *)(uintptr_t)ticket);
 	else
@@ -564,6 +572,7 @@ static int save_now(struct ctx *ctx, struct save_run *run)
 
 	if (run->query)
 		return save_query(ctx, run);
+	run->save.keep_before = reg.ul->db_mode() == 1 && !(run->flags & REG_MEM_ONLY);
 	err = reg.ul->save(run->domain, run->aor, &run->save);
 	if (err < 0)
 		return save_fail(ctx, run, save_error(err));

@@ -229,6 +229,7 @@ void ul_db_flush_aor(struct ul_domain *d, struct str aor, struct pool *pool)
 
 			if (b && ul_batch_add(b, aor, &list.c[i]) < 0)
 				break;
+			ul_same_send(d, aor, &list.c[i], (unsigned)ul_conf.db_deadline_ms);
 		}
 	}
 }
@@ -346,6 +347,8 @@ int ul_list_send(struct ul_domain *d, struct str aor, const struct ul_contact *c
 		if (err < 0)
 			goto fail;
 	}
+	for (unsigned i = 0; i < n; i++)
+		ul_same_send(d, aor, &c[i], deadline_ms);
 	op->n_pending = n_batches;
 	for (unsigned i = 0; i < n_batches; i++)
 		batch_send(list[i], deadline_ms);

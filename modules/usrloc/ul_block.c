@@ -147,6 +147,7 @@ static int flush_list(struct ul_batch **up, struct ul_batch **del, struct ul_dom
 	for (unsigned i = 0; i < list->n; i++) {
 		bool is_del = list->c[i].state == UL_DELETED;
 		struct ul_batch **at = is_del ? del : up;
+		struct diag diag = { 0 };
 		int err;
 
 		if (*at && (*at)->n == (*at)->cap) {
@@ -161,8 +162,10 @@ static int flush_list(struct ul_batch **up, struct ul_batch **del, struct ul_dom
 		if (!*at)
 			return -ENOMEM;
 		err = ul_batch_add(*at, aor, &list->c[i]);
+		if (err == 0)
+			err = ul_same_sync(d, aor, &list->c[i], &diag);
 		if (err < 0)
-			return err;
+			return log_fail(err, "usrloc: table %.*s: %s", STR_FMT(d->name), diag.text);
 	}
 	return 0;
 }

@@ -42,6 +42,12 @@ MUST_CHECK int ul_sql_delete(struct strbuf *sb, const struct ul_domain *d, unsig
 /* One row into memory: 1, 0 as ul_load(); -ENOSPC; -EMSGSIZE, -EINVAL: nothing that we could use, or would write. */
 MUST_CHECK int ul_row_load(struct ul_domain *d, const struct db_val v[UL_N_COLS]);
 
+/* --- ul_same.c: db_ops_ruid 0, else nothing --- */
+/* What becomes of other servers' rows for the contact. Nobody hears of it. */
+void ul_same_send(struct ul_domain *d, struct str aor, const struct ul_contact *c, unsigned deadline_ms);
+/* The same; blocks. */
+MUST_CHECK int ul_same_sync(struct ul_domain *d, struct str aor, const struct ul_contact *c, struct diag *reterr);
+
 /* --- ul_batch.c --- */
 struct item {
 	struct str aor, ruid;

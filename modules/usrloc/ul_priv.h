@@ -19,7 +19,7 @@ enum ul_column {
 };
 
 struct ul_conf {
-	int db_mode, db_load, db_insert_update, db_update_as_insert, db_check_update, db_insert_null, db_raw_fetch_type,
+	int db_mode, db_load, db_insert_update, db_update_as_insert, db_check_update, db_ops_ruid, db_insert_null, db_raw_fetch_type,
 		db_timer_clean, db_clean_tcp, use_domain, timer_interval, timer_procs, matching_mode, cseq_delay, desc_time_order,
 		hash_size, fetch_rows, nat_bflag, handle_lost_tcp, close_expired_tcp, skip_remote_socket, expires_type,
 		server_id_filter, rm_expired_delay, version_table, load_rank, ka_mode, ka_filter, ka_interval, ka_randomize, ka_timeout, ka_loglevel,
@@ -106,7 +106,8 @@ MUST_CHECK int ul_get(struct ul_domain *d, struct str aor, struct pool *pool, st
 MUST_CHECK int ul_get_which(struct ul_domain *d, struct str aor, enum ul_which which, struct pool *pool, struct ul_list *ret_list);
 MUST_CHECK int ul_get_ruid(struct ul_domain *d, uint32_t aor_hash, struct str ruid, enum ul_which which, struct pool *pool, struct str *ret_aor,
 			   struct ul_list *ret_list);
-int ul_remove(struct ul_domain *d, struct str aor, struct str ruid);
+int ul_remove(struct ul_domain *d, struct str aor, struct str ruid, struct ul_save *undo);
+void ul_undo(struct ul_domain *d, struct str aor, const struct ul_save *s);
 int ul_touch(struct ul_domain *d, struct str aor, struct str ruid, uint32_t roundtrip_us);
 /* The same for who has only hashes: ul_aor_hash() and hashfn64() of the ruid. */
 int ul_touch_hash(struct ul_domain *d, uint32_t aor_hash, uint64_t ruid_hash, uint32_t roundtrip_us);

@@ -21,7 +21,7 @@ static struct {
 	size_t cap;
 } scratch;
 
-static int scratch_grow(size_t need)
+int ul_scratch_grow(size_t need)
 {
 	size_t cap = scratch.cap ? scratch.cap : SCRATCH_FIRST;
 	char *p;
@@ -42,7 +42,7 @@ static int scratch_grow(size_t need)
 
 int ul_scratch_ready(void)
 {
-	return scratch.mem ? 0 : scratch_grow(SCRATCH_FIRST);
+	return scratch.mem ? 0 : ul_scratch_grow(SCRATCH_FIRST);
 }
 
 static bool cell_wanted(const struct ul_cell *c, enum ul_copy_what what, uint32_t now)
@@ -131,7 +131,7 @@ static int get(struct ul_domain *d, struct str aor, enum ul_copy_what what, stru
 		int err;
 
 		if (need) {
-			err = scratch_grow(need);
+			err = ul_scratch_grow(need);
 			if (err < 0)
 				return err;
 		}
@@ -242,7 +242,7 @@ static unsigned names_of(struct ul_domain *d, uint32_t bucket, struct names *w, 
 	size_t off = 0;
 	char *mem;
 
-	if (!scratch.mem && scratch_grow(SCRATCH_FIRST) < 0)
+	if (!scratch.mem && ul_scratch_grow(SCRATCH_FIRST) < 0)
 		return 0;
 	shm_hash_walk(d->hash, bucket, names_add, w);
 	if (w->n == 0)

@@ -252,7 +252,7 @@ static void rpc_rm(struct rpc *rpc)
 
 	if (take_table_aor(rpc, "Not enough parameters (table and AOR to lookup)", mem, &d, &aor) < 0 || no_memory_table(rpc))
 		return;
-	err = ul_remove(d, aor, STR_NULL);
+	err = ul_remove(d, aor, STR_NULL, NULL);
 	if (err < 0 && err != -ENOENT)
 		rpc_fault(rpc, 500, "Failed to delete AOR");
 }
@@ -282,7 +282,7 @@ static void rpc_rm_contact(struct rpc *rpc)
 		for (unsigned i = 0; i < list.n && ruid.n == 0; i++)
 			if (str_eq(list.c[i].uri, contact))
 				ruid = list.c[i].ruid;
-		if (ruid.n == 0 || ul_remove(d, aor, ruid) < 0)
+		if (ruid.n == 0 || ul_remove(d, aor, ruid, NULL) < 0)
 			rpc_fault(rpc, 404, "Contact not found");
 	}
 	pool_free(pool);

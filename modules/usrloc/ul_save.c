@@ -145,13 +145,33 @@ static void plan_supersede(const struct ul_save *s, struct plan *p)
 	}
 }
 
+/*
+ * Locks the bucket with *ret_a found and, when before is not NULL, all its contacts copied to scratch. NULL: no memory for that.
+ */
+static struct shm_hbucket *save_lock(struct ul_domain *d, uint32_t hash, struct str aor, uint32_t now, struct ul_copied *before, struct ul_aor **ret_a)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		struct shm_hbucket *b = shm_hash_lock(d->hash, hash);
+		size_t need;
+
+		*ret_a = ul_aor_find(b, hash, aor);
+		need = before && *ret_a ? ul_copy_locked(*ret_a, UL_COPY_ALL, now, before) : 0;
+		if (need == 0)
+			return b;
+		shm_hash_unlock(b);
+		if (ul_scratch_grow(need) < 0)
+			break;
+	}
+	return NULL;
+}
+
 int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 {
 	uint32_t hash = hashfn32(aor);
 	struct plan p; /* filled as far as there are changes */
 	struct ul_aor *a, *spare = NULL, *empty = NULL;
 	struct ul_cell *retired = NULL;
-	struct ul_copied copied = { 0 };
+	struct ul_copied copied = { 0 }, before = { 0 };
 	struct shm_hbucket *b;
 	bool wants_aor = false, inserted = false;
 	size_t need = 0;
@@ -181,17 +201,18 @@ int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 		wants_aor = true;
 	}
 	CRASH_POINT("usrloc.save.filled");
-	b = shm_hash_lock(d->hash, hash);
-	a = ul_aor_find(b, hash, aor);
-	if (!a && wants_aor) {
+	b = save_lock(d, hash, aor, p.now, s->keep_before ? &before : NULL, &a);
+	if (b && !a && wants_aor) {
 		shm_hash_unlock(b);
 		spare = ul_aor_new(aor, hash);
 		err = -ENOSPC;
 		if (!spare)
 			goto out;
-		b = shm_hash_lock(d->hash, hash);
-		a = ul_aor_find(b, hash, aor);
+		b = save_lock(d, hash, aor, p.now, s->keep_before ? &before : NULL, &a);
 	}
+	err = -ENOMEM;
+	if (!b)
+		goto out;
 	err = plan_make(s, a, &p);
 	if (err < 0) {
 		shm_hash_unlock(b);
@@ -206,7 +227,7 @@ int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 	s->ret_any_new = s->ret_wants_db = false;
 	if (a) {
 		plan_apply(d, s, a, &p, &retired);
-		need = ul_copy_locked(a, UL_COPY_VALID, p.now, &copied);
+		need = s->keep_before ? 1 : ul_copy_locked(a, UL_COPY_VALID, p.now, &copied); /* scratch has what was before */
 		s->ret_wants_db = atomic_load_explicit(&a->dirty, memory_order_relaxed) != 0;
 		empty = ul_aor_drop_empty(d, b, a);
 	}
@@ -217,10 +238,12 @@ int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 	for (unsigned i = 0; i < s->n_changes; i++)
 		s->ret_any_new |= s->changes[i].outcome == UL_O_INSERTED;
 	s->ret_list.aor_hash = hash;
-	if (need) {
+	if (s->keep_before)
+		err = ul_copied_list(&before, s->pool, &s->ret_before);
+	if (err == 0 && need) {
 		err = ul_get(d, aor, s->pool, &s->ret_list);
 		err = err == -ENOENT ? 0 : err;
-	} else {
+	} else if (err == 0) {
 		err = ul_copied_list(&copied, s->pool, &s->ret_list);
 	}
 out:
@@ -338,10 +361,12 @@ static bool pick_ruid(const struct ul_cell *c, void *arg)
 	return atomic_load_explicit(&c->state, memory_order_relaxed) != UL_DELETED && (ruid->n == 0 || ul_cell_has_ruid(c, *ruid));
 }
 
-int ul_remove(struct ul_domain *d, struct str aor, struct str ruid)
+int ul_remove(struct ul_domain *d, struct str aor, struct str ruid, struct ul_save *undo)
 {
-	int n = drop(d, aor, pick_ruid, &ruid, false, NULL, NULL);
+	int n = undo ? ul_get_all(d, aor, undo->pool, &undo->ret_before) : 0;
 
+	if (n == 0)
+		n = drop(d, aor, pick_ruid, &ruid, false, NULL, NULL);
 	return n == 0 ? -ENOENT : n;
 }
 

@@ -65,6 +65,8 @@ struct ul_copied {
 
 /* Gets the scratch memory, once. */
 MUST_CHECK int ul_scratch_ready(void);
+/* Makes room for that many bytes. -EMSGSIZE, -ENOMEM. No lock is held. */
+MUST_CHECK int ul_scratch_grow(size_t need);
 /* The bucket is locked. Returns 0, or the bytes of scratch that it needs. */
 size_t ul_copy_locked(struct ul_aor *a, enum ul_copy_what what, uint32_t now, struct ul_copied *ret);
 /* From scratch to the caller's pool. */

@@ -18,13 +18,6 @@ static int set_preload(void *conf, const struct setting *set, int64_t i, struct 
 	return ul_domain_get(s, &d, reterr);
 }
 
-/* By AoR, contact and Call-ID a late delete could meet the row of a registration that came after it. */
-static int set_db_ops_ruid(void *conf, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
-{
-	(void)conf, (void)set, (void)s;
-	return i == 1 ? 0 : diag_err(reterr, -ENOTSUP, 0, "usrloc parameter db_ops_ruid: rows are always found by their ruid, only 1 is possible");
-}
-
 #define COL(name, id, def) SETTING_STR(name, struct ul_conf, column[id], def)
 /* clang-format off */
 static const struct setting settings[] = {
@@ -34,7 +27,7 @@ static const struct setting settings[] = {
 	SETTING_INT("db_insert_update",   struct ul_conf, db_insert_update,   0,  0, 1),
 	SETTING_INT("db_update_as_insert", struct ul_conf, db_update_as_insert, 0, 0, 1),
 	SETTING_INT("db_check_update",    struct ul_conf, db_check_update,    0,  0, 1),
-	SETTING_FN_INT("db_ops_ruid",     set_db_ops_ruid),
+	SETTING_INT("db_ops_ruid",        struct ul_conf, db_ops_ruid,        1,  0, 1),
 	SETTING_INT("db_insert_null",     struct ul_conf, db_insert_null,     0,  0, 1),
 	SETTING_INT("db_raw_fetch_type",  struct ul_conf, db_raw_fetch_type,  0,  0, 1),
 	SETTING_INT("db_timer_clean",     struct ul_conf, db_timer_clean,     0,  0, 1),
@@ -136,6 +129,7 @@ static const struct ul_api api = {
 	.nat_bflag = api_nat_bflag,
 	.xavp_contact = api_xavp_contact,
 	.save = ul_save,
+	.undo = ul_undo,
 	.sync = ul_sync,
 	.get = ul_get_which,
 	.get_ruid = ul_get_ruid,

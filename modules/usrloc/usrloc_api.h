@@ -79,6 +79,8 @@ struct ul_save {
 	struct pool *pool;     /* memory of ret_list */
 	void *plan;            /* between plan_db() and save_db() */
 	struct ul_list ret_list; /* out: the valid contacts afterwards */
+	bool keep_before;      /* ret_before is wanted, for undo() */
+	struct ul_list ret_before; /* out: all contacts before */
 	bool ret_any_new, ret_wants_db; /* out; ret_wants_db: finish with sync() before answering */
 };
 
@@ -106,6 +108,11 @@ struct ul_api {
 	 * Readers see each contact either as it was or as it is. Not in db_mode 3: see save_start().
 	 */
 	int (*save)(struct ul_domain *d, struct str aor, struct ul_save *s);
+	/*
+	 * db_mode 1, when sync() failed: what save() or remove() changed is again as it was, and to be written so. What somebody else
+	 * changed since then stays. s: as they left it.
+	 */
+	void (*undo)(struct ul_domain *d, struct str aor, const struct ul_save *s);
 	/* Writes what is unwritten of this AoR to the database; done is called later, once, from the loop. */
 	void (*sync)(struct ul_domain *d, struct str aor, unsigned deadline_ms, ul_done_fn *done, void *arg);
 	/* Copies of the contacts; -ENOENT: none. */
@@ -113,8 +120,8 @@ struct ul_api {
 	/* The AoR that has a contact with this ruid (temporary GRUU), given the AoR's hash. */
 	int (*get_ruid)(struct ul_domain *d, uint32_t aor_hash, struct str ruid, enum ul_which which, struct pool *pool, struct str *ret_aor,
 			struct ul_list *ret_list);
-	/* Returns how many were removed; -ENOENT. ruid n 0: all. */
-	int (*remove)(struct ul_domain *d, struct str aor, struct str ruid);
+	/* Returns how many were removed; -ENOENT. ruid n 0: all. undo: NULL, or only pool is filled in and ret_before comes back; -ENOMEM then: nothing was removed. */
+	int (*remove)(struct ul_domain *d, struct str aor, struct str ruid, struct ul_save *undo);
 	/*
 	 * The tables are being loaded, so an AoR may be in the database only: bring() it in before reading or changing it. done is
 	 * called later, once, from the loop; err: the database did not answer. Not in db_mode 3.

@@ -439,7 +439,7 @@ START_TEST(death_anywhere)
 		ck_assert_msg(shm_arena_leaked() == 0, "%s %u: leak", points[_i], nth);
 		/* all that was told is there; the step under way may be done or not */
 		ck_assert_msg(state_is(told) || (told < ARRAY_LEN(steps) && state_is(told + 1)), "%s %u: after %u steps", points[_i], nth, told);
-		ul_remove(dom, STR_LIT("victim"), STR_NULL);
+		ul_remove(dom, STR_LIT("victim"), STR_NULL, NULL);
 		ul_timer_slice(shm_hash_n_buckets(dom->hash)); /* an AoR left empty goes with the sweep */
 		ck_assert_uint_eq(shm_hash_count(dom->hash), 0);
 		ck_assert_msg(shm_counter_read(dom->c_contacts) == 0 && shm_counter_read(dom->c_users) == 0, "%s %u: %d contacts, %d users counted",
@@ -458,7 +458,7 @@ START_TEST(random_kills)
 	struct shm_stats before, after;
 
 	ck_assert_int_eq(save_one("warm", "sip:1@h", "c", 1, 100, NULL), 0);
-	ul_remove(dom, STR_LIT("warm"), STR_NULL);
+	ul_remove(dom, STR_LIT("warm"), STR_NULL, NULL);
 	shm_arena_stats(&before);
 	for (unsigned round = 0; round < 60; round++) {
 		pid_t pid = fork();
@@ -487,7 +487,7 @@ START_TEST(random_kills)
 		char aor[16];
 
 		snprintf(aor, sizeof(aor), "r%u", i);
-		ul_remove(dom, str_lit(aor), STR_NULL);
+		ul_remove(dom, str_lit(aor), STR_NULL, NULL);
 	}
 	ul_timer_slice(shm_hash_n_buckets(dom->hash));
 	ck_assert_uint_eq(shm_hash_count(dom->hash), 0);

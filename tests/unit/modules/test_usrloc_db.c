@@ -63,7 +63,7 @@ static void setup(void)
 	struct shm_opts opts = { .ceiling_bytes = (uint64_t)128 << 20 };
 
 	ul_conf = (struct ul_conf){ .timer_interval = 60, .cseq_delay = 20, .hash_size = 6, .nat_bflag = -1, .db_queue_max = 64,
-				    .db_deadline_ms = 2000, .fetch_rows = 7, .use_domain = 1, .db_load = 1, .version_table = 1 };
+				    .db_deadline_ms = 2000, .fetch_rows = 7, .use_domain = 1, .db_load = 1, .db_ops_ruid = 1, .version_table = 1 };
 	for (unsigned i = 0; i < UL_N_COLS; i++)
 		ul_conf.column[i] = str_lit(columns[i]);
 	memcpy(path, "/tmp/ringfort-test-ul-XXXXXX", 29);
@@ -389,7 +389,7 @@ START_TEST(changes_win_over_loading)
 	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE username='u4'"), 0);
 	ck_assert_uint_eq(shm_hash_count(dom->hash), 29); /* the mark went */
 	/* loading is over: a row that was asked for before is old */
-	ul_remove(dom, STR_LIT("u7@x.org"), STR_NULL);
+	ul_remove(dom, STR_LIT("u7@x.org"), STR_NULL, NULL);
 	ck_assert_int_eq(bring("u7@x.org"), 0);
 	ck_assert_int_eq(ul_db_flush_sync(), 0); /* no mark is left to tell */
 	ck_assert_int_eq(ul_load(dom, STR_LIT("u7@x.org"), &late), 0);
@@ -415,7 +415,7 @@ START_TEST(loading_goes_on)
 	ck_assert_int_eq(ul_db_init(), 0);
 	atomic_store(&dom->progress->last_id, 10);
 	ck_assert_int_eq(bring("u12@x.org"), 0);
-	ck_assert_int_eq(ul_remove(dom, STR_LIT("u12@x.org"), STR_NULL), 1); /* never written in db_mode 4, and yet not back */
+	ck_assert_int_eq(ul_remove(dom, STR_LIT("u12@x.org"), STR_NULL, NULL), 1); /* never written in db_mode 4, and yet not back */
 	load_all();
 	ck_assert_uint_eq(n_contacts("u5@x.org"), 0);
 	ck_assert_uint_eq(n_contacts("u11@x.org"), 1);
