@@ -116,13 +116,13 @@ static int run_route(struct ctx *ctx, enum ctx_kind kind, struct str name)
 	return 0;
 }
 
-static int run_continued(struct ctx *ctx, struct str name)
+static int run_continued(struct ctx *ctx, enum ctx_kind kind, struct str name)
 {
 	int route;
 
 	if (!find(vm_script_of(ctx), CTX_REQUEST, name, &route))
 		return -ENOENT;
-	route_start(ctx, route, CTX_FAILURE, ctx->finished);
+	route_start(ctx, route, kind, ctx->finished);
 	return 0;
 }
 

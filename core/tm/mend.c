@@ -53,6 +53,8 @@ static void branch_mend(struct tm_txn *t, struct tm_branch *b, uint64_t now)
 		b->state = TM_S_TRYING;
 	if (tm_branch_final(b))
 		return;
+	if (b->flags & TM_B_BLIND) /* he was about to go on with it, and has not begun: it waits, or its timer ends it */
+		b->flags &= (uint16_t)~TM_B_SUPERSEDED;
 	if (b->fr_at == 0)
 		tm_branch_arm_fr(t, b, b->state == TM_S_PROCEEDING && b->machine == TM_UAC_INVITE, now);
 	if ((b->flags & TM_B_CANCEL_SENT) && b->cancel_end_at == 0) {

@@ -62,7 +62,8 @@ void tm_local_done(struct tm_txn *t, int code, struct str reply)
 	tm_uas_act(t, TM_A_ARM_WAIT, clock_ms());
 }
 
-static void relay_ctx(struct ctx *ctx, struct tm_txn *t)
+/* False: there was no memory, and the caller has not been told of this reply. */
+static bool relay_ctx(struct ctx *ctx, struct tm_txn *t)
 {
 	struct sip_out out;
 	int err;
@@ -70,17 +71,18 @@ static void relay_ctx(struct ctx *ctx, struct tm_txn *t)
 	if (t->flags & TM_T_LOCAL) {
 		if (ctx->msg.status >= 200 && t->status < 200)
 			tm_local_done(t, ctx->msg.status, ctx->msg.buf);
-		return;
+		return true;
 	}
 	err = sip_build_relayed_reply(ctx->pool, &ctx->msg, &ctx->edits, 0, STR_NULL, t->dest.proto != SIP_PROTO_UDP, &out);
-	if (err == 0) {
-		err = tm_uas_send(t, ctx->msg.status, &out, NULL);
-		t->winner = ctx->txn_branch;
-		if (err != -EALREADY)
-			tm_tell_reply(t, NULL);
+	if (err < 0) {
+		log_error("reply %u of transaction %08x cannot be relayed: %s", ctx->msg.status, tm_hash_of(t), strerror(-err));
+		return false;
 	}
-	if (err < 0 && err != -EALREADY)
-		log_info("reply %u of transaction %08x not relayed: %s", ctx->msg.status, tm_hash_of(t), strerror(-err));
+	err = tm_uas_send(t, ctx->msg.status, &out, NULL);
+	t->winner = ctx->txn_branch;
+	if (err != -EALREADY)
+		tm_tell_reply(t, NULL);
+	return true;
 }
 
 /* First line's reason phrase of a kept reply. */
@@ -351,6 +353,8 @@ enum tm_after tm_branch_fake(struct tm_txn *t, unsigned i, uint16_t status)
 	CRASH_POINT("tm.fake.status");
 	b->state = s.next;
 	b->retr_at = b->fr_at = 0;
+	if (UNLIKELY(t->aside))
+		tm_aside_drop(t, i);
 	/* An address that does not answer at all: the next one of the same name (RFC 3263, 4.3). */
 	if (!(b->flags & TM_B_REPLIED) && !t->canceled && !(t->flags & TM_T_DISABLE_FAILOVER) && tm_branch_failover(t, i))
 		return TM_MINE;
@@ -396,8 +400,7 @@ static enum tm_after final_failure(struct ctx *ctx, struct tm_txn *t, unsigned i
 
 	/* The fast path: nobody else to wait for, nobody to ask. */
 	if (!failover && only && t->status < 200 && !(status == 503 && tm_conf.remap_503_500) && !failure_name(t, (int)i).n &&
-	    !tm_branch_text(b, TM_X_ON_BRANCH_FAILURE).n) {
-		relay_ctx(ctx, t);
+	    !tm_branch_text(b, TM_X_ON_BRANCH_FAILURE).n && relay_ctx(ctx, t)) {
 		CRASH_POINT("tm.final.relayed");
 		b->state = TM_S_COMPLETED;
 		acknowledge(ctx, t, b);
@@ -446,14 +449,16 @@ static enum tm_after reply_pass(struct ctx *ctx, struct tm_txn *t, unsigned i, b
 	if (status < 200) {
 		b->state = TM_S_PROCEEDING;
 		if (!drop && status > 100 && t->status < 200)
-			relay_ctx(ctx, t);
+			(void)relay_ctx(ctx, t); /* told there; it is a provisional one */
 		return absorb(ctx);
 	}
 	b->fr_at = 0;
 	if (status < 300) {
 		b->state = b->machine == TM_UAC_INVITE ? TM_S_ACCEPTED : TM_S_COMPLETED;
 		CRASH_POINT("tm.accepted.state");
-		relay_ctx(ctx, t);
+		/* The 2xx to an INVITE comes again until it is acknowledged; to another request it does not, and its caller must hear something. */
+		if (!relay_ctx(ctx, t) && t->method != SIP_M_INVITE && t->status < 200)
+			(void)tm_uas_reply(t, NULL, 500, STR_LIT("Server Internal Error"), STR_NULL);
 		CRASH_POINT("tm.accepted.relayed");
 		if (t->method == SIP_M_INVITE && (t->flags & TM_T_LOCAL))
 			local_accepted(ctx, t, b);
@@ -467,6 +472,7 @@ static enum tm_after reply_pass(struct ctx *ctx, struct tm_txn *t, unsigned i, b
 static void onreply_done(struct ctx *ctx, int rc)
 {
 	struct tm_txn *t = ctx->txn;
+	unsigned i = ctx->txn_branch;
 	bool drop = (ctx->mflags & CTX_F_DROP) != 0;
 
 	(void)rc; /* ignored in named reply routes */
@@ -477,8 +483,47 @@ static void onreply_done(struct ctx *ctx, int rc)
 		if (name)
 			tm_ref_set(&t->on_failure, name);
 	}
-	if (reply_pass(ctx, t, ctx->txn_branch, drop) == TM_MINE)
+	if (UNLIKELY(ctx->mflags & CTX_F_SUSPENDED)) {
+		if (ctx->msg.status < 200)
+			tm_branch_at(t, i)->state = TM_S_PROCEEDING; /* it may be cancelled from here on */
+		(void)absorb(ctx);
 		tm_run_events(t);
+		return;
+	}
+	if (reply_pass(ctx, t, i, drop) == TM_MINE && (LIKELY(!t->aside) || tm_aside_follow(t, i) == TM_MINE))
+		tm_run_events(t);
+}
+
+/* A context of a reply as its routes see it. */
+static void onreply_ctx(struct ctx *ctx, struct tm_txn *t, unsigned i)
+{
+	tm_ctx_load(ctx, t);
+	ctx->txn = t;
+	ctx->txn_branch = (uint8_t)i;
+	ctx->main.bflags = tm_branch_at(t, i)->bflags;
+	ctx->finished = onreply_done;
+}
+
+static enum tm_event_kind event_of(uint16_t status)
+{
+	return status < 200 ? TM_EV_RX_1XX : status < 300 ? TM_EV_RX_2XX : TM_EV_RX_FINAL;
+}
+
+enum tm_after tm_reply_continue(struct ctx *ctx, struct tm_txn *t, unsigned i, struct str route)
+{
+	const struct tm_branch *b = tm_branch_at(t, i);
+
+	/* Its branch may be over by now. */
+	if (!(tm_fsm_step(b->machine, b->state, event_of(ctx->msg.status)).actions & TM_A_PASS)) {
+		(void)absorb(ctx);
+		return tm_aside_follow(t, i);
+	}
+	onreply_ctx(ctx, t, i);
+	if (tm_self.hooks->run_continued(ctx, CTX_TM_REPLY, route) == 0)
+		return TM_MOVED;
+	log_error("there is no route[%.*s] to continue in: the reply goes on", STR_FMT(route)); /* the script was reloaded meanwhile */
+	onreply_done(ctx, 0);
+	return TM_MOVED;
 }
 
 enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
@@ -492,6 +537,10 @@ enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
 
 	if (!b || !cseq || status < 100 || status > 699)
 		return absorb(ctx);
+	if (UNLIKELY(t->aside) && (uint32_t)cseq->method == t->method && tm_aside_waits(t, i)) {
+		tm_aside_behind(ctx, t, i);
+		return absorb(ctx);
+	}
 	tm_stat(TM_ST_RPL_RECEIVED, 1);
 	if (cseq->method == SIP_M_CANCEL && t->method == SIP_M_INVITE) {
 		if (status >= 200)
@@ -500,7 +549,7 @@ enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
 	}
 	if ((uint32_t)cseq->method != t->method || cseq->number != t->cseq)
 		return absorb(ctx);
-	s = tm_fsm_step(b->machine, b->state, status < 200 ? TM_EV_RX_1XX : status < 300 ? TM_EV_RX_2XX : TM_EV_RX_FINAL);
+	s = tm_fsm_step(b->machine, b->state, event_of(status));
 	if (s.actions & TM_A_STOP_RETRANSMIT)
 		b->retr_at = 0;
 	if ((s.actions & TM_A_ARM_INVITE) && !(b->flags & TM_B_CANCEL_SENT) &&
@@ -519,11 +568,7 @@ enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
 	}
 	name = tm_branch_text(b, TM_X_ON_REPLY);
 	if (UNLIKELY(name.n)) {
-		tm_ctx_load(ctx, t);
-		ctx->txn = t;
-		ctx->txn_branch = (uint8_t)i;
-		ctx->main.bflags = b->bflags;
-		ctx->finished = onreply_done;
+		onreply_ctx(ctx, t, i);
 		if (tm_self.hooks->run_route(ctx, CTX_TM_REPLY, name) == 0)
 			return TM_MOVED;
 		ctx->finished = NULL;

@@ -792,6 +792,8 @@ void tm_run_events(struct tm_txn *t)
 			after = tm_ack_event(t, ev);
 		else if (ev && ev->kind == TM_IN_E2E_ACK)
 			tm_ack_seen_event(t, ev);
+		else if (ev && ev->kind == TM_IN_APPEND)
+			after = tm_append_event(t, str_of(ev->bytes, ev->len));
 		else if (ev && ev->kind == TM_IN_CONTINUE)
 			after = tm_continue_event(t, str_of(ev->bytes, ev->len));
 		shm_free(ev);

@@ -3,11 +3,16 @@
  * Transactions that wait for something outside: t_suspend() leaves a branch that nothing is sent for. It keeps the transaction from
  * being concluded and carries its timer, so what happens when nobody continues (failure route, 408), after a CANCEL, or after
  * the death of the worker is what happens to any branch. t_continue() closes it and runs a route with the request.
+ *
+ * A reply is put aside instead: an event like those of the inbox, in a list that the claim's holder alone changes. Its branch is as it was
+ * before, so its timers run, and until the reply goes on it is not acknowledged and its sender repeats it to whoever takes over
+ * from a worker that dies. What comes for a branch of which a reply waits is put behind it: a caller sees 180 and 200 in their order.
  */
 #include <errno.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/num.h"
 #include "core/tm/tm_priv.h"
 
 static struct tm_branch *blind_open(const struct tm_txn *t)
@@ -44,12 +49,142 @@ void tm_suspend_end(struct tm_txn *t)
 	b->fr_at = 0;
 }
 
+/* ---- replies put aside ---- */
+
+static bool aside_put(struct tm_txn *t, struct ctx *ctx, unsigned branch, enum tm_aside how)
+{
+	shm_ref *at = &t->aside;
+	struct str bytes = ctx->msg.buf;
+	struct tm_event *ev = NULL;
+	unsigned n = 0;
+
+	for (; *at != SHM_NONE; at = &((struct tm_event *)shm_ptr(*at))->next)
+		n++;
+	if (n < TM_ASIDE_MAX && ((!ctx->edits.head && !ctx->edits.body_replaced) ||
+				sip_build_edited(ctx->pool, &ctx->msg, &ctx->edits, STR_NULL, &bytes) == 0))
+		ev = tm_event_new(TM_IN_REPLY, (uint8_t)branch, bytes, &ctx->rx);
+	if (!ev)
+		return false;
+	ev->flag = (uint16_t)how;
+	*at = shm_ref_of(ev);
+	CRASH_POINT("tm.aside.linked");
+	shm_publish(ev);
+	return true;
+}
+
+static void aside_take(struct tm_txn *t, struct tm_event *ev)
+{
+	shm_ref *at = &t->aside;
+
+	while (*at != shm_ref_of(ev))
+		at = &((struct tm_event *)shm_ptr(*at))->next;
+	shm_retire(ev);
+	CRASH_POINT("tm.aside.retired");
+	*at = ev->next;
+	CRASH_POINT("tm.aside.unlinked");
+	shm_free(ev);
+}
+
+/* The oldest; branch TM_BRANCHES_MAX: of any. */
+static struct tm_event *aside_find(const struct tm_txn *t, unsigned branch, enum tm_aside how)
+{
+	struct tm_event *ev = shm_ptr(t->aside);
+
+	while (ev && (ev->flag != how || (branch < TM_BRANCHES_MAX && ev->branch != branch)))
+		ev = shm_ptr(ev->next);
+	return ev;
+}
+
+bool tm_aside_waits(const struct tm_txn *t, unsigned branch)
+{
+	return aside_find(t, branch, TM_ASIDE_SUSPENDED) != NULL;
+}
+
+static bool is_final_there(const struct tm_txn *t, unsigned branch, uint16_t status)
+{
+	char code[NUM_DEC_MAX];
+	size_t n = num_dec(status, code);
+
+	for (const struct tm_event *ev = shm_ptr(t->aside); status >= 200 && ev; ev = shm_ptr(ev->next))
+		if (ev->branch == branch && ev->len > 8 + n && memcmp(ev->bytes + 8, code, n) == 0) /* "SIP/2.0 200 ..." */
+			return true;
+	return false;
+}
+
+void tm_aside_behind(struct ctx *ctx, struct tm_txn *t, unsigned branch)
+{
+	if (is_final_there(t, branch, ctx->msg.status))
+		tm_stat(TM_ST_RPL_RECEIVED, 1); /* its sender repeats it until it goes on */
+	else if (!aside_put(t, ctx, branch, TM_ASIDE_BEHIND))
+		log_error("reply %u of transaction %08x cannot be put behind the one that waits: as if it had been lost", ctx->msg.status, tm_hash_of(t));
+}
+
+enum tm_after tm_aside_follow(struct tm_txn *t, unsigned branch)
+{
+	struct tm_event *ev;
+
+	while (!tm_aside_waits(t, branch) && (ev = aside_find(t, branch, TM_ASIDE_BEHIND)) != NULL) {
+		struct ctx *ctx = ctx_from_bytes(str_of(ev->bytes, ev->len), &ev->rx);
+
+		aside_take(t, ev);
+		if (!ctx)
+			continue; /* at the limit: the peer repeats it */
+		ctx->txn = t;
+		ctx->txn_branch = (uint8_t)branch;
+		if (tm_reply_event(ctx, t, branch) == TM_MOVED)
+			return TM_MOVED;
+	}
+	return TM_MINE;
+}
+
+void tm_aside_drop(struct tm_txn *t, unsigned branch)
+{
+	for (struct tm_event *ev = shm_ptr(t->aside), *next; ev; ev = next) {
+		next = shm_ptr(ev->next);
+		if (ev->branch == branch)
+			aside_take(t, ev);
+	}
+}
+
+static int suspend_reply(struct ctx *ctx)
+{
+	if (ctx->kind != CTX_TM_REPLY || !ctx->txn)
+		return -1;
+	if (ctx->mflags & CTX_F_SUSPENDED)
+		return 1;
+	if (!aside_put(ctx->txn, ctx, ctx->txn_branch, TM_ASIDE_SUSPENDED)) {
+		log_error("t_suspend: reply %u of transaction %08x cannot wait: no memory, or %u wait already", ctx->msg.status, tm_hash_of(ctx->txn), TM_ASIDE_MAX);
+		return -1;
+	}
+	ctx->mflags |= CTX_F_SUSPENDED;
+	return 1;
+}
+
+static enum tm_after continue_reply(struct tm_txn *t, struct tm_event *ev, struct str route)
+{
+	struct ctx *ctx = ctx_from_bytes(str_of(ev->bytes, ev->len), &ev->rx);
+	unsigned branch = ev->branch;
+
+	if (!ctx) {
+		log_error("no context to continue a reply of transaction %08x: its timer ends it", tm_hash_of(t));
+		return TM_MINE;
+	}
+	aside_take(t, ev);
+	ctx->txn = t;
+	ctx->txn_branch = (uint8_t)branch;
+	return tm_reply_continue(ctx, t, branch, route);
+}
+
+/* ---- requests ---- */
+
 int tm_suspend(struct ctx *ctx)
 {
 	struct tm_txn *t;
 	int rc;
 
-	if (ctx->msg.kind != SIP_REQUEST || (ctx->mflags & CTX_F_FAKED))
+	if (ctx->msg.kind == SIP_REPLY)
+		return suspend_reply(ctx);
+	if ((ctx->kind & (CTX_BRANCH | CTX_ONSEND)) || (ctx->mflags & CTX_F_FAKED))
 		return -1;
 	if (!ctx->txn && (rc = tm_newtran(ctx)) <= 0)
 		return rc < 0 ? -1 : 0; /* 0: a retransmission */
@@ -79,9 +214,12 @@ int tm_suspend(struct ctx *ctx)
 
 enum tm_after tm_continue_event(struct tm_txn *t, struct str route)
 {
+	struct tm_event *reply = aside_find(t, TM_BRANCHES_MAX, TM_ASIDE_SUSPENDED);
 	struct tm_branch *b = blind_open(t);
 	struct ctx *ctx;
 
+	if (reply)
+		return continue_reply(t, reply, route);
 	if (!b || t->status >= 200)
 		return TM_MINE;
 	ctx = tm_failure_ctx(t, t->n_branches - 1u);
@@ -100,7 +238,7 @@ enum tm_after tm_continue_event(struct tm_txn *t, struct str route)
 	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
 	ctx->finished = tm_failure_done;
 	tm_suspend_end(t);
-	if (tm_self.hooks->run_continued(ctx, route) == 0)
+	if (tm_self.hooks->run_continued(ctx, CTX_FAILURE, route) == 0)
 		return TM_MOVED;
 	log_error("there is no route[%.*s] to continue in", STR_FMT(route)); /* the script was reloaded meanwhile */
 	tm_failure_done(ctx, 0);
@@ -111,7 +249,8 @@ static bool match_index(const struct tm_txn *t, const void *arg)
 {
 	const struct tm_name *k = arg;
 
-	return t->node.hash == k->index && (uint32_t)t->label == k->label && blind_open(t);
+	/* Those behind a suspended one go with it, so a list that is not empty has one. */
+	return t->node.hash == k->index && (uint32_t)t->label == k->label && (blind_open(t) || t->aside);
 }
 
 int tm_continue(uint32_t index, uint32_t label, struct str route)

@@ -310,6 +310,8 @@ static void retire_all(struct tm_txn *t)
 	for (unsigned i = 0; i < ARRAY_LEN(refs); i++)
 		if (*refs[i])
 			shm_retire(shm_ptr(*refs[i]));
+	for (const struct tm_event *ev = shm_ptr(t->aside); ev; ev = shm_ptr(ev->next))
+		shm_retire(ev);
 	for (unsigned i = 0; i < t->n_branches; i++) {
 		struct tm_branch *b = shm_ptr(t->branch[i]);
 
@@ -321,8 +323,19 @@ static void retire_all(struct tm_txn *t)
 	}
 }
 
+static void events_free(struct tm_event *ev)
+{
+	while (ev) {
+		struct tm_event *next = shm_ptr(ev->next);
+
+		shm_free(ev);
+		ev = next;
+	}
+}
+
 static void free_all(struct tm_txn *t)
 {
+	events_free(shm_ptr(t->aside));
 	shm_free(shm_ptr(t->last_reply));
 	shm_free(shm_ptr(t->avps));
 	shm_free(shm_ptr(t->edits));
@@ -353,12 +366,7 @@ void tm_txn_destroy(struct tm_txn *t)
 	ev = shm_ptr(t->inbox_head);
 	shm_hash_unlock(b);
 	CRASH_POINT("tm.destroy.removed");
-	while (ev) {
-		struct tm_event *next = shm_ptr(ev->next);
-
-		shm_free(ev);
-		ev = next;
-	}
+	events_free(ev);
 	free_all(t);
 	shm_free(t);
 	tm_stat(TM_ST_CURRENT, -1);
@@ -396,6 +404,8 @@ static void relive_all(struct tm_txn *t, unsigned slot)
 	relive(t->avps, slot);
 	relive(t->edits, slot);
 	relive(t->on_failure, slot);
+	for (const struct tm_event *ev = shm_ptr(t->aside); ev; ev = shm_ptr(ev->next))
+		relive(shm_ref_of(ev), slot);
 	for (unsigned i = 0; i < t->n_branches; i++) {
 		const struct tm_branch *b = shm_ptr(t->branch[i]);
 
@@ -450,6 +460,9 @@ static int check_one(struct shm_hnode *node, void *arg)
 		return -EUCLEAN;
 	for (unsigned i = 0; i < t->n_branches; i++)
 		if (!t->branch[i] || !shm_is_live(shm_ptr(t->branch[i])))
+			return -EUCLEAN;
+	for (const struct tm_event *ev = shm_ptr(t->aside); ev; ev = shm_ptr(ev->next))
+		if (!shm_is_live(ev))
 			return -EUCLEAN;
 	return t->last_reply && !shm_is_live(shm_ptr(t->last_reply)) ? -EUCLEAN : 0;
 }

@@ -37,8 +37,8 @@ struct tm_hooks {
 	int (*call_route)(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg);
 	/* Starts a script run in a fresh ctx; ctx->finished is called when it is over (perhaps before this returns). */
 	int (*run_route)(struct ctx *ctx, enum ctx_kind kind, struct str name);
-	/* The same with a route[name], which runs as a failure route. */
-	int (*run_continued)(struct ctx *ctx, struct str name);
+	/* The same with a route[name], which runs as a route of that kind. */
+	int (*run_continued)(struct ctx *ctx, enum ctx_kind kind, struct str name);
 	bool (*has_route)(enum ctx_kind kind, struct str name);
 	struct str (*server_header)(void); /* whole field with CRLF, or n 0 */
 	/* A stateless local reply built and sent (the sl way). */
@@ -74,14 +74,23 @@ struct tm_relay_opts {
 	bool cancel_only;        /* t_relay_cancel */
 };
 int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts); /* opts NULL: defaults */
+/* In a branch route: the message may be changed and read again (route_msg_apply()) for this branch alone. Returns 0, -ENOENT: this is none, -ENOMEM. */
+MUST_CHECK int tm_branch_msg_own(struct ctx *ctx);
+/*
+ * The further branches of ctx's destination set, not its Request-URI, become branches of another transaction that has no final answer yet,
+ * as soon as its holder lets go of it; those that it has already are left out. Their routes are those of its newest branch, the changes to
+ * the request those that a failure route would see. Returns 1; -1: no such transaction, it is answered or cancelled, there are no branches, no memory.
+ */
+int tm_append(struct ctx *ctx, uint32_t index, uint32_t label);
 /* Which branches of the transaction of a reply route are cancelled: all, all but the reply's, the reply's. */
 enum tm_which { TM_ALL, TM_OTHERS, TM_THIS };
 int tm_cancel_which(struct ctx *ctx, enum tm_which which);
 /* The transaction (made when there is none) stays when the route ends, until tm_continue() runs a route of it, or fr_timer is over:
- * then the failure route and 408. Script code; request and failure routes. */
+ * then the failure route and 408. In a reply route of tm the reply stays, as it is then, and goes on behind that route; the branch's timers run
+ * meanwhile. Script code: 1, or -1 where nothing can wait. */
 int tm_suspend(struct ctx *ctx);
-/* Runs route[name] for a suspended transaction, as a failure route, now or as soon as its holder lets go of it.
- * Returns 1; -1: no such transaction, none that is suspended, or no such route. Context: worker. */
+/* Runs route[name] for a suspended transaction, as a failure route (for a reply: as a reply route), now or as soon as its holder lets go of it.
+ * Of several suspended replies the oldest is meant. Returns 1; -1: no such transaction, none that is suspended, or no such route. Context: worker. */
 int tm_continue(uint32_t index, uint32_t label, struct str route);
 /* Ends the transaction with that status and no reply. Returns 0 (stops the script), or -1: there is none. */
 int tm_drop(struct ctx *ctx, int code);

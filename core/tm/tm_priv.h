@@ -33,11 +33,13 @@ struct tm_span { /* part of tm_txn.request */
 	uint16_t off, len;
 };
 
+enum tm_aside { TM_ASIDE_BEHIND, TM_ASIDE_SUSPENDED };
+
 enum tm_pending { TM_P_TIMER = 1, TM_P_ACK = 2, TM_P_RESEND = 4, TM_P_MEND = 8 /* its holder died */ };
 
 enum tm_inbox_kind { TM_IN_REPLY = 1, TM_IN_CANCEL, TM_IN_SEND_FAILED, TM_IN_ANSWER /* struct tm_answer, then its texts */,
 	TM_IN_STOP /* by an operator or script: Reason fields; branch: one, or TM_BRANCHES_MAX: all */, TM_IN_CONTINUE /* a route's name */,
-	TM_IN_ACK /* of the 2xx of our own: struct tm_answer, fields, body */, TM_IN_E2E_ACK /* one that passed, for observers */ };
+	TM_IN_APPEND /* targets of further branches: append.c */, TM_IN_ACK /* of the 2xx of our own: struct tm_answer, fields, body */, TM_IN_E2E_ACK /* one that passed, for observers */ };
 
 struct tm_answer {
 	int32_t code;
@@ -48,11 +50,13 @@ struct tm_event { /* in the inbox; written by who sends it, then read only */
 	shm_ref next; /* bucket lock */
 	uint8_t kind; /* enum tm_inbox_kind */
 	uint8_t branch;
-	uint16_t flag; /* TM_IN_STOP: message flag to set, + 1; 0 none */
+	uint16_t flag; /* TM_IN_STOP: message flag to set, + 1; 0 none. Put aside: enum tm_aside */
 	uint32_t len;
 	struct rx_info rx;
 	char bytes[];
 };
+
+#define TM_ASIDE_MAX 32u /* replies of one transaction that are put aside */
 
 enum tm_txn_flags { /* tm_txn.flags */
 	TM_T_LOCAL = 1,         /* we are the client: answers go to a callback */
@@ -73,7 +77,8 @@ enum tm_branch_flags { /* tm_branch.flags */
 };
 
 /* Texts behind struct tm_branch, in this order, then the bytes that were sent. */
-enum tm_text { TM_X_URI, TM_X_DST, TM_X_PATH, TM_X_RUID, TM_X_INSTANCE, TM_X_ON_REPLY, TM_X_ON_FAILURE, TM_X_ON_BRANCH_FAILURE, TM_X_N };
+enum tm_text { TM_X_URI, TM_X_DST, TM_X_PATH, TM_X_RUID, TM_X_INSTANCE, TM_X_ON_REPLY, TM_X_ON_FAILURE, TM_X_ON_BRANCH, TM_X_ON_BRANCH_FAILURE,
+	TM_X_N };
 
 struct tm_branch { /* written: the claim's holder */
 	uint8_t state;   /* enum tm_state */
@@ -138,6 +143,7 @@ struct tm_txn {
 	uint32_t life_inv_ms, life_other_ms;
 	uint64_t xflags;
 	shm_ref last_reply, avps, edits, on_failure; /* tm_buf */
+	shm_ref aside;             /* tm_event: replies that wait for t_continue(), and those behind them, oldest first */
 	shm_ref branch[TM_BRANCHES_MAX];
 
 	char request[];            /* as received */
@@ -253,17 +259,31 @@ struct tm_new_branch {
 	const struct ctx_target *target;
 	const struct sip_edits *edits;
 	const struct resolve_answer *answer;
-	struct str on_reply, on_failure, on_branch_failure;
+	struct str on_reply, on_failure, on_branch, on_branch_failure;
 	bool keep_via1;
 };
+/* Sends branch i for the first time and arms its timers. */
+int tm_branch_start(struct tm_txn *t, unsigned i, uint64_t now);
 /* Builds and appends a branch, not sent yet. Returns its index, or an internal code of 1.4 (< 0). */
 int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch *nb);
 /* A branch that nothing is sent for, with that destination and the routes armed in ctx. Returns its index, or < 0 as above. */
 int tm_branch_add_blind(struct ctx *ctx, struct tm_txn *t, const struct ctx_target *g);
 
+/* ---- relay.c ---- */
+/*
+ * t_relay() for a context with a transaction, whose claim it holds, in which no script runs. done is called at the end, perhaps before this
+ * returns, with what t_relay() would return; the context and the claim are then its own.
+ */
+void tm_relay_detached(struct ctx *ctx, const struct tm_relay_opts *opts, void (*done)(struct ctx *ctx, int rc));
+
+/* ---- append.c ---- */
+enum tm_after tm_append_event(struct tm_txn *t, struct str packed);
+
 /* ---- reply.c ---- */
 enum tm_after { TM_MINE, TM_MOVED }; /* the claim is still ours / went to a route or the transaction is gone */
 enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned branch); /* owns ctx */
+/* One that was put aside, in that route. */
+enum tm_after tm_reply_continue(struct ctx *ctx, struct tm_txn *t, unsigned branch, struct str route); /* owns ctx */
 /* A branch got a final status made here (408, 477 ...). */
 enum tm_after tm_branch_fake(struct tm_txn *t, unsigned branch, uint16_t status);
 /* When every branch is final: winner, failure route, answer. */
@@ -293,6 +313,14 @@ enum tm_after tm_continue_event(struct tm_txn *t, struct str route);
 bool tm_is_suspended(const struct tm_txn *t);
 /* Nothing continues it any more. */
 void tm_suspend_end(struct tm_txn *t);
+/* A reply of that branch waits: what comes after it has to wait, too. */
+bool tm_aside_waits(const struct tm_txn *t, unsigned branch);
+/* Puts the reply of ctx behind those; a final one that is there already is absorbed. */
+void tm_aside_behind(struct ctx *ctx, struct tm_txn *t, unsigned branch);
+/* One went on: those that were only behind it follow. */
+enum tm_after tm_aside_follow(struct tm_txn *t, unsigned branch);
+/* The branch is over: nothing of it goes on. */
+void tm_aside_drop(struct tm_txn *t, unsigned branch);
 
 /* ---- timer.c ---- */
 enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now);

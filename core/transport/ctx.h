@@ -55,7 +55,8 @@ enum ctx_msg_flags { /* ctx->mflags, about sending */
 	CTX_F_FORCE_RPORT = 1, CTX_F_LOCAL_RPORT = 2, CTX_F_NO_REPLY = 4, CTX_F_RECORD_ROUTED = 8, CTX_F_FWD_NO_CONNECT = 16,
 	CTX_F_FWD_CLOSE = 32, CTX_F_RPL_NO_CONNECT = 64, CTX_F_RPL_CLOSE = 128, CTX_F_FINAL_SENT = 256, CTX_F_DROP = 512, CTX_F_FAKED = 1024,
 	CTX_F_RURI_CONSUMED = 2048, CTX_F_RETRANSMIT = 4096, CTX_F_DELAYED_ERROR = 8192,
-	CTX_F_SECOND_RUN = 16384 /* the worker of the first one died in it */
+	CTX_F_SECOND_RUN = 16384, /* the worker of the first one died in it */
+	CTX_F_SUSPENDED = 32768   /* a reply that t_suspend() put aside */
 };
 
 struct ctx {

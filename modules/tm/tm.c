@@ -12,6 +12,7 @@
 #include "core/base/regex.h"
 #include "core/module/abi.h"
 #include "core/net/listener.h"
+#include "core/route/route.h"
 #include "core/tm/tm.h"
 #include "modules/tm/tm_contacts.h"
 #include "modules/tm/tm_rpc.h"
@@ -314,6 +315,29 @@ static int drop_replies(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return tm_drop_replies(ctx, n && a[0].s.n ? a[0].s.s[0] : 'a');
 }
 
+static int append_branches(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 2 || a[0].i < 0 || a[0].i > UINT32_MAX || a[1].i < 0 || a[1].i > UINT32_MAX)
+		return -1;
+	return tm_append(ctx, (uint32_t)a[0].i, (uint32_t)a[1].i);
+}
+
+/* A message that cannot be read again ends the route: nothing that follows could be right. */
+static int msg_apply_changes(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	struct diag d = { 0 };
+
+	(void)a, (void)n; /* takes none */
+	if (tm_branch_msg_own(ctx) < 0) {
+		log_error("t_msg_apply_changes: not in a branch route, or no memory");
+		return -1;
+	}
+	if (route_msg_apply(ctx, &d) == 0)
+		return 1;
+	log_error("t_msg_apply_changes: the changed message cannot be read: %s", d.text);
+	return 0;
+}
+
 /* ---- requests of our own ---- */
 
 static int uac_send(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -405,7 +429,8 @@ static const struct script_func funcs[] = {
 	{ .name = "t_is_set", .fn = is_set, .n_params = 1, .param = { SP_STR }, .kinds = CTX_ANY },
 	NOARG("t_load_contacts", tm_load_contacts, R | F), INT_1("t_load_contacts", tm_load_contacts, R | F),
 	NOARG("t_next_contacts", tm_next_contacts, R | F), NOARG("t_next_contact_flow", tm_next_contact_flow, R | E),
-	NOARG("t_save_lumps", save_lumps, R), NOARG("t_use_uac_headers", use_uac_headers, CTX_ANY),
+	{ .name = "t_cell_append_branches", .fn = append_branches, .n_params = 2, .param = { SP_DINT, SP_DINT }, .kinds = CTX_ANY },
+	NOARG("t_msg_apply_changes", msg_apply_changes, B), NOARG("t_save_lumps", save_lumps, R), NOARG("t_use_uac_headers", use_uac_headers, CTX_ANY),
 	NOARG("t_is_retr_async_reply", is_retr_async_reply, T), NOARG("t_clean", clean, CTX_ANY),
 	{ .name = "t_uac_send", .fn = uac_send, .n_params = 6, .param = { SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR, SP_DSTR }, .kinds = CTX_ANY },
 	{ .name = NULL },
@@ -460,7 +485,9 @@ static int contacts_name(void *c, const struct setting *set, int64_t i, struct s
 	(void)c, (void)i; /* a text, kept where its functions are */
 	if (s.n == 0 || str_find_char(s, '$') >= 0)
 		return diag_set(reterr, 0, "%s: name of an XAVP expected, without $xavp()", set->name);
-	*(strcmp(set->name, "contacts_avp") == 0 ? &tm_contacts_conf.contacts_avp : &tm_contacts_conf.contact_flows_avp) = s;
+	*(strcmp(set->name, "contacts_avp") == 0   ? &tm_contacts_conf.contacts_avp
+	  : strcmp(set->name, "xavp_contact") == 0 ? &tm_contacts_conf.xavp_contact
+						   : &tm_contacts_conf.contact_flows_avp) = s;
 	return 0;
 }
 #define XAVP(name_) { .name = name_, .type = SETTING_FN_STR_T, .fn = contacts_name }
@@ -478,7 +505,7 @@ static const struct setting settings[] = {
 	SETTING_LIVE_INT("default_code", struct tm_conf, default_code, 500, 400, 699),
 	TEXT(auto_inv_100_reason, "trying -- your call is important to us"), TEXT(reply_408_reason, "Request Timeout"),
 	TEXT(default_reason, "Server Internal Error"), TEXT(ac_extra_hdrs, NULL), AVP("fr_timer_avp"), AVP("fr_inv_timer_avp"),
-	XAVP("contacts_avp"), XAVP("contact_flows_avp"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
+	XAVP("contacts_avp"), XAVP("contact_flows_avp"), XAVP("xavp_contact"), TEXT(on_sl_reply, NULL), TEXT(failover_reply_codes, NULL),
 	ONLY("reparse_invite", 1, SENT), ONLY("ruri_matching", 1, MATCH), ONLY("via1_matching", 1, MATCH), ONLY("callid_matching", 0, MATCH),
 	ONLY("callid_cseq_matching", 0, MATCH), ONLY("reply_matching", 1, "a reply belongs to a transaction that lives, or to none"),
 	ONLY("e2e_cancel_hop_by_hop", 1, "CANCEL is hop by hop, RFC 3261 16.10"), ONLY("headers_mode", 0, SENT),

@@ -13,7 +13,7 @@
 
 struct tm_contacts_conf tm_contacts_conf;
 
-/* Takes the best one left; in proportional mode one by chance, the higher its q the likelier. */
+/* Takes the best one left, of equal ones the last; in proportional mode one by chance, the higher its q the likelier. */
 static unsigned pick(const struct ctx_target *set, const bool *gone, unsigned n, bool proportional)
 {
 	unsigned best = n, sum = 0, at;
@@ -22,7 +22,7 @@ static unsigned pick(const struct ctx_target *set, const bool *gone, unsigned n,
 		if (gone[i])
 			continue;
 		sum += (unsigned)(set[i].q > 0 ? set[i].q : 0) + 1;
-		if (best == n || set[i].q > set[best].q)
+		if (best == n || set[i].q >= set[best].q)
 			best = i;
 	}
 	if (!proportional)
@@ -54,8 +54,29 @@ static bool put_int(struct ctx *ctx, struct avp *root, const char *name, int64_t
 	return avp_push(&root->fields, ctx->pool, str_lit(name), &v) != NULL;
 }
 
-/* last: of those that are tried together. */
-static bool put_aside(struct ctx *ctx, struct str under, const struct ctx_target *t, bool last)
+/* The attributes of the n-th of the destination set (xavp_contact) move into the XAVP that keeps it, a field named as they are. */
+static void take_attributes(struct ctx *ctx, struct avp *taken[], unsigned n)
+{
+	struct str name = tm_contacts_conf.xavp_contact;
+	struct avp **list = &ctx->avps.head[AVP_XAVP], *a;
+
+	for (unsigned i = 0; name.n && i < n && (a = avp_find(*list, name, 0, false)); i++)
+		if (avp_remove(list, a))
+			taken[i] = a;
+}
+
+/* ... and back: of the n-th that is tried now. */
+static void give_attributes(struct ctx *ctx, struct avp *root, unsigned n)
+{
+	struct str name = tm_contacts_conf.xavp_contact;
+	struct avp *a = name.n ? avp_find(root->fields, name, 0, false) : NULL;
+
+	if (a && avp_remove(&root->fields, a) && !avp_insert(&ctx->avps.head[AVP_XAVP], ctx->pool, a, n))
+		log_error("no memory for the attributes of a contact");
+}
+
+/* attributes: NULL: none. last: of those that are tried together. */
+static bool put_aside(struct ctx *ctx, struct str under, const struct ctx_target *t, struct avp *attributes, bool last)
 {
 	struct value none = value_null();
 	struct avp *root = avp_push(&ctx->avps.head[AVP_XAVP], ctx->pool, under, &none);
@@ -63,6 +84,7 @@ static bool put_aside(struct ctx *ctx, struct str under, const struct ctx_target
 	if (!root)
 		return false;
 	root->has_fields = true;
+	root->fields = attributes;
 	ctx->avps.dirty = true;
 	return put_str(ctx, root, "uri", t->uri.n ? t->uri : ctx->msg.ruri) && put_str(ctx, root, "dst_uri", t->dst_uri) &&
 	       put_str(ctx, root, "path", t->path) && put_str(ctx, root, "ruid", t->ruid) && put_str(ctx, root, "instance", t->instance) &&
@@ -95,7 +117,8 @@ int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct ctx_target set[CTX_BRANCHES_MAX + 1];
 	bool gone[CTX_BRANCHES_MAX + 1] = { false };
-	unsigned order[CTX_BRANCHES_MAX + 1], k = 0, keep;
+	struct avp *attributes[CTX_BRANCHES_MAX + 1] = { NULL }; /* of the Request-URI, then of the branches */
+	unsigned order[CTX_BRANCHES_MAX + 1], k = 0, keep, without = (ctx->mflags & CTX_F_RURI_CONSUMED) != 0;
 	bool proportional = n > 0 && a[0].i == 1;
 
 	if (tm_contacts_conf.contacts_avp.n == 0) {
@@ -106,7 +129,7 @@ int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 		return -1;
 	if (ctx->n_branches == 0)
 		return 1;
-	if (!(ctx->mflags & CTX_F_RURI_CONSUMED))
+	if (!without)
 		set[k++] = ctx->main;
 	for (unsigned i = 0; i < ctx->n_branches; i++)
 		set[k++] = ctx->branch[i];
@@ -115,11 +138,12 @@ int tm_load_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 		gone[order[i]] = true;
 	}
 	keep = part_flows(set, order, k);
+	take_attributes(ctx, attributes, k + without);
 	/* The newest XAVP comes first: the last one goes in first. */
 	for (unsigned i = k; i-- > 0;) {
 		bool flow = i >= keep, last = flow || proportional || i + 1 == keep || set[order[i]].q != set[order[i + 1]].q;
 
-		if (!put_aside(ctx, flow ? tm_contacts_conf.contact_flows_avp : tm_contacts_conf.contacts_avp, &set[order[i]], last))
+		if (!put_aside(ctx, flow ? tm_contacts_conf.contact_flows_avp : tm_contacts_conf.contacts_avp, &set[order[i]], attributes[order[i] + without], last))
 			return -1;
 	}
 	ctx->n_branches = 0;
@@ -172,6 +196,7 @@ int tm_next_contacts(struct ctx *ctx, const union script_arg *a, unsigned n)
 		if (!avp_remove(list, root))
 			return -1;
 		ctx->avps.dirty = true;
+		give_attributes(ctx, root, taken);
 		if (taken++ == 0)
 			destination(ctx, &t);
 		else
@@ -201,6 +226,7 @@ int tm_next_contact_flow(struct ctx *ctx, const union script_arg *a, unsigned n)
 		if (!avp_remove(list, root))
 			return -1;
 		ctx->avps.dirty = true;
+		give_attributes(ctx, root, 0);
 		destination(ctx, &t);
 		return 1;
 	}

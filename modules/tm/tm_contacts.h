@@ -6,7 +6,7 @@
 #include "core/script/func.h"
 
 struct tm_contacts_conf {
-	struct str contacts_avp, contact_flows_avp; /* names of XAVPs; n 0: not set */
+	struct str contacts_avp, contact_flows_avp, xavp_contact /* that of usrloc */; /* names of XAVPs; n 0: not set */
 };
 extern struct tm_contacts_conf tm_contacts_conf;
 

@@ -161,7 +161,7 @@ static int reuse_branch(struct ctx *ctx, const union script_arg *a, unsigned n)
 #define NOARG(name_, fn_, kinds_) { .name = name_, .fn = fn_, .kinds = kinds_ }
 
 static const struct script_func funcs[] = {
-	NOARG("t_suspend", suspend, R | CTX_FAILURE | CTX_EVENT),
+	NOARG("t_suspend", suspend, CTX_ANY),
 	{ .name = "t_continue", .fn = go_on, .n_params = 3, .param = { SP_DINT, SP_DINT, SP_DSTR }, .kinds = CTX_ANY },
 	NOARG("t_precheck_trans", precheck, R),
 	{ .name = "t_cancel_branches", .fn = cancel_branches, .n_params = 1, .param = { SP_FIX }, .kinds = CTX_ONREPLY, .fixup = which_fixup },

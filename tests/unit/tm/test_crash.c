@@ -22,7 +22,7 @@ static const char *const points[] = {
 	"tm.ref.retired", "tm.ref.stored", "tm.branch.stored", "tm.branch.counted", "tm.release.before", "tm.relay.send",
 	"tm.destroy.retired", "tm.destroy.inbox", "tm.destroy.removed", "tm.inbox.linked", "tm.next.retired", "tm.next.unlinked", "tm.uas.status",
 	"tm.uas.state", "tm.final.kept", "tm.final.state", "tm.final.relayed", "tm.accepted.state", "tm.accepted.relayed", "tm.fake.status",
-	"tm.local.told",
+	"tm.local.told", "tm.suspend.end", "tm.aside.linked", "tm.aside.retired", "tm.aside.unlinked",
 };
 
 static int relay_armed(struct ctx *ctx)
@@ -95,6 +95,55 @@ static void short_life(void)
 	fixture_wait(40000);
 }
 
+/* A request that waits, then its replies, one behind the other. */
+static struct tm_info waiting;
+
+static int suspend_request(struct ctx *ctx)
+{
+	int rc = tm_suspend(ctx);
+
+	return tm_info(ctx, &waiting) == 0 ? rc : -1;
+}
+
+static void suspend_reply(struct ctx *ctx)
+{
+	if (tm_suspend(ctx) != 1)
+		_exit(4);
+}
+
+static void relay_watched(struct ctx *ctx)
+{
+	ctx->on_reply = STR_LIT("reply");
+	fixture_rc = tm_relay(ctx, NULL);
+}
+
+static void go_on(void)
+{
+	if (tm_continue(waiting.index, waiting.label, STR_LIT("go")) != 1)
+		_exit(5);
+}
+
+static void waiting_life(void)
+{
+	fixture_route = suspend_request;
+	fixture_continued = relay_watched;
+	fixture_onreply = suspend_reply;
+	fixture_request("INVITE", "z9hG4bKwait", "wait@t", NULL);
+	go_on();
+	fixture_continued = NULL;
+	fixture_reply(last("INVITE"), 180, "Ringing", "");
+	fixture_reply(last("INVITE"), 183, "Progress", "");
+	fixture_reply(last("INVITE"), 404, "Not Found", "");
+	go_on();
+	go_on();
+	go_on();
+	fixture_request("ACK", "z9hG4bKwait", "wait@t", NULL);
+	fixture_request("INVITE", "z9hG4bKstop", "stop@t", NULL);
+	fixture_request("CANCEL", "z9hG4bKstop", "stop@t", NULL);
+	fixture_request("ACK", "z9hG4bKstop", "stop@t", NULL);
+	fixture_wait(40000);
+}
+
 /* Runs life() in a child that owns slot 2 and dies at the nth passage. */
 static bool die_at(const char *point, unsigned nth)
 {
@@ -108,6 +157,8 @@ static bool die_at(const char *point, unsigned nth)
 		life();
 		n_sent = 0;
 		short_life();
+		n_sent = 0;
+		waiting_life();
 		shm_slot_release(); /* which dies no more: the points are tm's */
 		_exit(0);
 	}

@@ -22,7 +22,9 @@ int (*fixture_route)(struct ctx *ctx);
 void (*fixture_failure)(struct ctx *ctx);
 void (*fixture_onreply)(struct ctx *ctx);
 bool (*fixture_branch)(struct ctx *ctx);
+void (*fixture_continued)(struct ctx *ctx);
 int fixture_rc;
+bool fixture_lossy;
 uint16_t fixture_port;
 static uint64_t now;
 static struct loop *loop;
@@ -46,11 +48,13 @@ static int collect(const struct tx_dest *dest, const struct iovec *iov, unsigned
 
 static int call_route(struct ctx *ctx, enum ctx_kind kind, struct str name, int (*cont)(struct ctx *ctx, int rc, void *arg), void *arg)
 {
-	(void)kind, (void)name; /* there is one */
+	(void)name; /* there is one */
 	if (!fixture_branch)
 		return -ENOENT;
+	ctx->kind = kind;
 	if (!fixture_branch(ctx))
 		ctx->mflags |= CTX_F_DROP;
+	ctx->kind = CTX_REQUEST;
 	return cont(ctx, 1, arg) == TM_CALL ? TM_CALL : TM_CALL;
 }
 
@@ -58,6 +62,8 @@ static bool has_route(enum ctx_kind kind, struct str name)
 {
 	if (kind == CTX_FAILURE)
 		return fixture_failure && str_eq(name, STR_LIT("fail"));
+	if (kind == CTX_REQUEST)
+		return str_eq(name, STR_LIT("go"));
 	if (kind == CTX_TM_REPLY)
 		return fixture_onreply && str_eq(name, STR_LIT("reply"));
 	return false;
@@ -79,10 +85,18 @@ static int run_route(struct ctx *ctx, enum ctx_kind kind, struct str name)
 	return 0;
 }
 
-static int run_continued(struct ctx *ctx, struct str name)
+static int run_continued(struct ctx *ctx, enum ctx_kind kind, struct str name)
 {
-	(void)ctx, (void)name; /* the scenarios do this */
-	return -ENOENT;
+	void (*done)(struct ctx *, int) = ctx->finished;
+
+	if (!str_eq(name, STR_LIT("go")))
+		return -ENOENT;
+	ctx->kind = kind;
+	ctx->finished = NULL;
+	if (fixture_continued)
+		fixture_continued(ctx);
+	done(ctx, 1);
+	return 0;
 }
 
 static struct str server_header(void)
@@ -152,6 +166,7 @@ void fixture_setup(void)
 	fixture_failure = NULL;
 	fixture_onreply = NULL;
 	fixture_branch = NULL;
+	fixture_continued = NULL;
 }
 
 void fixture_teardown(void)
@@ -205,6 +220,8 @@ void fixture_request(const char *method, const char *branch, const char *callid,
 
 	ck_assert_int_gt(n, 0);
 	ctx = ctx_from_bytes(str_of(text, (size_t)n), &rx);
+	if (!ctx && fixture_lossy)
+		return;
 	ck_assert_ptr_nonnull(ctx);
 	serve(ctx);
 }

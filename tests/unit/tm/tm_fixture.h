@@ -25,7 +25,11 @@ extern void (*fixture_failure)(struct ctx *ctx);
 extern void (*fixture_onreply)(struct ctx *ctx);
 /* Verdict of branch route "branch": false drops the branch. */
 extern bool (*fixture_branch)(struct ctx *ctx);
+/* route[go], the one that t_continue() knows; NULL: does nothing. */
+extern void (*fixture_continued)(struct ctx *ctx);
 extern int fixture_rc;
+/* Messages for which there is no memory are lost instead of failing the test. */
+extern bool fixture_lossy;
 extern uint16_t fixture_port; /* where the server listens; peers do not exist: what is sent is collected */ /* what fixture_route returned last */
 
 void fixture_setup(void);
