@@ -361,6 +361,7 @@ Suite *test_suite(void)
 
 	tcase_add_loop_test(err, lines_on_stderr, 0, N_KINDS);
 	tcase_add_test(err, levels);
+	tcase_add_test(err, many_lines);
 	tcase_add_test(err, journal_gets_priorities);
 	tcase_add_loop_test(err, json_lines, 0, ARRAY_LEN(jsons));
 	tcase_add_test(err, json_other);
