@@ -64,7 +64,8 @@ MUST_CHECK int db_txn_sync(struct str url, db_next_fn *next, void *arg, struct d
 /* This process's handle of a database: opened on first use, shared by all who name the same URL. */
 MUST_CHECK int db_get(struct str url, struct db **ret_db, struct diag *reterr);
 
-/* err: 0; -ETIMEDOUT (deadline), -EIO (the database refused: err_text), -ENOTCONN, -ECANCELED (shutdown). rows NULL unless
+/* err: 0; -ETIMEDOUT (deadline), -EIO (the statement was refused, and will be: err_text), -EBUSY (locked), -ENOSPC (its disk is full), -EREMOTEIO (it
+ * cannot be read or written), -ENOTCONN, -ECANCELED (shutdown). rows NULL unless
  * err is 0 and it was a SELECT; freed after return unless db_rows_take(). */
 typedef void db_done_fn(void *arg, int err, struct db_rows *rows, struct str err_text);
 /*

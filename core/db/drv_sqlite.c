@@ -16,12 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define FILES_MAX 16u
 #define STMTS_MAX 32u         /* prepared statements kept per connection */
 #define BUSY_DEFAULT_MS 10000 /* in a thread: nobody else waits for it */
 #define JULIAN_EPOCH 2440587.5
+#define WAL_PAGE 4096u        /* bytes; SQLite's default */
+#define WAL_PAGES_MAX 1000u   /* SQLite's default, too */
+#define WAL_PAGES_MIN 8
 
 struct file_opts {
 	char path[512];
@@ -154,6 +158,46 @@ static int path_of(struct str url, char out[512], struct diag *reterr)
 	return 0;
 }
 
+/* The statement is to blame (-EIO), or the database is: locked, its disk full, not to be read or written. */
+static int err_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_IOERR:
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_PROTOCOL:
+		return -EREMOTEIO;
+	default:
+		return -EIO;
+	}
+}
+
+/*
+ * The log of changes (WAL) takes up to 4 MB before it moves into the file, on a small disk a sixteenth of what is free: a log that has taken all
+ * room leaves the file none to grow into.
+ */
+static void wal_limit(sqlite3 *db, const char *path)
+{
+	struct statvfs fs;
+	uint64_t pages;
+
+	if (statvfs(path, &fs) != 0)
+		return;
+	pages = (uint64_t)fs.f_bavail * fs.f_frsize / 16 / WAL_PAGE;
+	if (pages < WAL_PAGES_MAX)
+		sqlite3_wal_autocheckpoint(db, pages < WAL_PAGES_MIN ? WAL_PAGES_MIN : (int)pages);
+}
+
 static int open_file(const char *path, sqlite3 **ret_db, char *err_text, size_t size)
 {
 	const struct file_opts *f = file_find(path, false);
@@ -175,11 +219,13 @@ static int open_file(const char *path, sqlite3 **ret_db, char *err_text, size_t 
 		rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);
 		if (rc == SQLITE_OK)
 			rc = sqlite3_exec(db, "PRAGMA synchronous=NORMAL", NULL, NULL, NULL);
+		if (rc == SQLITE_OK)
+			wal_limit(db, path);
 	}
 	if (rc != SQLITE_OK) {
 		snprintf(err_text, size, "%s: %s", path, db ? sqlite3_errmsg(db) : sqlite3_errstr(rc));
 		sqlite3_close(db);
-		return rc == SQLITE_BUSY ? -EBUSY : -EIO;
+		return err_of(rc);
 	}
 	*ret_db = db;
 	return 0;
@@ -329,7 +375,7 @@ static int run(struct side *s, const char *sql, size_t n, const struct db_val *p
 	struct db_val *vals = NULL;
 	struct db_rows *rows = NULL;
 	sqlite3_stmt *st = stmt_get(s, sql, n);
-	int cols, rc, err = -EIO;
+	int cols, rc, err = st ? -EIO : err_of(sqlite3_errcode(s->db));
 
 	if (!st)
 		goto fail;
@@ -356,7 +402,7 @@ static int run(struct side *s, const char *sql, size_t n, const struct db_val *p
 		if (err < 0)
 			goto fail;
 	}
-	err = rc == SQLITE_BUSY ? -EBUSY : rc == SQLITE_FULL ? -ENOSPC : -EIO;
+	err = err_of(rc);
 	if (rc != SQLITE_DONE)
 		goto fail;
 	db_rows_set_affected(rows, sqlite3_changes(s->db));
@@ -376,35 +422,75 @@ fail:
 	return err;
 }
 
-/* In a thread: the whole batch; changes share one transaction, so that a batch costs one sync. */
+/*
+ * The disk is full: what the log of changes has moves into the file, where most of it has room already, and the log begins anew. The log
+ * would move by itself at a length that a small disk may not have room for (wal_limit()), or that another process does not heed.
+ */
+static bool make_room(struct side *s)
+{
+	return sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
+}
+
+static void job_run(struct side *s, struct job *j)
+{
+	j->err_text[0] = '\0';
+	j->err = run(s, j->sql, j->sql_n, j->params, j->n_params, &j->rows, j->err_text, sizeof(j->err_text));
+}
+
+static void batch_fail(struct side *s, int err, const char *text)
+{
+	for (struct job *j = s->running; j; j = j->next) {
+		j->err = err;
+		snprintf(j->err_text, sizeof(j->err_text), "%s", text);
+		db_rows_free(j->rows);
+		j->rows = NULL;
+	}
+}
+
+/* All in one transaction, so that a batch costs one sync. Returns 0, or why all of it failed. */
+static int batch_together(struct side *s)
+{
+	char text[200];
+	int err = 0;
+
+	for (struct job *j = s->running; j && err == 0; j = j->next) {
+		job_run(s, j);
+		if (j->err < 0 && sqlite3_get_autocommit(s->db)) /* not the statement alone: all was undone */
+			err = j->err;
+	}
+	if (err == 0 && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+		return 0;
+	if (err == 0)
+		err = err_of(sqlite3_errcode(s->db));
+	snprintf(text, sizeof(text), "transaction: %s", sqlite3_errmsg(s->db));
+	sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	batch_fail(s, err, text);
+	return err;
+}
+
+/* In a thread: the whole batch. */
 static void side_work(void *arg)
 {
 	struct side *s = arg;
-	bool together = s == &s->conn->write && s->running->next;
+	bool writes = s == &s->conn->write, may_make_room = writes;
 	char text[200] = "";
 	int err = 0;
 
 	if (!s->db)
 		err = open_file(s->conn->path, &s->db, text, sizeof(text));
-	if (err == 0 && together && sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
-		together = false; /* busy: each statement says so for itself */
-	for (struct job *j = s->running; j; j = j->next) {
-		if (err < 0) {
-			j->err = err;
-			memcpy(j->err_text, text, sizeof(j->err_text));
-		} else {
-			j->err = run(s, j->sql, j->sql_n, j->params, j->n_params, &j->rows, j->err_text, sizeof(j->err_text));
-		}
+	if (err < 0) {
+		batch_fail(s, err, text);
+		return;
 	}
-	if (err == 0 && together && sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
-		for (struct job *j = s->running; j; j = j->next) {
-			if (j->err == 0)
-				j->err = sqlite3_errcode(s->db) == SQLITE_FULL ? -ENOSPC : -EIO;
-			snprintf(j->err_text, sizeof(j->err_text), "commit: %s", sqlite3_errmsg(s->db));
-			db_rows_free(j->rows);
-			j->rows = NULL;
-		}
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	if (writes && s->running->next && sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && batch_together(s) != -ENOSPC)
+		return;
+	/* one, or each for itself: busy, or there may be room for some */
+	for (struct job *j = s->running; j; j = j->next) {
+		job_run(s, j);
+		if (j->err == -ENOSPC && may_make_room && make_room(s))
+			job_run(s, j);
+		else if (j->err < 0)
+			may_make_room = may_make_room && j->err != -ENOSPC;
 	}
 }
 
@@ -609,7 +695,7 @@ static int drv_txn_sync(struct str url, db_next_fn *next, void *arg, struct diag
 	}
 fail:
 	if (err == 0) {
-		err = -EIO;
+		err = err_of(sqlite3_errcode(s.db));
 		snprintf(text, sizeof(text), "%s", sqlite3_errmsg(s.db));
 	}
 	sqlite3_exec(s.db, "ROLLBACK", NULL, NULL, NULL);

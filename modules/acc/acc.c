@@ -341,6 +341,7 @@ static const struct setting settings[] = {
 	TEXT("db_table_acc", db_table_acc, "acc"), TEXT("db_table_missed_calls", db_table_missed_calls, "missed_calls"),
 	YES("db_version_check", db_version_check, 1), SETTING_INT("db_insert_mode", struct acc_conf, db_insert_mode, 0, 0, 2),
 	SETTING_INT("db_queue_max", struct acc_conf, db_queue_max, 100000, 1, 100000000),
+	SETTING_INT("db_refused_tries", struct acc_conf, db_refused_tries, 10, 1, 1000000),
 	TEXT("acc_method_column", col_method, "method"), TEXT("acc_from_tag_column", col_from_tag, "from_tag"), TEXT("acc_to_tag_column", col_to_tag, "to_tag"),
 	TEXT("acc_callid_column", col_callid, "callid"), TEXT("acc_sip_code_column", col_code, "sip_code"), TEXT("acc_sip_reason_column", col_reason, "sip_reason"),
 	TEXT("acc_time_column", col_time, "time"), SETTING_INT("time_mode", struct acc_conf, time_mode, 0, 0, 4), TEXT("time_attr", time_attr, "time_attr"),

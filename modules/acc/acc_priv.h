@@ -15,7 +15,8 @@
 
 struct acc_conf {
 	int early_media, failed_transaction_flag, report_ack, report_cancels, detect_direction, acc_prepare_flag, acc_prepare_always, reason_from_hf,
-		acc_extra_nullable, log_flag, log_missed_flag, log_level, db_flag, db_missed_flag, db_version_check, db_insert_mode, db_queue_max, time_mode,
+		acc_extra_nullable, log_flag, log_missed_flag, log_level, db_flag, db_missed_flag, db_version_check, db_insert_mode, db_queue_max, db_refused_tries,
+		time_mode,
 		clone_msg, acc_extra_size;
 	struct str failed_filter, multi_leg_info, log_facility, log_extra, db_url, db_extra, db_table_acc, db_table_missed_calls, col_method, col_from_tag,
 		col_to_tag, col_callid, col_code, col_reason, col_time, time_attr, time_exten, time_format;

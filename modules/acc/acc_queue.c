@@ -3,7 +3,8 @@
  * Rows on their way to the database. Each worker has a list in shared memory, which its replacement inherits with the slot: a
  * row leaves it when the database has said that it has it. One statement is under way at a time; what comes
  * meanwhile goes with the next one, so the busier it is the larger the batches are. What the database does not take is tried again, later and later;
- * rows that it refuses, takes one behind them, and refuses once more are given up and written to the log instead.
+ * rows that it refuses, takes one behind them, and refuses once more are given up and written to the log instead. When it takes none, each
+ * further round of tries after db_refused_tries of them gives up the first row.
  *
  * Written by the slot's process only; the janitor puts the tail and the count right after a death.
  */
@@ -43,6 +44,7 @@ static struct { /* of this process */
 	struct acc_row *sent[BATCH_ROWS];
 	unsigned n_sent;
 	unsigned n_refused;      /* so many from the head, each alone, by the database: the one behind them is tried */
+	unsigned n_rounds;       /* so many tries in a row ended with the first row refused and none behind it taken */
 	unsigned n_suspects;     /* so many from the head were refused before one behind them was taken: they are tried once more */
 	unsigned one_by_one;     /* so many to come: one of them was refused */
 	unsigned retry_ms;
@@ -163,7 +165,8 @@ static void later(unsigned ms)
 	me.waiting = err == 0; /* else the next record tries */
 }
 
-static void log_row(const struct acc_row *row)
+/* why n 0: nobody said. */
+static void log_row(const struct acc_row *row, struct str why)
 {
 	static struct db_val vals[ACC_VALS_MAX];
 	char mem[2048];
@@ -181,7 +184,7 @@ static void log_row(const struct acc_row *row)
 		else
 			strbuf_add(&sb, vals[i].s);
 	}
-	log_error("acc: a record for table %.*s was given up: %.*s", STR_FMT(table), STR_FMT(strbuf_str(&sb)));
+	log_error("acc: a record for table %.*s was given up: %.*s%s%.*s", STR_FMT(table), STR_FMT(strbuf_str(&sb)), why.n ? " because: " : "", STR_FMT(why));
 }
 
 /* The row behind the refused ones; ret_last: the last of those, NULL when there is none. */
@@ -197,11 +200,11 @@ static struct acc_row *behind_refused(const struct list *l, struct acc_row **ret
 	return row;
 }
 
-static void give_up(struct list *l)
+static void give_up(struct list *l, struct str why)
 {
 	struct acc_row *row = shm_ptr(l->head);
 
-	log_row(row);
+	log_row(row, why);
 	shm_counter_add(stat_dropped, 1);
 	list_remove(l, NULL, row);
 }
@@ -232,6 +235,7 @@ static void written(struct list *l)
 	me.n_refused = 0;
 	if (me.one_by_one)
 		me.one_by_one--;
+	me.n_rounds = 0;
 	me.retry_ms = 0;
 	if (me.down)
 		log_notice("acc: records can be written again, %" PRIu32 " wait", l->n);
@@ -261,7 +265,7 @@ static void done(void *arg, int err, struct db_rows *rows, struct str text)
 	}
 	if (err == -EIO && me.n_suspects) {
 		me.n_suspects--;
-		give_up(l);
+		give_up(l, text);
 		flush();
 		return;
 	}
@@ -273,7 +277,14 @@ static void done(void *arg, int err, struct db_rows *rows, struct str text)
 	for (unsigned i = 0; err != -EIO && i < me.n_sent; i++)
 		me.sent[i]->again = 1; /* a late answer is not seen */
 	me.n_refused = me.n_suspects = 0;
-	failed(err, text);
+	if (err == -EIO && ++me.n_rounds >= (unsigned)acc_conf.db_refused_tries)
+		give_up(l, text);
+	if (l->head != SHM_NONE) {
+		failed(err, text);
+		return;
+	}
+	me.n_rounds = 0; /* the next record begins anew */
+	me.retry_ms = 0;
 }
 
 /* Rows from the head that go into one statement. */
@@ -396,5 +407,5 @@ void acc_queue_done(void)
 	log_fail(err, "acc: what waited cannot be written: %s", d.text);
 	for (unsigned i = 0; i < SHM_SLOTS_MAX; i++)
 		for (struct acc_row *r = shm_ptr(root.of_slot[i].head); r; r = shm_ptr(r->next))
-			log_row(r);
+			log_row(r, STR_NULL);
 }

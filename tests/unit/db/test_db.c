@@ -129,7 +129,7 @@ START_TEST(errors_have_reasons)
 	ck_assert_int_eq(ask("SELECT i FROM t WHERE i = ?", NULL, 0, 5000), -EINVAL);
 	ck_assert_int_eq(db_get(STR_LIT("mongo://x/y"), &other, &d), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(d.text, "db_mongo"));
-	ck_assert_int_eq(db_probe(STR_LIT("sqlite:///nowhere/at/all.sqlite"), &d), -EIO);
+	ck_assert_int_eq(db_probe(STR_LIT("sqlite:///nowhere/at/all.sqlite"), &d), -EREMOTEIO);
 	ck_assert_ptr_nonnull(strstr(d.text, "/nowhere/at/all.sqlite"));
 	ck_assert_int_eq(db_probe(STR_LIT("sqlite://relative"), &d), -EINVAL);
 }
@@ -144,7 +144,7 @@ START_TEST(corrupt_file_is_refused)
 	ck_assert_int_eq(write(fd, "this is no database, it only looks like a file of some length....", 64), 64);
 	close(fd);
 	snprintf(bad, sizeof(bad), "sqlite://%s", name);
-	ck_assert_int_eq(db_probe(str_lit(bad), &d), -EIO);
+	ck_assert_int_eq(db_probe(str_lit(bad), &d), -EREMOTEIO);
 	ck_assert_ptr_nonnull(strstr(d.text, "not a database"));
 	unlink(name);
 }

@@ -4,6 +4,7 @@ the database has a row per record. Then workers die between answering a request 
 import os
 import re
 import sqlite3
+import time
 
 import sip
 
@@ -204,6 +205,24 @@ def database_rows(r, ctx, name):
                 break
         r.check(f"{name} and go to the log", told(), server.log_text()[-500:])
     lock.close()
+    refused = database()
+    other = sqlite3.connect(refused, isolation_level=None)
+    with ctx.server("server.cfg", defines=[f'DB="sqlite:///{refused}"', "TRIES=4"]) as server:
+        other.execute("create trigger refuse before insert on acc when new.callid like 'poison%' begin select raise(abort, 'not this one'); end")
+        message(server, "poison1")
+        r.check(f"{name} a row that is refused, with none behind it, is given up", sip.wait_until(lambda: re.search("given up: .*;poison1;.*because: not this one", server.log_text()), 10),
+                server.log_text()[-500:])
+        r.check(f"{name} it waits no more", sip.wait_until(lambda: "acc:waiting_records = 0" in server.rpc("stats.get_statistics", "acc:"), 5), server.rpc("stats.get_statistics", "acc:"))
+        message(server, "fine1")
+        r.check(f"{name} the next one is written", sip.wait_until(lambda: [x[2] for x in rows(refused)] == ["fine1"], 10), rows(refused))
+        other.execute("begin exclusive")
+        message(server, "locked1")
+        time_locked = time.monotonic()
+        sip.wait_until(lambda: time.monotonic() - time_locked > 6, 7)  # longer than four tries take
+        r.check(f"{name} a locked database refuses nothing", "locked1;" not in "".join(re.findall("given up: .*", server.log_text())))
+        other.execute("rollback")
+        r.check(f"{name} and has it when it is free", sip.wait_until(lambda: "locked1" in [x[2] for x in rows(refused)], 20), rows(refused))
+    other.close()
     left = database()
     lock = sqlite3.connect(left, isolation_level=None)
     with ctx.server("server.cfg", defines=[f'DB="sqlite:///{left}"']) as server:
