@@ -207,6 +207,31 @@ START_TEST(write_through)
 }
 END_TEST
 
+/* db_ops_ruid 0 */
+START_TEST(rows_of_other_servers)
+{
+	ul_conf.db_mode = 1;
+	ul_conf.db_ops_ruid = _i;
+	ck_assert_int_eq(ul_db_init(), 0);
+	load_all();
+	save("a@x.org", "sip:a@1.1.1.1", 1, 3600);
+	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
+	sql("INSERT INTO location (ruid, username, domain, contact, callid, cseq, last_modified) VALUES"
+	    "('older', 'a', 'x.org', 'sip:a@1.1.1.1', 'sip:a@1.1.1.1', 7, 2451545.0),"
+	    "('newer', 'a', 'x.org', 'sip:a@1.1.1.1', 'sip:a@1.1.1.1', 7, julianday('now', '+1 hour')),"
+	    "('callid', 'a', 'x.org', 'sip:a@1.1.1.1', 'another', 7, 2451545.0), ('domain', 'a', 'y.org', 'sip:a@1.1.1.1', 'sip:a@1.1.1.1', 7, 2451545.0)");
+	save("a@x.org", "sip:a@1.1.1.1", 2, 7200);
+	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE cseq=2 AND expires > julianday('now', '+1 hour')"), _i ? 1 : 2);
+	ck_assert_int_eq(sql_number("SELECT cseq FROM location WHERE ruid='older'"), _i ? 7 : 2);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE cseq=7"), _i ? 4 : 3);
+	save("a@x.org", "sip:a@1.1.1.1", 3, 0);
+	ck_assert_int_eq(sync_aor("a@x.org", 2000), 0);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location WHERE ruid='older'"), _i);
+	ck_assert_int_eq(sql_number("SELECT count(*) FROM location"), 3 + _i);
+}
+END_TEST
+
 START_TEST(locked_database)
 {
 	struct ul_list list;
@@ -623,6 +648,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, write_through);
+	tcase_add_loop_test(tc, rows_of_other_servers, 0, 2);
 	tcase_add_test(tc, locked_database);
 	tcase_add_test(tc, write_behind);
 	tcase_add_test(tc, survives_a_restart);
