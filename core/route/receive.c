@@ -366,7 +366,7 @@ static void count_reply(struct ctx *ctx)
 	route_count_reply(ctx->msg.status, cseq ? cseq->method : SIP_M_OTHER);
 }
 
-static void parse(struct ctx *ctx)
+void route_decoded(struct ctx *ctx)
 {
 	struct diag why = { 0 };
 	int route;
@@ -396,13 +396,19 @@ static void parse(struct ctx *ctx)
 		route_gate_pass(ctx);
 }
 
+static void decode(struct ctx *ctx)
+{
+	if (LIKELY(!route_wire_in(ctx)))
+		route_decoded(ctx);
+}
+
 static void received_done(struct ctx *ctx, int rc)
 {
 	(void)rc; /* only drop counts here */
 	if (ctx->mflags & CTX_F_DROP)
 		ctx_free(ctx);
 	else
-		parse(ctx);
+		decode(ctx);
 }
 
 static void take(struct ctx *ctx)
@@ -412,7 +418,7 @@ static void take(struct ctx *ctx)
 	cfg_catch_up();
 	route = UNLIKELY(route_conf.received_route_mode & 1) ? find(ctx, CTX_EVENT, STR_LIT("core:msg-received")) : -1;
 	if (LIKELY(route < 0)) {
-		parse(ctx);
+		decode(ctx);
 		return;
 	}
 	ctx->msg.pool = ctx->pool; /* nothing is parsed yet: variables about the message are null */

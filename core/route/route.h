@@ -24,6 +24,7 @@ struct route_conf { /* core parameters */
 };
 extern struct route_conf route_conf;
 extern unsigned route_rich_redirect; /* modparam of sl: enum out_rich, for stateless replies */
+extern struct str route_reply_out; /* module corex: event route that is run on each reply that is about to be written; n 0: none */
 extern bool route_bind_tm; /* modparam of sl: route_reply() uses the transaction when there is one */
 struct loop;
 
@@ -33,7 +34,7 @@ MUST_CHECK int route_register(void);
 MUST_CHECK int route_init(void);
 /* Takes route_conf over, at start and when a reload changed it: between two messages. On an error log_prefix stays as it was. */
 MUST_CHECK int route_configure(void);
-/* Sets the sending hook when the script has an onsend_route. Context: worker, after each switch of the script. */
+/* Sets the sending hook when the script has a route that looks at what is sent. Context: worker, after each switch of the script. */
 void route_onsend_init(void);
 MUST_CHECK int route_worker_init(struct loop *loop);
 /* event_route[core:worker-one-init] in the first worker. After the modules' worker_init. -ECANCELED: the script refused the start. */
@@ -44,6 +45,19 @@ MUST_CHECK int route_worker_one_init(void);
 int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *ctx, int rc, void *arg), void *arg);
 /* The same for an event in the middle of the handling of a message: on a copy of it, as it was received. */
 void route_event_about(struct str name, const struct ctx *ctx);
+/*
+ * Bytes on the wire that are not SIP yet, or no more. event_route[route], while the script has it, runs on each message of at least bytes_min bytes
+ * twice: before it is parsed, and when it is about to be written; nothing is parsed then. drop throws the message away. Else result() says what
+ * is parsed or written in its place, text that lives as long as ctx->pool; n 0: the message as ctx->msg.buf has it.
+ */
+struct route_wire {
+	struct str route;
+	size_t bytes_min;
+	struct str (*result)(struct ctx *ctx);
+};
+/* w stays the caller's. NULL: nobody. Context: before forking. */
+void route_wire(const struct route_wire *w);
+
 /* A ctx with a faked OPTIONS-like request for event routes and timers; NULL at the limit. */
 struct ctx *route_faked_ctx(void);
 

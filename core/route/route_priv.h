@@ -35,6 +35,27 @@ int route_exec(struct ctx *ctx, const union script_arg *a, unsigned n); /* exec(
 /* Writes a reason phrase into out: no control characters, at most 120 bytes. */
 struct str route_phrase(struct pool *pool, const char *text);
 
+/* ---- wire.c ---- */
+
+/* Bytes that came: the route that looks at them takes ctx, and passes it on to route_decoded(). False: there is none. */
+bool route_wire_in(struct ctx *ctx);
+bool route_wire_wants_out(void);
+/* Bytes to be written; returns whether they may be. *ret_instead: others, until the next call. */
+bool route_wire_out(const struct tx_dest *dest, struct str bytes, struct str *ret_instead);
+/* Next after route_wire_in(). Owns ctx. */
+void route_decoded(struct ctx *ctx);
+
+/* ---- onsend.c ---- */
+
+enum route_verdict { ROUTE_SEND, ROUTE_DROP, ROUTE_WAITS };
+/*
+ * Runs a route at once on bytes that are about to be written to dest. over, if not NULL, is asked when it ended without drop, while ctx still is.
+ * ROUTE_WAITS: it parked, and nobody asks for its verdict.
+ */
+enum route_verdict route_look(struct ctx *ctx, const struct tx_dest *dest, int route, enum ctx_kind kind, void (*over)(struct ctx *ctx, void *arg), void *arg);
+/* Where such bytes come from and go, as the variables about a message's way tell it. */
+struct rx_info route_look_rx(const struct tx_dest *dest);
+
 /* ---- gate.c ---- */
 
 /* A message that was parsed and checked goes to its route, now or when its Call-ID is free. Owns ctx. */

@@ -47,6 +47,7 @@ struct ctx_target {
 	int16_t q;               /* 0-1000, -1 unset */
 	uint16_t listener;       /* forced send socket, NET_LISTENER_NONE: choose */
 	uint32_t bflags;
+	uint32_t vbflags;        /* carried in the branch parameter of its Via, with ctx->vbflags */
 	uint32_t conn_id;        /* stream to use, 0: none */
 	struct str ruid, instance, user_agent;
 };
@@ -55,8 +56,12 @@ enum ctx_msg_flags { /* ctx->mflags, about sending */
 	CTX_F_FORCE_RPORT = 1, CTX_F_LOCAL_RPORT = 2, CTX_F_NO_REPLY = 4, CTX_F_RECORD_ROUTED = 8, CTX_F_FWD_NO_CONNECT = 16,
 	CTX_F_FWD_CLOSE = 32, CTX_F_RPL_NO_CONNECT = 64, CTX_F_RPL_CLOSE = 128, CTX_F_FINAL_SENT = 256, CTX_F_DROP = 512, CTX_F_FAKED = 1024,
 	CTX_F_RURI_CONSUMED = 2048, CTX_F_RETRANSMIT = 4096, CTX_F_DELAYED_ERROR = 8192,
-	CTX_F_SECOND_RUN = 16384, /* the worker of the first one died in it */
-	CTX_F_SUSPENDED = 32768   /* a reply that t_suspend() put aside */
+	CTX_F_SECOND_RUN = 16384,       /* the worker of the first one died in it */
+	CTX_F_SUSPENDED = 32768,        /* a reply that t_suspend() put aside */
+	CTX_F_OUTGOING = 65536,         /* bytes that are about to be written */
+	CTX_F_VIA_SRVID = 131072, CTX_F_VIA_PARAMS = 262144, CTX_F_VIA_FIELDS = 524288, /* what own Via gets: core/tm/out_via.c */
+	CTX_F_VIA_REPLY_PARAMS = 1048576,
+	CTX_F_VIA_ALONE = 2097152       /* forward_uac() */
 };
 
 struct ctx {
@@ -75,8 +80,10 @@ struct ctx {
 	struct ctx_target branch[CTX_BRANCHES_MAX]; /* filled from the front, each with a uri: that is how far a reset clears */
 	uint8_t n_branches;        /* extra ones */
 	uint32_t flags, sflags;    /* setflag, setsflag */
-	uint64_t xflags;
+	uint64_t xflags, iflags;   /* setxflag, msg_iflag_set */
 	uint32_t mflags;           /* enum ctx_msg_flags */
+	uint32_t vbflags;          /* msg_vbflag_set */
+	uint16_t via_index;        /* forward_uac(): number at the end of the branch parameter; 0: none */
 	struct str adv_host;       /* set_advertised_address */
 	uint16_t adv_port;
 	uint8_t mtu_try;           /* udp_mtu_try_proto: enum sip_proto + 1; 0: as configured */

@@ -300,14 +300,22 @@ static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, un
 
 int tx_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
 {
-	if (tx.hook && !tx.in_hook) {
+	struct iovec one;
+
+	if (UNLIKELY(tx.hook) && !tx.in_hook) {
+		struct str instead = STR_NULL;
 		int refused;
 
 		tx.in_hook = true; /* what the hook itself sends is not asked about again */
-		refused = tx.hook(dest, iov, n_iov);
+		refused = tx.hook(dest, iov, n_iov, &instead);
 		tx.in_hook = false;
 		if (refused)
 			return -ECANCELED;
+		if (instead.n) {
+			one = (struct iovec){ (void *)(uintptr_t)instead.s, instead.n };
+			iov = &one;
+			n_iov = 1;
+		}
 	}
 	switch (dest->proto) {
 	case SIP_PROTO_UDP:

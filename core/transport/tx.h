@@ -32,8 +32,11 @@ void tx_flush(void);
  * later turn, never from within tx_send(), in whichever worker owns the stream. */
 typedef void tx_fail_fn(const struct tx_dest *dest, struct str bytes, int err);
 void tx_on_fail(tx_fail_fn *fn);
-/* Called before each SIP message is written (onsend_route); non-zero: not sent. NULL: none. */
-typedef int tx_hook_fn(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov);
+/*
+ * Called before each SIP message is written (onsend_route and the like); non-zero: not sent. NULL: none. The hook may have other bytes
+ * sent instead: *ret_instead, which stay as they are until it is called again.
+ */
+typedef int tx_hook_fn(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov, struct str *ret_instead);
 void tx_set_hook(tx_hook_fn *fn);
 
 #endif

@@ -296,6 +296,14 @@ static int hex_digit(char c)
 	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
 }
 
+/* What came is still wanted: the quarantine knows a message by it. */
+static void rcv_replace(struct ctx *ctx, struct str bytes)
+{
+	if (ctx->received.n == 0)
+		ctx->received = ctx->msg.buf;
+	ctx->msg.buf = bytes;
+}
+
 /* "pos:text" or "pos:hex": overwrites bytes of a copy, never beyond the end. */
 static int rcv_patch(struct ctx *ctx, struct str v, bool hex)
 {
@@ -326,7 +334,7 @@ static int rcv_patch(struct ctx *ctx, struct str v, bool hex)
 			return -EINVAL;
 		out[pos + i] = (char)(hex_digit(what.s[2 * i]) << 4 | hex_digit(what.s[2 * i + 1]));
 	}
-	ctx->msg.buf = str_of(out, buf.n);
+	rcv_replace(ctx, str_of(out, buf.n));
 	return 0;
 }
 
@@ -343,7 +351,7 @@ static int rcvmsg_set(struct ctx *ctx, const struct pv_spec *spec, const struct 
 		copy = str_dup(ctx->pool, v->s);
 		if (!copy.s)
 			return -ENOMEM;
-		ctx->msg.buf = copy;
+		rcv_replace(ctx, copy);
 		return 0;
 	case W_BUFAT:
 		return rcv_patch(ctx, v->s, false);

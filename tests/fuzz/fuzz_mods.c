@@ -45,9 +45,9 @@ const struct module *module_at(unsigned i)
 	return i < n_loaded ? loaded[i] : NULL;
 }
 
-static int send_nothing(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+static int send_nothing(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov, struct str *ret_instead)
 {
-	(void)dest, (void)iov, (void)n_iov;
+	(void)dest, (void)iov, (void)n_iov, (void)ret_instead;
 	return -ECANCELED;
 }
 

@@ -234,14 +234,24 @@ START_TEST(unreachable)
 }
 END_TEST
 
-static int refuse(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+static int refuse(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov, struct str *ret_instead)
 {
 	struct tx_dest d = *dest;
 
-	(void)iov;
-	(void)n_iov;
+	(void)iov, (void)n_iov, (void)ret_instead;
 	ck_assert_int_eq(tx_send_bytes(&d, "from the hook", 13), 0); /* is not asked about */
 	return -1;
+}
+
+static int turn_round(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov, struct str *ret_instead)
+{
+	static char other[16];
+
+	(void)dest, (void)n_iov;
+	for (size_t i = 0; i < iov[0].iov_len; i++)
+		other[i] = ((const char *)iov[0].iov_base)[iov[0].iov_len - 1 - i];
+	*ret_instead = str_of(other, iov[0].iov_len);
+	return 0;
 }
 
 START_TEST(hook)
@@ -251,9 +261,16 @@ START_TEST(hook)
 
 	tx_set_hook(refuse);
 	ck_assert_int_eq(tx_send_bytes(&d, "refused", 7), -ECANCELED);
+	tx_set_hook(turn_round);
+	ck_assert_int_eq(tx_send_bytes(&d, "one", 3), 0);
+	ck_assert_int_eq(tx_send_bytes(&d, "other", 5), 0);
 	tx_set_hook(NULL);
 	run_ms(2);
 	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)), 13);
+	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)), 3);
+	ck_assert_mem_eq(text, "eno", 3);
+	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)), 5);
+	ck_assert_mem_eq(text, "rehto", 5);
 	ck_assert_int_eq(peer_recv(peer, text, sizeof(text)), -1);
 }
 END_TEST
