@@ -306,9 +306,9 @@ static const struct row rows[] = { /* sorted by name */
 	NEEDLESS("wait_worker1_usleep", INT, 100000, WORKER1),
 	STR("wdir", workdir),
 	STR("workdir", workdir),
-	REFUSED("xavp_via_fields", STR, 0, "the Via is made without the script"),
-	REFUSED("xavp_via_params", STR, 0, "the Via is made without the script"),
-	REFUSED("xavp_via_reply_params", STR, 0, "the Via is made without the script"),
+	LIVE_STR("xavp_via_fields", xavp_via_fields),
+	LIVE_STR("xavp_via_params", xavp_via_params),
+	LIVE_STR("xavp_via_reply_params", xavp_via_reply_params),
 };
 /* clang-format on */
 
@@ -524,6 +524,10 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->server_signature = c->server_signature != 0;
 	r->server_header = c->server_header;
 	r->user_agent_header = c->user_agent_header;
+	r->xavp_via_params = c->xavp_via_params;
+	r->xavp_via_fields = c->xavp_via_fields;
+	r->xavp_via_reply_params = c->xavp_via_reply_params;
+	r->server_id = c->server_id;
 	r->log_prefix = c->log_prefix;
 	r->log_prefix_mode = c->log_prefix_mode;
 	r->log_callid = c->log_engine_type.n > 0 && str_find_char(c->log_engine_data, 'c') >= 0;

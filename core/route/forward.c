@@ -37,7 +37,8 @@ static struct str stateless_branch(struct ctx *ctx)
 	}
 	if (cseq)
 		h = hashfn64_seed(&cseq->number, sizeof(cseq->number), h);
-	if (pool_printf(ctx->pool, &text, "z9hG4bKsl.%016llx", (unsigned long long)h) < 0)
+	if ((ctx->via_index ? pool_printf(ctx->pool, &text, "z9hG4bKsl.%016llx.%u", (unsigned long long)h, ctx->via_index)
+			    : pool_printf(ctx->pool, &text, "z9hG4bKsl.%016llx", (unsigned long long)h)) < 0)
 		return STR_NULL;
 	return text;
 }
@@ -48,7 +49,7 @@ static int send_to(struct ctx *ctx, const struct resolve_answer *a)
 
 	for (unsigned i = 0; i < a->n; i++) {
 		enum sip_proto proto = a->target[i].proto, fits = proto;
-		struct out_request req = { .edits = &ctx->edits, .ruri = ctx->main.uri, .path = ctx->main.path };
+		struct out_request req = { .edits = &ctx->edits, .ruri = ctx->main.uri, .path = ctx->main.path, .vbflags = ctx->vbflags | ctx->main.vbflags };
 		struct tx_dest dest = { .to = a->target[i].addr };
 		struct sip_out out;
 
@@ -81,6 +82,8 @@ static int send_to(struct ctx *ctx, const struct resolve_answer *a)
 /* errno -> the codes that scripts know from tm (core-routing.md, 1.4). */
 static int to_code(struct ctx *ctx, int err)
 {
+	ctx->mflags &= ~(uint32_t)CTX_F_VIA_ALONE;
+	ctx->via_index = 0;
 	if (err == 0) {
 		route_count(RC_FWD_REQUESTS);
 		return 1;
@@ -129,31 +132,25 @@ bool route_may_forward(struct ctx *ctx)
 	return false;
 }
 
-int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_proto proto)
+static int bad_uri(struct ctx *ctx)
 {
-	struct resolve_query q = { .host = host, .port = port, .proto = proto };
+	route_count(RC_BAD_URIS);
+	ctx->last_error = -479;
+	return -479;
+}
+
+static int forward_by(struct ctx *ctx, const struct resolve_query *q)
+{
 	struct resolve_answer a;
 	uint64_t ticket;
-	int err = 0;
+	int err = resolve_now(q, &a);
 
-	if (ctx->msg.kind != SIP_REQUEST || !route_may_forward(ctx))
-		return -1;
-	if (host.n == 0)
-		err = out_query(out_next_hop(ctx, &ctx->main), proto, &q);
-	else if (proto == SIP_PROTO_NONE)
-		q.proto = ctx->rx.proto;
-	if (err < 0) {
-		route_count(RC_BAD_URIS);
-		ctx->last_error = -479;
-		return -479;
-	}
-	err = resolve_now(&q, &a);
 	if (err != -EAGAIN)
 		return to_code(ctx, err < 0 ? err : send_to(ctx, &a));
 	ticket = ctx_park(ctx, 10000, -478);
 	if (!ticket)
 		return to_code(ctx, -EHOSTUNREACH);
-	err = resolve_ask(&q, resolved, (void *)(uintptr_t)ticket);
+	err = resolve_ask(q, resolved, (void *)(uintptr_t)ticket);
 	if (err < 0) {
 		/* The wait is on: it ends through the loop like any other, in the next turn or at the latest with its deadline. */
 		ctx->last_error = -478;
@@ -163,6 +160,32 @@ int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_prot
 			log_error("forward: no memory to go on at once");
 	}
 	return SCRIPT_SUSPEND;
+}
+
+int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_proto proto)
+{
+	struct resolve_query q = { .host = host, .port = port, .proto = proto };
+
+	if (ctx->msg.kind != SIP_REQUEST || !route_may_forward(ctx))
+		return -1;
+	if (host.n == 0 && out_query(out_next_hop(ctx, &ctx->main), proto, &q) < 0)
+		return bad_uri(ctx);
+	if (host.n && proto == SIP_PROTO_NONE)
+		q.proto = ctx->rx.proto;
+	return forward_by(ctx, &q);
+}
+
+int route_forward_uac(struct ctx *ctx, struct str uri, uint16_t index)
+{
+	struct resolve_query q = { 0 };
+
+	if (ctx->msg.kind != SIP_REQUEST)
+		return -1;
+	if (out_query(uri.n ? uri : out_next_hop(ctx, &ctx->main), SIP_PROTO_NONE, &q) < 0)
+		return bad_uri(ctx);
+	ctx->mflags |= CTX_F_VIA_ALONE;
+	ctx->via_index = index;
+	return forward_by(ctx, &q);
 }
 
 int route_forward_reply(struct ctx *ctx)

@@ -456,7 +456,8 @@ int route_configure(void)
 	route_gate_configure();
 	out_conf = (struct out_conf){ .force_rport = route_conf.force_rport, .local_rport = route_conf.local_rport,
 		.reply_to_via = route_conf.reply_to_via, .udp_mtu = route_conf.udp_mtu, .udp_mtu_try_proto = route_conf.udp_mtu_try_proto,
-		.user_agent = route_conf.user_agent_header };
+		.user_agent = route_conf.user_agent_header, .server_id = route_conf.server_id, .xavp_via_params = route_conf.xavp_via_params,
+		.xavp_via_fields = route_conf.xavp_via_fields, .xavp_via_reply_params = route_conf.xavp_via_reply_params };
 	self.has_log_context = route_conf.log_prefix.n > 0 || route_conf.log_callid;
 	if (route_conf.log_prefix.n) {
 		pool = pool_new(64 * 1024);

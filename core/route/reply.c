@@ -81,7 +81,7 @@ int route_reply_stateless(struct ctx *ctx, int code, struct str reason)
 	if (strbuf_err(&extra) < 0)
 		return -1;
 	o.extra = strbuf_str(&extra);
-	o.source = out_via_source(ctx, ip);
+	o.source = out_reply_source(ctx, ip);
 	if (code >= 180)
 		o.to_tag = str_of(tag, out_totag(ctx, OUT_TAG_SL, tag));
 	o.body = ctx->reply_body;

@@ -13,6 +13,8 @@ struct route_conf { /* core parameters */
 	enum sip_proto udp_mtu_try_proto;
 	struct str server_header;   /* whole field without CRLF; n 0: none */
 	struct str user_agent_header;
+	struct str xavp_via_params, xavp_via_fields, xavp_via_reply_params; /* names of XAVPs */
+	int server_id;
 	struct str log_prefix;      /* format text */
 	int log_prefix_mode;        /* 1: anew for each line; 2: for messages made here too */
 	bool log_callid;            /* the log wants the Call-ID of the message at hand */
@@ -76,6 +78,11 @@ void route_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest);
 
 /* Stateless forward (forward()): returns a script code, SCRIPT_SUSPEND while DNS is asked. host n 0: dst_uri or Request-URI. */
 int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_proto proto);
+/*
+ * The same as if the request were our own: with no Via but ours, so that no answer goes further than here. uri: where to; n 0: dst_uri or Request-URI.
+ * index: put at the end of the branch parameter; 0: nothing.
+ */
+int route_forward_uac(struct ctx *ctx, struct str uri, uint16_t index);
 /* A reply forwarded by its second Via. */
 int route_forward_reply(struct ctx *ctx);
 

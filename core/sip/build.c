@@ -13,7 +13,7 @@
 #include "core/sip/sip_priv.h"
 
 #define MESSAGE_MAX 65535u
-#define VIA_CHANGES 3u /* received, rport, and what is added */
+#define VIA_CHANGES 4u /* received, rport, what is added of them, other parameters */
 #define OWN_PIECES 32u
 
 /* One change: at off drop some bytes and put text in. */
@@ -164,7 +164,12 @@ static int change_param(struct changes *c, const struct sip_msg *m, struct str t
 	return 0;
 }
 
-/* What is added goes to the end of the value, as one text. */
+static int change_via1_end(struct changes *c, struct sip_msg *m, struct str added)
+{
+	return added.n > 0 ? changes_add(c, offset_in(m, sip_end(sip_msg_via1(m)->text)), 0, added) : 0;
+}
+
+/* What is added goes to the end of the value. */
 static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, const struct sip_via_source *source)
 {
 	static const struct str received = STR_LIT(";received="), rport = STR_LIT(";rport=");
@@ -173,8 +178,10 @@ static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, 
 	char *text;
 	int err;
 
-	if (ip.n == 0 || !via)
+	if (!via)
 		return 0;
+	if (ip.n == 0)
+		return change_via1_end(c, m, source->params);
 	text = pool_alloc(pool, received.n + ip.n + rport.n + NUM_DEC_MAX);
 	if (!text)
 		return -ENOMEM;
@@ -186,8 +193,20 @@ static int change_via1(struct changes *c, struct pool *pool, struct sip_msg *m, 
 	err = change_param(c, m, via->received_param, one, &added);
 	if (err == 0 && source->rport)
 		err = change_param(c, m, via->rport_param, two, &added);
-	if (err == 0 && added.n > 0)
-		err = changes_add(c, offset_in(m, sip_end(via->text)), 0, added);
+	if (err == 0)
+		err = change_via1_end(c, m, added);
+	if (err == 0)
+		err = change_via1_end(c, m, source->params);
+	return err;
+}
+
+/* Takes all received Via fields away. */
+static int change_drop_vias(struct changes *c, const struct sip_msg *m)
+{
+	int err = 0;
+
+	for (const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA); h && err == 0; h = sip_msg_hdr_next(m, h))
+		err = changes_add(c, h->off, h->len, STR_NULL);
 	return err;
 }
 
@@ -282,9 +301,9 @@ static int put_headers_and_body(struct sip_out *out, struct pool *pool, struct s
 /* --- received messages, changed --- */
 
 static int prepare(struct sip_out *out, struct changes *c, struct pool *pool,
-                   const struct sip_msg *m, const struct sip_edits *edits)
+                   const struct sip_msg *m, const struct sip_edits *edits, unsigned n_dropped)
 {
-	unsigned own = VIA_CHANGES + 1 + count(m, SIP_H_CONTENT_LENGTH);
+	unsigned own = VIA_CHANGES + 1 + count(m, SIP_H_CONTENT_LENGTH) + n_dropped;
 	int err = changes_init(c, pool, edits, own);
 
 	return err < 0 ? err : out_init(out, pool, 4 * c->cap + OWN_PIECES);
@@ -309,10 +328,10 @@ int sip_build_request(struct pool *pool, struct sip_msg *msg, const struct sip_e
 {
 	struct sip_out out;
 	struct changes c;
-	int err = prepare(&out, &c, pool, msg, edits);
+	int err = prepare(&out, &c, pool, msg, edits, fwd->via_alone ? count(msg, SIP_H_VIA) : 0);
 
 	if (err == 0)
-		err = change_via1(&c, pool, msg, &fwd->source);
+		err = fwd->via_alone ? change_drop_vias(&c, msg) : change_via1(&c, pool, msg, &fwd->source);
 	if (err < 0)
 		return err;
 	put_request_line(&out, msg, fwd->ruri, &c);
@@ -349,7 +368,7 @@ int sip_build_relayed_reply(struct pool *pool, struct sip_msg *msg, const struct
 {
 	struct sip_out out;
 	struct changes c;
-	int err = prepare(&out, &c, pool, msg, edits);
+	int err = prepare(&out, &c, pool, msg, edits, 0);
 
 	if (err == 0)
 		err = change_drop_via1(&c, msg);
@@ -373,7 +392,7 @@ int sip_build_edited(struct pool *pool, struct sip_msg *msg, const struct sip_ed
 	struct sip_out out;
 	struct changes c;
 	char *bytes;
-	int err = prepare(&out, &c, pool, msg, edits);
+	int err = prepare(&out, &c, pool, msg, edits, 0);
 
 	if (err < 0)
 		return err;

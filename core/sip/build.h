@@ -20,6 +20,7 @@ struct sip_out {
 struct sip_via_source {
 	struct str received; /* address, IPv6 as the caller wants it written; n 0: nothing is told */
 	uint16_t rport;      /* 0: not told */
+	struct str params;   /* further parameters with their ';'; n 0: none */
 };
 
 /* What a forwarded request gets; every str without CRLF unless said. */
@@ -28,6 +29,7 @@ struct sip_forward {
 	struct str via;         /* whole field "Via: SIP/2.0/UDP ...\r\n", put before all others */
 	struct str extra;       /* whole fields with CRLF, put behind own Via (Record-Route, Route set ...) */
 	struct sip_via_source source;
+	bool via_alone;         /* the received Via fields are left out */
 };
 
 /*

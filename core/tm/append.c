@@ -12,7 +12,7 @@
 enum text { X_URI, X_DST, X_PATH, X_RUID, X_INSTANCE, X_N };
 
 struct packed { /* one target; its texts follow */
-	uint32_t bflags, conn_id;
+	uint32_t bflags, vbflags, conn_id;
 	int16_t q;
 	uint16_t listener, len[X_N];
 };
@@ -20,7 +20,7 @@ struct packed { /* one target; its texts follow */
 static void pack(struct strbuf *sb, const struct ctx_target *g)
 {
 	const struct str text[X_N] = { g->uri, g->dst_uri, g->path, g->ruid, g->instance };
-	struct packed p = { .bflags = g->bflags, .conn_id = g->conn_id, .q = g->q, .listener = g->listener };
+	struct packed p = { .bflags = g->bflags, .vbflags = g->vbflags, .conn_id = g->conn_id, .q = g->q, .listener = g->listener };
 
 	for (unsigned i = 0; i < X_N; i++)
 		p.len[i] = text[i].n > UINT16_MAX ? 0 : (uint16_t)text[i].n; /* no message has one */
@@ -46,7 +46,7 @@ static int unpack(struct pool *pool, struct str *rest, struct ctx_target *ret)
 		*rest = str_sub(*rest, p.len[i], rest->n);
 	}
 	*ret = (struct ctx_target){ .uri = text[X_URI], .dst_uri = text[X_DST], .path = text[X_PATH], .ruid = text[X_RUID], .instance = text[X_INSTANCE],
-		.bflags = p.bflags, .conn_id = p.conn_id, .q = p.q, .listener = p.listener };
+		.bflags = p.bflags, .vbflags = p.vbflags, .conn_id = p.conn_id, .q = p.q, .listener = p.listener };
 	return 1;
 }
 

@@ -133,7 +133,8 @@ static int branch_build(struct ctx *ctx, struct tm_txn *t, const struct tm_new_b
 			struct tx_dest *ret_dest)
 {
 	char id[40];
-	struct out_request req = { .edits = nb->edits, .ruri = nb->target->uri, .path = nb->target->path, .keep_via1 = nb->keep_via1 };
+	struct out_request req = { .edits = nb->edits, .ruri = nb->target->uri, .path = nb->target->path, .keep_via1 = nb->keep_via1,
+		.vbflags = ctx->vbflags | nb->target->vbflags };
 	enum sip_proto proto = rt->proto, fits = proto;
 
 	do { /* twice at most: what is too long for UDP is not measured again */
@@ -187,6 +188,7 @@ int tm_branch_add(struct ctx *ctx, struct tm_txn *t, const struct tm_new_branch 
 	b->machine = t->method == SIP_M_INVITE ? TM_UAC_INVITE : TM_UAC_OTHER;
 	b->dest = dest;
 	b->bflags = g->bflags;
+	b->vbflags = g->vbflags;
 	sip_out_copy(&out, b->bytes + (tm_branch_sent(b).s - b->bytes));
 	if (used + 1 < a->n && tm_conf.dns_failover) {
 		struct tm_buf *alts = tm_buf_new(str_of(a->target + used + 1, sizeof(a->target[0]) * (a->n - used - 1)), 0);
@@ -257,22 +259,21 @@ bool tm_wants_failover(const struct tm_txn *t, unsigned status)
 	return str_find(rest, str_of(code, 7)) >= 0;
 }
 
-/* The bytes of a branch with another branch id, and another sent-by when the socket differs: our Via is the second line. */
-static int retarget(struct str sent, const struct net_listener *l, const char *id, struct strbuf *out)
+/* The bytes of a branch with another branch id, and another sent-by when the socket is another: our Via is the second line. */
+static int retarget(struct str sent, const struct net_listener *was, const struct net_listener *l, const char *id, struct strbuf *out)
 {
-	ptrdiff_t eol = str_find(sent, STR_LIT("\r\n")), via_end;
-	struct str rest;
+	static const struct str mark = STR_LIT(";branch=");
+	ptrdiff_t via = str_find(sent, STR_LIT("\r\nVia: ")), branch = str_find(sent, mark);
 
-	if (eol < 0)
+	if (via < 0 || branch < via || (size_t)branch + mark.n + strlen(id) > sent.n)
 		return -EBADMSG;
-	rest = str_sub(sent, (size_t)eol + 2, sent.n);
-	via_end = str_find(rest, STR_LIT("\r\n"));
-	if (via_end < 0 || !str_starts(rest, STR_LIT("Via: ")))
-		return -EBADMSG;
-	strbuf_add(out, str_sub(sent, 0, (size_t)eol + 2));
-	strbuf_printf(out, "Via: SIP/2.0/%s %.*s;branch=%s%s\r\n", sip_proto_via_name(l->proto), STR_FMT(l->via_sent_by), id,
-		      str_find(str_sub(rest, 0, (size_t)via_end), STR_LIT(";rport")) >= 0 ? ";rport" : "");
-	strbuf_add(out, str_sub(rest, (size_t)via_end + 2, rest.n));
+	if (was == l)
+		strbuf_add(out, str_sub(sent, 0, (size_t)branch));
+	else
+		strbuf_printf(out, "%.*s\r\nVia: SIP/2.0/%s %.*s", (int)via, sent.s, sip_proto_via_name(l->proto), STR_FMT(l->via_sent_by));
+	strbuf_add(out, mark);
+	strbuf_add(out, str_lit(id));
+	strbuf_add(out, str_sub(sent, (size_t)branch + mark.n + strlen(id), sent.n));
 	return strbuf_err(out);
 }
 
@@ -299,13 +300,14 @@ bool tm_branch_failover(struct tm_txn *t, unsigned branch)
 			text[i] = tm_branch_text(old, i);
 		tm_branch_id(t, t->n_branches, id);
 		strbuf_init_pool(&sb, tm_self.pool, 65535);
-		if (retarget(tm_branch_sent(old), l, id, &sb) < 0)
+		if (retarget(tm_branch_sent(old), net_listener_at(old->dest.listener), l, id, &sb) < 0)
 			break;
 		b = branch_alloc(text, sb.n);
 		if (!b)
 			break;
 		b->machine = old->machine;
 		b->bflags = old->bflags;
+		b->vbflags = old->vbflags;
 		b->dest = (struct tx_dest){ .to = rt.addr, .listener = l->index, .proto = (uint8_t)rt.proto, .flags = old->dest.flags };
 		memcpy(b->bytes + (tm_branch_sent(b).s - b->bytes), sb.p, sb.n);
 		if (old->alt_next < n)

@@ -202,33 +202,14 @@ int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip
 	struct sip_forward fwd = { 0 };
 	char ip[NET_ADDR_TEXT_MAX];
 	struct sip_edits edits;
-	struct strbuf sb;
 	int err = edits_for(ctx, req->edits, req->from, &edits);
 
+	if (err == 0)
+		err = out_via_build(ctx, req, &fwd.via);
 	if (err < 0)
 		return err;
-	strbuf_init_pool(&sb, ctx->pool, 1024);
-	strbuf_add_lit(&sb, "Via: SIP/2.0/");
-	strbuf_add_lit(&sb, sip_proto_via_name(req->from->proto));
-	strbuf_add_char(&sb, ' ');
-	if (ctx->adv_host.n || ctx->adv_port) {
-		struct str own = req->from->adv_host.n ? req->from->adv_host : req->from->host;
-
-		strbuf_add(&sb, ctx->adv_host.n ? ctx->adv_host : own);
-		strbuf_add_char(&sb, ':');
-		strbuf_add_u64(&sb, ctx->adv_port ? ctx->adv_port : req->from->addr.port);
-	} else {
-		strbuf_add(&sb, req->from->via_sent_by);
-	}
-	strbuf_add_lit(&sb, ";branch=");
-	strbuf_add(&sb, req->branch);
-	if ((ctx->mflags & CTX_F_LOCAL_RPORT) || out_conf.local_rport)
-		strbuf_add_lit(&sb, ";rport");
-	strbuf_add_lit(&sb, "\r\n");
-	if (strbuf_err(&sb) < 0)
-		return -EMSGSIZE;
-	fwd.via = strbuf_str(&sb);
 	fwd.ruri = req->ruri;
+	fwd.via_alone = (ctx->mflags & CTX_F_VIA_ALONE) != 0;
 	if (req->path.n) {
 		err = pool_printf(ctx->pool, &fwd.extra, "Route: %.*s\r\n", STR_FMT(req->path));
 		if (err < 0)

@@ -13,6 +13,8 @@
 struct out_conf { /* core parameters that shape what is sent; filled by route before forking */
 	int force_rport, local_rport, reply_to_via, udp_mtu;
 	enum sip_proto udp_mtu_try_proto;
+	int server_id;                        /* via_add_srvid(); 0: none */
+	struct str xavp_via_params, xavp_via_fields, xavp_via_reply_params; /* names of XAVPs; n 0: none */
 	struct str user_agent; /* whole field without CRLF for requests of our own; n 0: none */
 };
 extern struct out_conf out_conf;
@@ -46,6 +48,7 @@ struct out_request {
 	struct str ruri;                 /* n 0: as received */
 	struct str path;                 /* value of a Route field; n 0: none */
 	struct str branch;               /* Via branch */
+	uint32_t vbflags;                /* put behind it; 0: nothing */
 	const struct net_listener *from;
 	bool keep_via1;                  /* no received/rport added to the former top Via (locally made requests: no Via there) */
 };
@@ -55,6 +58,16 @@ struct out_request {
  */
 enum sip_proto out_mtu_proto(const struct ctx *ctx, enum sip_proto proto, size_t bytes, const struct net_addr *to);
 MUST_CHECK int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip_out *ret_out);
+
+/* ---- own Via ---- */
+
+/* The whole field with CRLF, for a request that leaves by req->from. -EMSGSIZE; -EINVAL: an attribute that cannot stand in a Via, logged. */
+MUST_CHECK int out_via_build(struct ctx *ctx, const struct out_request *req, struct str *ret);
+/* Flags that a Via of this server has behind its branch identifier; 0: none. */
+uint32_t out_via_flags(struct str branch);
+
+/* What the top Via of a local reply to ctx's request is told: as out_via_source(), and the fields of xavp_via_reply_params if the script asked for them. */
+struct sip_via_source out_reply_source(struct ctx *ctx, char *ip);
 
 /* What the top Via of ctx's request is told; it may be nothing. ip: NET_ADDR_TEXT_MAX bytes that the result points into. */
 struct sip_via_source out_via_source(struct ctx *ctx, char *ip);

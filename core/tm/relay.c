@@ -78,6 +78,7 @@ static int relay_failed(struct ctx *ctx, const struct tm_relay_opts *opts, int c
 
 static int relay_send(struct ctx *ctx, struct relay *r)
 {
+	const uint32_t via_flags = CTX_F_VIA_SRVID | CTX_F_VIA_PARAMS | CTX_F_VIA_FIELDS | CTX_F_VIA_REPLY_PARAMS;
 	struct tm_txn *t = ctx->txn;
 	uint64_t now = clock_ms();
 	unsigned first = t->n_branches, n_sent = 0;
@@ -131,7 +132,9 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 		if (!(r->opts.flags & 4) && tm_branch_failover(t, i))
 			n_sent++;
 	}
-	t->mflags |= ctx->mflags & (CTX_F_FORCE_RPORT | CTX_F_LOCAL_RPORT | CTX_F_RECORD_ROUTED);
+	t->mflags = (t->mflags & ~via_flags) | (ctx->mflags & (via_flags | CTX_F_FORCE_RPORT | CTX_F_LOCAL_RPORT | CTX_F_RECORD_ROUTED));
+	t->iflags = ctx->iflags;
+	t->vbflags = ctx->vbflags;
 	t->msg_flags = ctx->flags;
 	if (r->opts.replicate)
 		t->flags |= TM_T_REPLICATE;

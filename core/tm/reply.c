@@ -217,7 +217,7 @@ struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch)
 	ctx->fail_status = b->status;
 	/* The URI is that of the time of relaying; the destination set is empty until the route fills it. */
 	ctx->main = (struct ctx_target){ .uri = str_dup(ctx->pool, tm_branch_text(tm_branch_at(t, 0), TM_X_URI)), .q = -1,
-		.listener = NET_LISTENER_NONE, .bflags = b->bflags };
+		.listener = NET_LISTENER_NONE, .bflags = b->bflags, .vbflags = b->vbflags };
 	ctx->mflags |= CTX_F_RURI_CONSUMED;
 	ctx->finished_arg = (void *)(uintptr_t)t->n_branches;
 	return ctx;
@@ -501,6 +501,7 @@ static void onreply_ctx(struct ctx *ctx, struct tm_txn *t, unsigned i)
 	ctx->txn = t;
 	ctx->txn_branch = (uint8_t)i;
 	ctx->main.bflags = tm_branch_at(t, i)->bflags;
+	ctx->main.vbflags = tm_branch_at(t, i)->vbflags;
 	ctx->finished = onreply_done;
 }
 

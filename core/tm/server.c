@@ -111,6 +111,8 @@ struct ctx *tm_txn_ctx(struct tm_txn *t)
 	tm_ctx_load(ctx, t);
 	edits_load(ctx, t);
 	ctx->mflags = t->mflags;
+	ctx->iflags = t->iflags;
+	ctx->vbflags = t->vbflags;
 	ctx->fr_ms = t->fr_ms;
 	ctx->fr_inv_ms = t->fr_inv_ms;
 	return ctx;
@@ -538,7 +540,7 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 		strbuf_add_lit(&sb, "\r\n");
 	}
 	o.extra = strbuf_str(&sb);
-	o.source = out_via_source(ctx, ip);
+	o.source = out_reply_source(ctx, ip);
 	if (code >= 180)
 		o.to_tag = to_tag.n ? to_tag : str_of(tag, out_totag(ctx, OUT_TAG_TM, tag));
 	o.body = ctx->reply_body;

@@ -233,6 +233,7 @@ enum tm_after tm_continue_event(struct tm_txn *t, struct str route)
 	ctx->main.ruid = str_dup(ctx->pool, tm_branch_text(b, TM_X_RUID));
 	ctx->main.instance = str_dup(ctx->pool, tm_branch_text(b, TM_X_INSTANCE));
 	ctx->main.bflags = b->bflags;
+	ctx->main.vbflags = b->vbflags;
 	ctx->on_failure = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_FAILURE));
 	ctx->on_reply = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_REPLY));
 	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;

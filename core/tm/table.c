@@ -123,7 +123,7 @@ bool tm_branch_id_parse(struct str id, uint32_t *ret_hash, uint64_t *ret_label, 
 {
 	uint64_t h, b;
 
-	if (id.n != 35 || memcmp(id.s, "z9hG4bK", 7) != 0 || id.s[15] != '.' || id.s[32] != '.')
+	if (id.n < 35 || memcmp(id.s, "z9hG4bK", 7) != 0 || id.s[15] != '.' || id.s[32] != '.' || (id.n > 35 && id.s[35] != '.'))
 		return false;
 	if (!hex_get(id.s + 7, 8, &h) || !hex_get(id.s + 16, 16, ret_label) || !hex_get(id.s + 33, 2, &b))
 		return false;

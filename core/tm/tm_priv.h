@@ -89,7 +89,7 @@ struct tm_branch { /* written: the claim's holder */
 	uint8_t alt_next; /* next of alts to try */
 	struct tx_dest dest;
 	uint64_t fr_at, retr_at, cancel_retr_at, cancel_end_at; /* ms, 0: off */
-	uint32_t bflags;
+	uint32_t bflags, vbflags;
 	shm_ref reply;   /* tm_buf: best reply, as it would be relayed; its status is in it */
 	shm_ref alts;    /* tm_buf with struct resolve_target[]: further addresses of this next hop */
 	uint16_t text_len[TM_X_N];
@@ -141,7 +141,8 @@ struct tm_txn {
 	uint32_t msg_flags, mflags, fr_ms, fr_inv_ms;
 	uint16_t t1_ms, t2_ms;
 	uint32_t life_inv_ms, life_other_ms;
-	uint64_t xflags;
+	uint64_t xflags, iflags;
+	uint32_t vbflags;
 	shm_ref last_reply, avps, edits, on_failure; /* tm_buf */
 	shm_ref aside;             /* tm_event: replies that wait for t_continue(), and those behind them, oldest first */
 	shm_ref branch[TM_BRANCHES_MAX];
@@ -217,6 +218,7 @@ struct tm_buf *tm_buf_of(const struct sip_out *out, uint16_t status);
 void tm_txn_destroy(struct tm_txn *t); /* claim held; gone afterwards */
 MUST_CHECK int tm_table_init(void);
 void tm_branch_id(const struct tm_txn *t, unsigned branch, char out[40]);
+/* What stands behind it (out_via_flags()) does not count. */
 bool tm_branch_id_parse(struct str id, uint32_t *ret_hash, uint64_t *ret_label, unsigned *ret_branch);
 uint32_t tm_hash_of(const struct tm_txn *t);
 

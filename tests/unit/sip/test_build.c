@@ -59,17 +59,21 @@ END_TEST
 
 /* clang-format off */
 static const struct { const char *via; struct sip_via_source source; const char *want; } via1s[] = {
-	{ "Via: SIP/2.0/UDP h;branch=1", { STR_LIT("1.2.3.4"), 0 }, "Via: SIP/2.0/UDP h;branch=1;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h;rport", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h;Received;x", { STR_LIT("1.2.3.4"), 65535 }, "v: SIP/2.0/UDP h;received=1.2.3.4;x;rport=65535" },
-	{ "v: SIP/2.0/UDP h;rport ;x", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;rport=5 ;x;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 0 }, "v: SIP/2.0/UDP h;rport=9;received=1.2.3.4" },
-	{ "v: SIP/2.0/UDP h;rport;rport=9;received=6.6.6.6;received=7.7.7.7", { STR_LIT("1.2.3.4"), 5 },
+	{ "Via: SIP/2.0/UDP h;branch=1", { STR_LIT("1.2.3.4"), 0, STR_NULL }, "Via: SIP/2.0/UDP h;branch=1;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport", { STR_LIT("1.2.3.4"), 5, STR_NULL }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;Received;x", { STR_LIT("1.2.3.4"), 65535, STR_NULL }, "v: SIP/2.0/UDP h;received=1.2.3.4;x;rport=65535" },
+	{ "v: SIP/2.0/UDP h;rport ;x", { STR_LIT("1.2.3.4"), 5, STR_NULL }, "v: SIP/2.0/UDP h;rport=5 ;x;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 5, STR_NULL }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 0, STR_NULL }, "v: SIP/2.0/UDP h;rport=9;received=1.2.3.4" },
+	{ "v: SIP/2.0/UDP h;rport;rport=9;received=6.6.6.6;received=7.7.7.7", { STR_LIT("1.2.3.4"), 5, STR_NULL },
 	  "v: SIP/2.0/UDP h;rport=5;rport=9;received=1.2.3.4;received=7.7.7.7" },
-	{ "v: SIP/2.0/UDP h , SIP/2.0/UDP i;rport", { STR_LIT("[::1]"), 0 }, "v: SIP/2.0/UDP h;received=[::1] , SIP/2.0/UDP i;rport" },
-	{ "v: SIP/2.0/UDP h,SIP/2.0/UDP i;rport", { STR_LIT("1.2.3.4"), 5 }, "v: SIP/2.0/UDP h;received=1.2.3.4;rport=5,SIP/2.0/UDP i;rport" },
-	{ "v: SIP/2.0/UDP h", { STR_NULL, 0 }, "v: SIP/2.0/UDP h" },
+	{ "v: SIP/2.0/UDP h , SIP/2.0/UDP i;rport", { STR_LIT("[::1]"), 0, STR_NULL }, "v: SIP/2.0/UDP h;received=[::1] , SIP/2.0/UDP i;rport" },
+	{ "v: SIP/2.0/UDP h,SIP/2.0/UDP i;rport", { STR_LIT("1.2.3.4"), 5, STR_NULL }, "v: SIP/2.0/UDP h;received=1.2.3.4;rport=5,SIP/2.0/UDP i;rport" },
+	{ "v: SIP/2.0/UDP h", { STR_NULL, 0, STR_NULL }, "v: SIP/2.0/UDP h" },
+	{ "v: SIP/2.0/UDP h", { STR_NULL, 0, STR_LIT(";a=1;b") }, "v: SIP/2.0/UDP h;a=1;b" },
+	{ "v: SIP/2.0/UDP h;rport;x, SIP/2.0/UDP i", { STR_LIT("1.2.3.4"), 5, STR_LIT(";a=1") }, "v: SIP/2.0/UDP h;rport=5;x;received=1.2.3.4;a=1, SIP/2.0/UDP i" },
+	{ "v: SIP/2.0/UDP h;rport=9;received=6.6.6.6", { STR_LIT("1.2.3.4"), 5, STR_LIT(";a=1") }, "v: SIP/2.0/UDP h;rport=5;received=1.2.3.4;a=1" },
+	{ "v: SIP/2.0/UDP h;x", { STR_LIT("1.2.3.4"), 5, STR_LIT(";a=1") }, "v: SIP/2.0/UDP h;x;received=1.2.3.4;rport=5;a=1" },
 };
 
 static const struct { const char *vias, *want; } tops[] = {
@@ -81,6 +85,19 @@ static const struct { const char *vias, *want; } tops[] = {
 	{ "X: 1" CRLF "Via: SIP/2.0/UDP a;x=\"1,2\"" CRLF "Y: 1" CRLF "v: SIP/2.0/UDP d" CRLF, "X: 1" CRLF "Y: 1" CRLF "v: SIP/2.0/UDP d" CRLF },
 };
 /* clang-format on */
+
+START_TEST(own_via_alone)
+{
+	struct sip_forward fwd = { .via = STR_LIT("Via: SIP/2.0/UDP me;branch=z9hG4bKx" CRLF), .source = { .received = STR_LIT("1.2.3.4") }, .via_alone = true };
+	struct sip_edits edits = { 0 };
+	struct sip_out out;
+
+	parse("OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP a, SIP/2.0/UDP b" CRLF "X: 1" CRLF "v: SIP/2.0/UDP c" CRLF "V:\tSIP/2.0/UDP d" CRLF "Y: 2" CRLF CRLF);
+	ck_assert_int_eq(sip_edit_remove_hdr(&edits, pool, &msg, sip_msg_hdr(&msg, SIP_H_VIA), SIP_EDIT_SCRIPT), 0); /* what is gone already may go again */
+	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &fwd, false, &out), 0);
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "Via: SIP/2.0/UDP me;branch=z9hG4bKx" CRLF "X: 1" CRLF "Y: 2" CRLF CRLF);
+}
+END_TEST
 
 START_TEST(via1_source)
 {
@@ -371,6 +388,7 @@ Suite *test_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, forward);
+	tcase_add_test(t, own_via_alone);
 	tcase_add_loop_test(t, via1_source, 0, ARRAY_LEN(via1s));
 	tcase_add_loop_test(t, relayed_reply, 0, ARRAY_LEN(tops));
 	tcase_add_test(t, relayed_reply_without_via);
