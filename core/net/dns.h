@@ -57,6 +57,9 @@ MUST_CHECK int dns_cache_get(enum dns_type type, struct str name, struct dns_set
 /* -ENOENT: it was not there. */
 MUST_CHECK int dns_cache_delete(enum dns_type type, struct str name);
 bool dns_cache_exists(void);
+/* From now on these are the records of that type and name, whatever DNS says, without an end. name (lower case) and set stay the caller's, for ever. -ENOSPC.
+ * Context: before forking. */
+MUST_CHECK int dns_cache_pin(enum dns_type type, struct str name, const struct dns_set *set);
 struct dns_cache_item {
 	enum dns_type type;
 	char name[DNS_NAME_MAX + 1];

@@ -426,7 +426,7 @@ START_TEST(cache_bound)
 {
 	struct dns_cache_conf c = { .negative_ttl_s = 60, .bytes_max = 20000 };
 	struct shm_opts so = { .ceiling_bytes = 32u << 20 };
-	struct dns_set set = { .n = 2, .ttl_s = 60 }, got;
+	struct dns_set set = { .n = 2, .ttl_s = 60 }, got, pin = { .n = 1 };
 	uint64_t used, max;
 	char name[64];
 
@@ -457,6 +457,16 @@ START_TEST(cache_bound)
 	ck_assert_int_eq(dns_cache_get(DNS_SRV, STR_LIT("short"), &got), 0);
 	clock_fake(1002001, 3);
 	ck_assert_int_eq(dns_cache_get(DNS_SRV, STR_LIT("short"), &got), -ENOENT);
+	/* what was pinned neither ends nor gives way */
+	pin.rr[0].port = 78;
+	ck_assert_int_eq(dns_cache_pin(DNS_SRV, STR_LIT("short"), &pin), 0);
+	dns_cache_put(DNS_SRV, STR_LIT("short"), &set);
+	ck_assert_int_eq(dns_cache_get(DNS_SRV, STR_LIT("short"), &got), 0);
+	ck_assert_uint_eq(got.rr[0].port, 78);
+	ck_assert_int_eq(dns_cache_get(DNS_A, STR_LIT("short"), &got), -ENOENT);
+	for (unsigned i = 1; i < 256; i++)
+		ck_assert_int_eq(dns_cache_pin(DNS_A, STR_LIT("other"), &pin), 0);
+	ck_assert_int_eq(dns_cache_pin(DNS_A, STR_LIT("one more"), &pin), -ENOSPC);
 	clock_fake(0, 0);
 	ck_assert_int_eq(shm_check_all(NULL), 0);
 }
