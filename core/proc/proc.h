@@ -67,4 +67,10 @@ MUST_CHECK int proc_at(unsigned index, struct proc_info *ret_info);
 /* Unix time of start. */
 int64_t proc_started_at(void);
 
+/* What a process of this machine has of its own. 0; -ESRCH. Reads /proc: not for workers. */
+struct proc_memory {
+	int64_t data, resident; /* bytes: address space of private data, and how much of it is memory */
+};
+MUST_CHECK int proc_memory_of(pid_t pid, struct proc_memory *ret);
+
 #endif

@@ -14,31 +14,6 @@
 
 /* ---- processes ---- */
 
-struct usage {
-	int64_t data, resident; /* bytes: address space of private data, and how much of it is memory */
-};
-
-static int usage_of(pid_t pid, struct usage *ret)
-{
-	char path[64], line[128];
-	long long kb;
-	FILE *f;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	*ret = (struct usage){ 0 };
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "VmData: %lld kB", &kb) == 1)
-			ret->data = kb << 10;
-		else if (sscanf(line, "RssAnon: %lld kB", &kb) == 1)
-			ret->resident = kb << 10;
-	}
-	(void)fclose(f);
-	return 0;
-}
-
 enum filter { F_NONE, F_PID, F_RANK, F_INDEX, F_BAD };
 
 static enum filter filter_of(struct str s)
@@ -54,9 +29,10 @@ static bool is_wanted(const struct proc_info *p, enum filter f, int64_t n)
 static void show(struct rpc *rpc, const struct proc_info *p)
 {
 	struct rpc_node *o = rpc_add_object(rpc, NULL, NULL);
-	struct usage u = { 0 };
+	struct proc_memory u = { 0 };
 
-	(void)usage_of(p->pid, &u); /* one that ended meanwhile uses nothing */
+	if (proc_memory_of(p->pid, &u) < 0)
+		u = (struct proc_memory){ 0 }; /* it ended meanwhile */
 	rpc_add_int(rpc, o, "entry", p->index);
 	rpc_add_int(rpc, o, "pid", p->pid);
 	rpc_add_int(rpc, o, "rank", p->rank);
