@@ -43,6 +43,38 @@ static int precheck(struct ctx *ctx, const union script_arg *a, unsigned n)
 	return tmx_conf.precheck_trans ? tmx_precheck(ctx) : -1;
 }
 
+/* ---- flags in the Via of a branch ---- */
+
+/* Those of the branch at hand: the one that a branch route is about, the one that answered, else the main one and its copies. */
+static bool vbflag_ok(int64_t flag)
+{
+	if (flag >= 0 && flag < 32)
+		return true;
+	log_error("t_vbflag: flags are 0 to 31, not %lld", (long long)flag);
+	return false;
+}
+
+static int vbflag_set(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1 || !vbflag_ok(a[0].i))
+		return -1;
+	ctx->main.vbflags |= 1u << a[0].i;
+	return 1;
+}
+
+static int vbflag_reset(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (n != 1 || !vbflag_ok(a[0].i))
+		return -1;
+	ctx->main.vbflags &= ~(1u << a[0].i);
+	return 1;
+}
+
+static int vbflag_is_set(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return n == 1 && vbflag_ok(a[0].i) && (ctx->main.vbflags & (1u << a[0].i)) ? 1 : -1;
+}
+
 /* ---- cancelling ---- */
 
 static int cancel_branches(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -151,7 +183,7 @@ static int reuse_branch(struct ctx *ctx, const union script_arg *a, unsigned n)
 		return -1;
 	ctx->main = (struct ctx_target){ .uri = str_dup(ctx->pool, info.uri), .path = str_dup(ctx->pool, info.path),
 		.ruid = str_dup(ctx->pool, info.ruid), .instance = str_dup(ctx->pool, info.instance), .dst_uri = str_dup(ctx->pool, info.dst_uri),
-		.q = -1, .listener = NET_LISTENER_NONE, .bflags = info.bflags };
+		.q = -1, .listener = NET_LISTENER_NONE, .bflags = info.bflags, .vbflags = ctx->main.vbflags };
 	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
 	return 1;
 }
@@ -175,6 +207,9 @@ static const struct script_func funcs[] = {
 	NOARG("t_drop", drop, CTX_ANY),
 	{ .name = "t_drop", .fn = drop, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY },
 	NOARG("t_flush_flags", flush_flags, CTX_ANY), NOARG("t_flush_xflags", flush_xflags, CTX_ANY),
+	{ .name = "t_vbflag_set", .fn = vbflag_set, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY },
+	{ .name = "t_vbflag_reset", .fn = vbflag_reset, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY },
+	{ .name = "t_vbflag_is_set", .fn = vbflag_is_set, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY },
 	NOARG("t_is_request_route", is_request, CTX_ANY), NOARG("t_is_failure_route", is_failure, CTX_ANY),
 	NOARG("t_is_branch_route", is_branch, CTX_ANY), NOARG("t_is_reply_route", is_reply, CTX_ANY),
 	NOARG("t_reuse_branch", reuse_branch, R | CTX_EVENT),
