@@ -169,8 +169,6 @@ int main_rpc_register(void)
 	int err = rpc_register(methods);
 
 	if (err == 0)
-		err = corex_rpc_register();
-	if (err == 0)
 		err = dns_rpc_register();
 	return err < 0 ? err : modparam_rpc_register();
 }

@@ -7,8 +7,6 @@
 
 /* Context: before forking. Returns 0 or -ENOSPC. */
 MUST_CHECK int main_rpc_register(void);
-/* corex.*, shm.* */
-MUST_CHECK int corex_rpc_register(void);
 /* dns.* */
 MUST_CHECK int dns_rpc_register(void);
 /* modparam.* */

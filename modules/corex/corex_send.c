@@ -10,6 +10,7 @@
 #include "core/base/num.h"
 #include "core/event/loop.h"
 #include "core/net/resolve.h"
+#include "core/route/route.h"
 #include "core/tm/out.h"
 #include "core/transport/tx.h"
 #include "modules/corex/corex_priv.h"
@@ -164,4 +165,29 @@ int corex_sendx(struct ctx *ctx, const union script_arg *a, unsigned n)
 		return -1;
 	}
 	return send_text(ctx, a[0].s, l->index, a[2].s);
+}
+
+/* ---- forward_uac ---- */
+
+static int forward_uac(struct ctx *ctx, struct str uri, int64_t index)
+{
+	if (index < 0 || index > UINT16_MAX) {
+		log_error("forward_uac: %lld is no number of a branch", (long long)index);
+		return -1;
+	}
+	return route_forward_uac(ctx, uri, (uint16_t)index);
+}
+
+int corex_forward_uac(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	return forward_uac(ctx, STR_NULL, n ? a[0].i : 0);
+}
+
+int corex_forward_uac_uri(struct ctx *ctx, const union script_arg *a, unsigned n)
+{
+	if (a[0].s.n == 0) {
+		log_error("forward_uac_uri: a URI expected");
+		return -1;
+	}
+	return forward_uac(ctx, a[0].s, n > 1 ? a[1].i : 0);
 }

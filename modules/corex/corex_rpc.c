@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands that scripts' operators know from module corex, always there: sockets, aliases, the log level, shared memory. */
+/* Commands: sockets, aliases, the log level, memory. */
 #include <stdio.h>
 
 #include "core/base/log.h"
-#include "core/main/core_cmds.h"
 #include "core/net/listener.h"
+#include "core/proc/proc.h"
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"
+#include "modules/corex/corex_priv.h"
 #include "shm/arena.h"
 
 /* ---- sockets ---- */
@@ -114,6 +115,23 @@ static void shm_numbers(struct rpc *rpc)
 	rpc_add_int(rpc, n, "fragments", (int64_t)s.n_spans);
 }
 
+/* A piece of memory is an object of a size class: who asked for it is not kept, and what is free has no sizes. */
+static void shm_report(struct rpc *rpc)
+{
+	struct rpc_node *n = rpc_add_object(rpc, NULL, NULL);
+	struct shm_stats s;
+
+	shm_arena_stats(&s);
+	rpc_add_int(rpc, n, "total_size", (int64_t)s.ceiling_bytes);
+	rpc_add_int(rpc, n, "free_size_s", (int64_t)(s.ceiling_bytes > s.used_bytes ? s.ceiling_bytes - s.used_bytes : 0));
+	rpc_add_int(rpc, n, "used_size_s", (int64_t)s.used_bytes);
+	rpc_add_int(rpc, n, "real_used_s", (int64_t)s.committed_bytes);
+	rpc_add_int(rpc, n, "max_used_s", (int64_t)s.max_used_bytes);
+	rpc_add_int(rpc, n, "free_frags", 0);
+	rpc_add_int(rpc, n, "used_frags", (int64_t)s.n_objects);
+	rpc_add_int(rpc, n, "total_frags", (int64_t)s.n_objects);
+}
+
 /* To the log, at a level that is always written. */
 static void shm_to_log(struct rpc *rpc)
 {
@@ -126,20 +144,53 @@ static void shm_to_log(struct rpc *rpc)
 		  (unsigned long long)s.max_used_bytes, (unsigned long long)s.n_objects, (unsigned long long)s.n_spans);
 }
 
+/* ---- private memory ---- */
+
+/* The processes have no pools: what is told is what the kernel knows of one. The log gets it, as there from the process itself. */
+static void pkg_summary(struct rpc *rpc)
+{
+	struct proc_info p = { 0 };
+	struct proc_memory mem;
+	struct str selector;
+	int64_t v = -1;
+	bool by_pid;
+
+	if (rpc_args_left(rpc) < 2 || rpc_arg_any_str(rpc, &selector) < 0 || rpc_arg_int(rpc, &v) < 0) {
+		rpc_fault(rpc, 400, "Selector and value not provided");
+		return;
+	}
+	by_pid = str_ieq(selector, STR_LIT("pid"));
+	if (!by_pid && !str_ieq(selector, STR_LIT("idx"))) {
+		rpc_fault(rpc, 500, "Unsupported selector type");
+		return;
+	}
+	if (!by_pid && (v < 0 || v >= (int64_t)proc_count() || proc_at((unsigned)v, &p) < 0)) {
+		rpc_fault(rpc, 500, "Index value out of range");
+		return;
+	}
+	for (unsigned i = 0; by_pid && i < proc_count(); i++)
+		if (proc_at(i, &p) == 0 && p.pid == v)
+			break;
+	if (by_pid && p.pid != v) {
+		rpc_fault(rpc, 500, "No such pid");
+		return;
+	}
+	if (proc_memory_of(p.pid, &mem) == 0)
+		log_write(L_ALERT, "private memory of process %d (%s): %lld bytes in use, %lld of address space", (int)p.pid, p.desc, (long long)mem.resident,
+			  (long long)mem.data);
+}
+
 /* clang-format off */
-static const struct rpc_method methods[] = {
+const struct rpc_method corex_rpcs[] = {
 	{ "corex.debug",        debug,        0, "The log level; with a number: changes it" },
 	{ "corex.list_aliases", list_aliases, RPC_RET_ARRAY, "Names that count as this server" },
 	{ "corex.list_sockets", list_sockets, RPC_RET_ARRAY, "Sockets that the server listens on" },
+	{ "corex.pkg_summary",  pkg_summary,  0, "Writes the use of private memory of a process to the log: pid or idx, and its number" },
 	{ "corex.shm_status",   shm_to_log,   0, "Writes the use of shared memory to the log" },
 	{ "corex.shm_summary",  shm_to_log,   0, "Writes the use of shared memory to the log" },
 	{ "shm.info",           shm_info,     0, "The manager of shared memory, and its limit" },
+	{ "shm.report",         shm_report,   0, "Use of shared memory, bytes and objects" },
 	{ "shm.stats",          shm_numbers,  0, "Use of shared memory, bytes" },
 	{ .name = NULL },
 };
 /* clang-format on */
-
-int corex_rpc_register(void)
-{
-	return rpc_register(methods);
-}
