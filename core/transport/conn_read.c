@@ -66,16 +66,18 @@ static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const
 		deafen(c);
 }
 
-static void pong(struct conn *c)
+/* One answer for each ping that came in one piece, in one piece; who sends more than that at once keeps no connection alive. */
+static void pong(struct conn *c, unsigned n)
 {
+	static const char crlfs[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
 	struct tx_dest dest = { .to = c->peer,
 		                .conn_id = c->id,
 		                .listener = c->listener,
 		                .proto = c->proto,
 		                .flags = TX_NO_CONNECT };
-	struct iovec iov = { (void *)(uintptr_t) "\r\n", 2 };
+	struct iovec iov = { (void *)(uintptr_t)crlfs, 2 * n < sizeof(crlfs) - 1 ? 2 * n : sizeof(crlfs) - 1 };
 
-	if (conns.conf.crlf_ping && conn_write(c, &dest, &iov, 1) < 0)
+	if (conns.conf.crlf_ping && !c->dead && conn_write(c, &dest, &iov, 1) < 0)
 		return; /* the connection is gone, or full: then it is not idle either */
 }
 
@@ -83,8 +85,8 @@ static void pong(struct conn *c)
  * Takes the frames out of bytes, which lie in buf. Returns how many bytes were used up; all of them
  * when the connection ended meanwhile.
  */
-static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes,
-                          struct rx_info *info)
+static size_t frames(struct conn *c, struct rx_buf *buf, struct str bytes,
+                     struct rx_info *info, unsigned *n_pings)
 {
 	size_t at = 0;
 
@@ -103,14 +105,23 @@ static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes,
 		}
 		sip_frame_reset(&c->frame);
 		at += (size_t)n;
-		if (kind == SIP_FRAME_PING)
-			pong(c);
+		*n_pings += kind == SIP_FRAME_PING;
 		if (kind != SIP_FRAME_MSG)
 			continue;
 		if (rx_deliver(buf, str_sub(rest, 0, (size_t)n), info) < 0)
 			shm_counter_add(tcnt.local_reject, 1);
 	}
 	return c->dead || c->close_after || c->deaf ? bytes.n : at;
+}
+
+static size_t take_frames(struct conn *c, struct rx_buf *buf, struct str bytes, struct rx_info *info)
+{
+	unsigned n_pings = 0;
+	size_t used = frames(c, buf, bytes, info, &n_pings);
+
+	if (n_pings)
+		pong(c, n_pings);
+	return c->dead ? bytes.n : used;
 }
 
 /* Keeps the beginning of a message. */

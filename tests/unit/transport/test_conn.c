@@ -154,6 +154,7 @@ END_TEST
 
 START_TEST(ping)
 {
+	static char many[8000];
 	char text[100];
 	int fd;
 
@@ -163,6 +164,14 @@ START_TEST(ping)
 	ck_assert_int_eq(wait_recv(fd, text, sizeof(text)), 2);
 	ck_assert_str_eq(text, "\r\n");
 	ck_assert_uint_eq(n_got, 0);
+	SEND(fd, "\r\n\r\n\r\n\r\n\r\n\r\n", 12);
+	ck_assert_int_eq(wait_recv(fd, text, sizeof(text)), 6);
+	ck_assert_str_eq(text, "\r\n\r\n\r\n");
+	/* a flood of them is not worth a system call each */
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = i % 2 ? '\n' : '\r';
+	SEND(fd, many, sizeof(many));
+	ck_assert_int_eq(wait_recv(fd, text, sizeof(text)), 16);
 	(void)close(fd);
 }
 END_TEST
