@@ -12,6 +12,7 @@
 #include "core/net/addr.h"
 
 #define EXPANSIONS_MAX 10000u /* of defines at one place of the text: more is a loop */
+#define EXPANDED_MAX 262144u   /* bytes that they leave to be read there */
 
 /* ---- as the parser asks ---- */
 
@@ -231,18 +232,23 @@ static bool is_reserved(struct str w)
 	return command_find(w) != NULL;
 }
 
-/* Replaces the next n bytes by the value of the define. */
-static int expand(struct lexer *lx, size_t n, const struct define *d)
+/* Replaces the next n bytes by the value of the define. One that has no end is told once, and empty from then on. */
+static int expand(struct lexer *lx, size_t n, struct define *d)
 {
 	struct pos pos = lx_here(lx);
 	unsigned expanded = lx->src->expanded + 1;
+	bool endless = expanded > EXPANSIONS_MAX || lx->src->pushed + d->value.n > EXPANDED_MAX;
 
-	if (expanded > EXPANSIONS_MAX) {
-		load_error(lx->ld, pos, "define '%.*s' refers to itself", STR_FMT(d->name));
+	lx_take_n(lx, n);
+	if (endless || d->value.n > lx->may_expand) {
+		load_error(lx->ld, pos, "define '%.*s' %s", STR_FMT(d->name),
+			   endless ? "refers to itself, or grows without end" : "is one too many: defines made many times the text that was read");
+		d->value = STR_NULL;
+		lx_take_n(lx, lx->src->pushed);
 		return -ELOOP;
 	}
-	lx_take_n(lx, n);
 	lx->src->expanded = expanded;
+	lx->may_expand -= d->value.n;
 	if (d->value.n > 0 && lexer_push_back(lx, d->value) < 0) {
 		load_error(lx->ld, pos, "out of memory");
 		return -ENOMEM;
@@ -259,7 +265,7 @@ static bool at_include(struct lexer *lx)
 /* Returns false when it was a define that was replaced, or an include: read on. */
 static bool read_word_token(struct lexer *lx, struct token *tok)
 {
-	const struct define *d;
+	struct define *d;
 	size_t n = 0, i;
 	struct str w;
 
@@ -313,7 +319,7 @@ static bool read_addr(struct lexer *lx, struct token *tok)
 		bool part_begins = got.n == 0 || got.s[got.n - 1] == ':';
 
 		if (lx_is_alpha(c)) {
-			const struct define *d;
+			struct define *d;
 			size_t n = 0;
 
 			while (lx_is_alnum(lx_at(lx, n)))

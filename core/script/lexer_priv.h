@@ -33,6 +33,7 @@ struct lexer {
 	unsigned n_cond;
 	bool addr_mode;
 	struct define *defines;
+	size_t may_expand; /* bytes of values that may yet take the places of names: grows with the text that is read */
 	struct subst *substs;
 	FILE *echo;
 	bool echo_off;

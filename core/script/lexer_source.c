@@ -7,6 +7,10 @@
 
 #include <stdlib.h>
 
+/* What defines may make of each file: far more than scripts do, and what no file of defines in defines can turn into hours. */
+#define EXPANDED_BASE 262144u
+#define EXPANDED_PER_BYTE 64u
+
 int lexer_push_back(struct lexer *lx, struct str text)
 {
 	struct source *s = lx->src;
@@ -14,7 +18,7 @@ int lexer_push_back(struct lexer *lx, struct str text)
 	if (!s)
 		return -EINVAL;
 	if (text.n > s->at) {
-		size_t unread = s->cap - s->at, room = text.n + 4096;
+		size_t unread = s->cap - s->at, room = text.n + unread + 4096; /* grows with what is there, so that many small ones cost as one large */
 		char *mem = malloc(room + unread);
 
 		if (!mem)
@@ -74,6 +78,7 @@ int lexer_source_push(struct lexer *lx, struct str name, struct str text)
 	s->up = lx->src;
 	lx->src = s;
 	lx->depth++;
+	lx->may_expand += EXPANDED_BASE + text.n * EXPANDED_PER_BYTE;
 	return 0;
 fail:
 	free(mem);

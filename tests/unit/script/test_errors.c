@@ -92,6 +92,8 @@ static const struct bad_vector {
 	{ "event_route[x] { ok(); }\n", 1, 13, "name of an event" },
 	{ "event_route[core:modinit-before] { ok(); }\n", 1, 13, "core:worker-one-init" },
 	{ "listen=\n", 2, 1, "address expected" },
+	{ "#!define A A\ndebug=A\n", 2, 8, "define 'A' refers to itself" },
+	{ "#!define A A A\ndebug=A\n", 2, 8, "define 'A' refers to itself" },
 	{ "listen=udp:1.2.3.4:99999\n", 1, 8, "bad address" },
 	{ "listen=(127.0.0.1,)\n", 1, 8, "bad address '(127.0.0.1,)'" },
 	{ "listen=(127.0.0.1,127.0.0.2\n", 1, 8, "bad address" },
