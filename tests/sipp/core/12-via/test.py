@@ -11,7 +11,13 @@ VIAS = (("", None, ""), ("s", None, ";srvid=7"), ("p", None, ";c=5;b=x.y-z;a=1")
 
 def run(r, ctx):
     name = "core/12-via"
-    with ctx.server("server.cfg") as server:
+    tcp = sip.Ua("127.0.0.1", 0, proto="tcp", listen=True)
+    nobody = sip.free_port()
+
+    def srv(name, port, priority):
+        return f'{name}="name=_sip._tcp.over.test;type=SRV;addr=target.test;port={port};priority={priority}"'
+
+    with ctx.server("server.cfg", defines=[srv("FIRST", nobody, 1), srv("SECOND", tcp.port, 2)]) as server:
         a, b = sip.Ua(server.host, server.port), sip.Ua(server.host, server.port)
 
         def n(key):
@@ -59,6 +65,14 @@ def run(r, ctx):
         r.check(f"{name} with an advertised address", via and via.startswith("SIP/2.0/UDP 9.9.9.9:") and via.endswith(";srvid=7"), via)
         if m:
             b.reply(m, 200, "OK")
+        # the next address of the same name: another branch of the same Via
+        a.send(a.request("OPTIONS", "sip:stateful@test.ringfort", "<sip:x@test.ringfort>", callid="over", headers=["X-Do: spvn"]))
+        m = tcp.expect(lambda m: m.method and m.get("Call-ID") == "over", 5)
+        via = m and m.all("Via")[0]
+        r.check(f"{name} failed over with all of it", via and re.fullmatch(r"SIP/2.0/TCP 127.0.0.1:\d+;branch=z9hG4bK[^;]*\.01\.v12;srvid=7;c=5;b=x.y-z;a=1", via), via)
+        if m:
+            tcp.reply(m, 200, "OK")
+        r.check(f"{name} and its answer is known", answer("over"))
         # the switches stay for a leg that a failure route starts
         m = send("stateful", "leg", "s2", method="MESSAGE")
         if m:
@@ -117,3 +131,4 @@ def run(r, ctx):
         r.check(f"{name} nobody got an answer to what was not theirs", not [m for m in a.inbox if m.get("Call-ID") in ("alone", "alone3", "there")], [m.raw for m in a.inbox])
         a.close()
         b.close()
+    tcp.close()
