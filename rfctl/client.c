@@ -252,7 +252,7 @@ static bool unix_peer(struct peer *p, enum speech speech, const char *path)
 /* Does somebody listen? */
 static int knock(struct search *s, const struct peer *p)
 {
-	int fd, err = open_peer(p, now_ms() + s->rf->timeout_ms, &fd);
+	int fd = -1, err = open_peer(p, now_ms() + s->rf->timeout_ms, &fd);
 
 	if (err == 0)
 		(void)close(fd);

@@ -117,6 +117,12 @@ struct str str_sub(struct str s, size_t off, size_t n)
 	return str_of(s.s ? s.s + off : NULL, n);
 }
 
+void str_lower(struct str s, char *out)
+{
+	for (size_t i = 0; i < s.n; i++)
+		out[i] = (char)fold(s.s[i]);
+}
+
 struct str str_heap_dup(struct str s)
 {
 	char *p = s.n < SIZE_MAX ? malloc(s.n + 1) : NULL;

@@ -39,6 +39,8 @@ ptrdiff_t str_find(struct str hay, struct str needle);
 ptrdiff_t str_ifind(struct str hay, struct str needle);
 ptrdiff_t str_find_char(struct str s, char c);
 ptrdiff_t str_rfind_char(struct str s, char c);
+/* The same bytes, ASCII letters in lower case; out: s.n bytes. */
+void str_lower(struct str s, char *out);
 struct str str_trim(struct str s); /* SP HTAB CR LF at both ends */
 /* [off, off+n), clamped to s. */
 struct str str_sub(struct str s, size_t off, size_t n);

@@ -150,8 +150,7 @@ static bool take_name(struct rpc *rpc, char mem[DNS_NAME_MAX], struct str *ret)
 		rpc_fault(rpc, 400, "Invalid name");
 		return false;
 	}
-	for (size_t i = 0; i < in.n; i++)
-		mem[i] = (char)(in.s[i] >= 'A' && in.s[i] <= 'Z' ? in.s[i] + 32 : in.s[i]);
+	str_lower(in, mem);
 	*ret = str_of(mem, in.n);
 	return true;
 }

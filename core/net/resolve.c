@@ -114,8 +114,7 @@ static size_t lower_name(struct str in, char out[DNS_NAME_MAX])
 		in.n--;
 	if (in.n == 0 || in.n > DNS_NAME_MAX)
 		return 0;
-	for (size_t i = 0; i < in.n; i++)
-		out[i] = in.s[i] >= 'A' && in.s[i] <= 'Z' ? (char)(in.s[i] + 32) : in.s[i];
+	str_lower(in, out);
 	return in.n;
 }
 

@@ -368,7 +368,7 @@ int textopsx_append_value(struct ctx *ctx, const union script_arg *a, unsigned n
 
 	(void)n;
 	if (p->index != INDEX_NONE && find(ctx, p->name, false, p->index, &v))
-		return edit_join(ctx, v.value.s + v.value.n, 0, ",", a[1].s, "", STR_NULL);
+		return edit_join(ctx, v.value.s + v.value.n, 0, ",", a[1].s, "", STR_LIT(""));
 	return new_field(ctx, p->name, a[1].s, NULL);
 }
 
@@ -385,7 +385,7 @@ int textopsx_insert_value(struct ctx *ctx, const union script_arg *a, unsigned n
 	/* right behind the comma in front */
 	while (v.value.s > v.hdr->value.s && v.value.s[-1] != ',')
 		v.value.s--;
-	return edit_join(ctx, v.value.s, 0, "", a[1].s, ",", STR_NULL);
+	return edit_join(ctx, v.value.s, 0, "", a[1].s, ",", STR_LIT(""));
 }
 
 /* ---- fields that are a set: Supported, Require ---- */
@@ -411,7 +411,7 @@ int textopsx_include_value(struct ctx *ctx, const union script_arg *a, unsigned 
 		return 1;
 	if (!find(ctx, a[0].s, false, -1, &last))
 		return new_field(ctx, a[0].s, a[1].s, NULL);
-	return edit_join(ctx, last.value.s + last.value.n, 0, ",", a[1].s, "", STR_NULL);
+	return edit_join(ctx, last.value.s + last.value.n, 0, ",", a[1].s, "", STR_LIT(""));
 }
 
 /* Takes each occurrence out of one field; the field goes with the last of its values. No two cuts take the same separator. */

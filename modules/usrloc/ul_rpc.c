@@ -170,8 +170,7 @@ static int take_aor(struct rpc *rpc, struct str in, char *mem, struct str *ret)
 		rpc_fault(rpc, 500, "Domain missing in AOR");
 		return -EINVAL;
 	}
-	for (size_t i = 0; i < in.n; i++)
-		mem[i] = (char)(in.s[i] >= 'A' && in.s[i] <= 'Z' ? in.s[i] + 32 : in.s[i]);
+	str_lower(in, mem);
 	*ret = str_of(mem, in.n);
 	if (!ul_conf.use_domain) {
 		ptrdiff_t at = str_find_char(*ret, '@');
