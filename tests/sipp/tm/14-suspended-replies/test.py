@@ -6,7 +6,8 @@ import sip
 def run(r, ctx):
     name = "tm/14-suspended-replies"
     ours = ctx.program.endswith("ringfort")
-    with ctx.server("server.cfg") as server:
+    # the callee's replies follow each other at once, and are to be put aside in their order
+    with ctx.server("server.cfg", args=["--steer-by-flow"] if ours else []) as server:
         a = sip.Ua(server.host, server.port, user="alice")
         b = sip.Ua(server.host, server.port, user="bob")
 
