@@ -43,8 +43,7 @@
 
 struct chunk {
 	struct chunk *next;
-	size_t size, used; /* bytes of data */
-	size_t pad;        /* keeps data aligned */
+	size_t size; /* bytes of data */
 	char data[];
 };
 
@@ -57,10 +56,11 @@ struct ending {
 };
 
 struct pool {
-	struct ending *endings;    /* in the chunks; last registered first */
+	char *at, *end;            /* what is free of cur; NULL without one */
 	struct chunk *first, *cur; /* chunks after cur are empty */
+	struct ending *endings;    /* in the chunks; last registered first */
 	size_t limit, held;        /* bytes of data in all chunks */
-	size_t used;
+	size_t used_before;        /* bytes allocated from chunks before cur */
 };
 
 struct pool *pool_new(size_t limit_bytes)
@@ -70,6 +70,14 @@ struct pool *pool_new(size_t limit_bytes)
 	if (pool)
 		pool->limit = limit_bytes;
 	return pool;
+}
+
+/* Allocations come from c now, from its start. */
+static void use(struct pool *pool, struct chunk *c)
+{
+	pool->cur = c;
+	pool->at = c ? c->data : NULL;
+	pool->end = c ? c->data + c->size : NULL;
 }
 
 /* Frees the chunks from *link on. */
@@ -115,13 +123,12 @@ void pool_reset(struct pool *pool)
 		end_all(pool);
 	while (*link && kept + (*link)->size <= KEEP_BYTES) {
 		kept += (*link)->size;
-		(*link)->used = 0;
 		POISON((*link)->data, (*link)->size);
 		link = &(*link)->next;
 	}
 	drop_chunks(pool, link);
-	pool->cur = pool->first;
-	pool->used = 0;
+	pool->used_before = 0;
+	use(pool, pool->first);
 }
 
 static inline size_t round_up(size_t n)
@@ -130,21 +137,24 @@ static inline size_t round_up(size_t n)
 }
 
 /* Makes cur a chunk with room for `need` bytes. */
-static bool more(struct pool *pool, size_t need)
+static COLD bool more(struct pool *pool, size_t need)
 {
 	struct chunk **link = pool->cur ? &pool->cur->next : &pool->first;
 	struct chunk *c = *link;
-	size_t size;
+	size_t used = pool_used(pool), size;
 
 	if (c && c->size >= need) {
-		pool->cur = c;
+		pool->used_before = used;
+		use(pool, c);
 		return true;
 	}
 	if (need > pool->limit)
 		return false;
 	if (pool->limit - pool->held < need) { /* what was kept is too small for this */
-		if (pool->used == 0)
+		if (used == 0) {
 			link = &pool->first;
+			use(pool, NULL);
+		}
 		drop_chunks(pool, link);
 	}
 	if (pool->limit - pool->held < need)
@@ -160,11 +170,11 @@ static bool more(struct pool *pool, size_t need)
 	if (!c)
 		return false;
 	c->size = size;
-	c->used = 0;
 	c->next = *link;
 	*link = c;
 	pool->held += size;
-	pool->cur = c;
+	pool->used_before = used;
+	use(pool, c);
 	POISON(c->data, c->size);
 	return true;
 }
@@ -210,18 +220,15 @@ bool pool_fail_end(void)
 
 void *pool_alloc(struct pool *pool, size_t size)
 {
-	size_t need;
+	size_t need = round_up(size ? size : 1) + GAP;
 	char *p;
 
 	if (size > SIZE_MAX / 2 || UNLIKELY(fails_now()))
 		return NULL;
-	need = round_up(size ? size : 1) + GAP;
-	if (!pool->cur || pool->cur->size - pool->cur->used < need)
-		if (!more(pool, need))
-			return NULL;
-	p = pool->cur->data + pool->cur->used;
-	pool->cur->used += need;
-	pool->used += need;
+	if (UNLIKELY((size_t)(pool->end - pool->at) < need) && !more(pool, need))
+		return NULL;
+	p = pool->at;
+	pool->at = p + need;
 	UNPOISON(p, size);
 	return p;
 }
@@ -237,7 +244,6 @@ void *pool_zalloc(struct pool *pool, size_t size)
 
 void *pool_grow(struct pool *pool, void *p, size_t old_size, size_t new_size)
 {
-	struct chunk *c = pool->cur;
 	size_t old_need, new_need;
 	void *q;
 
@@ -249,10 +255,8 @@ void *pool_grow(struct pool *pool, void *p, size_t old_size, size_t new_size)
 		return NULL;
 	old_need = round_up(old_size ? old_size : 1) + GAP;
 	new_need = round_up(new_size) + GAP;
-	if (c && (char *)p + old_need == c->data + c->used &&
-	    c->size - c->used >= new_need - old_need) {
-		c->used += new_need - old_need;
-		pool->used += new_need - old_need;
+	if ((char *)p + old_need == pool->at && (size_t)(pool->end - pool->at) >= new_need - old_need) {
+		pool->at += new_need - old_need;
 		UNPOISON(p, new_size);
 		return p;
 	}
@@ -316,5 +320,5 @@ int pool_on_end(struct pool *pool, void (*fn)(void *arg), void *arg)
 
 size_t pool_used(const struct pool *pool)
 {
-	return pool->used;
+	return pool->used_before + (pool->cur ? (size_t)(pool->at - pool->cur->data) : 0);
 }

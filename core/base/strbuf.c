@@ -40,7 +40,7 @@ void strbuf_done(struct strbuf *sb)
 }
 
 /* Room for n more bytes, plus one for a NUL in memory that we own ourselves. */
-static bool room(struct strbuf *sb, size_t n)
+static bool make_room(struct strbuf *sb, size_t n)
 {
 	size_t want, spare = sb->fixed ? 0 : 1;
 	char *p;
@@ -69,17 +69,18 @@ fail:
 	return false;
 }
 
+/* What is allocated never exceeds the maximum by more than the NUL. */
+static inline bool room(struct strbuf *sb, size_t n)
+{
+	return LIKELY(n < sb->cap - sb->n && !sb->failed) || make_room(sb, n);
+}
+
 void strbuf_add(struct strbuf *sb, struct str s)
 {
 	if (!room(sb, s.n) || s.n == 0)
 		return;
 	memcpy(sb->p + sb->n, s.s, s.n);
 	sb->n += s.n;
-}
-
-void strbuf_add_lit(struct strbuf *sb, const char *z)
-{
-	strbuf_add(sb, str_lit(z));
 }
 
 void strbuf_add_char(struct strbuf *sb, char c)

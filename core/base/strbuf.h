@@ -19,7 +19,10 @@ void strbuf_init_pool(struct strbuf *sb, struct pool *pool, size_t max);     /* 
 void strbuf_init_fixed(struct strbuf *sb, char *mem, size_t cap);            /* caller's memory */
 void strbuf_done(struct strbuf *sb);
 void strbuf_add(struct strbuf *sb, struct str s);
-void strbuf_add_lit(struct strbuf *sb, const char *z);
+static inline void strbuf_add_lit(struct strbuf *sb, const char *z) /* the length of a literal is known to the compiler */
+{
+	strbuf_add(sb, str_lit(z));
+}
 void strbuf_add_char(struct strbuf *sb, char c);
 void strbuf_add_u64(struct strbuf *sb, uint64_t v);
 void strbuf_add_i64(struct strbuf *sb, int64_t v);

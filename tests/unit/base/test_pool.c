@@ -65,6 +65,30 @@ START_TEST(whole_limit_after_small_ones)
 }
 END_TEST
 
+/* Kept chunks gave way and the large one did not come: nothing is left of them to allocate from. */
+START_TEST(nothing_is_left_of_dropped_chunks)
+{
+	struct pool *small = pool_new(64 * 1024);
+	void *large, *next;
+	bool failed;
+
+	ck_assert_ptr_nonnull(pool_alloc(small, 20 * 1024));
+	pool_reset(small);
+	fail_alloc_at(1);
+	large = pool_alloc(small, 60 * 1024);
+	failed = fail_alloc_end();
+	if (failed) {
+		ck_assert_ptr_null(large);
+		fail_alloc_at(1);
+		next = pool_alloc(small, 10);
+		ck_assert(fail_alloc_end());
+		ck_assert_ptr_null(next);
+	}
+	ck_assert_ptr_nonnull(pool_alloc(small, 10));
+	pool_free(small);
+}
+END_TEST
+
 START_TEST(reset_reuses_memory)
 {
 	void *first = pool_alloc(pool, 100);
@@ -198,6 +222,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, objects_are_aligned_and_apart);
 	tcase_add_test(tc, limit_holds);
 	tcase_add_test(tc, whole_limit_after_small_ones);
+	tcase_add_test(tc, nothing_is_left_of_dropped_chunks);
 	tcase_add_test(tc, reset_reuses_memory);
 	tcase_add_test(tc, grows_in_place_or_copies);
 	tcase_add_test(tc, copies_text);
