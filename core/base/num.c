@@ -108,20 +108,27 @@ int num_script(struct str s, int64_t *ret)
 size_t num_dec(int64_t v, char *out)
 {
 	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-	char tmp[NUM_DEC_MAX];
-	size_t n = 0, len = 0;
+	char tmp[NUM_DEC_MAX], *const end = tmp + sizeof(tmp), *p = end;
 
 	if (v >= 0 && v < 10) { /* many are */
 		out[0] = (char)('0' + v);
 		return 1;
 	}
 	do {
-		tmp[n++] = (char)('0' + u % 10);
+		*--p = (char)('0' + u % 10);
 		u /= 10;
 	} while (u);
 	if (v < 0)
-		out[len++] = '-';
-	while (n > 0)
-		out[len++] = tmp[--n];
-	return len;
+		*--p = '-';
+	memcpy(out, p, (size_t)(end - p));
+	return (size_t)(end - p);
+}
+
+char *num_hex(uint64_t v, unsigned digits, char *out)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	for (unsigned i = digits; i-- > 0; v >>= 4)
+		out[i] = hex[v & 15];
+	return out + digits;
 }

@@ -15,5 +15,7 @@ MUST_CHECK int num_script(struct str s, int64_t *ret);
 #define NUM_DEC_MAX 21
 /* Writes the decimal text (no NUL) into out, at least NUM_DEC_MAX bytes; returns its length. */
 size_t num_dec(int64_t v, char *out);
+/* Writes the lowest hex digits of v, lower case, with leading zeros and no NUL; digits: 0 to 16. Returns out + digits. */
+char *num_hex(uint64_t v, unsigned digits, char *out);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
+#include "core/base/num.h"
 #include "core/base/strbuf.h"
 #include "core/event/loop.h"
 #include "core/script/func.h"
@@ -19,7 +20,9 @@ static struct str stateless_branch(struct ctx *ctx)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
 	const struct sip_cseq *cseq = sip_msg_cseq(&ctx->msg);
-	struct str callid = sip_msg_call_id(&ctx->msg), text = { NULL, 0 };
+	struct str callid = sip_msg_call_id(&ctx->msg);
+	struct strbuf sb;
+	char hex[16];
 	uint64_t h = 1;
 
 	if (via && via->magic) {
@@ -37,10 +40,14 @@ static struct str stateless_branch(struct ctx *ctx)
 	}
 	if (cseq)
 		h = hashfn64_seed(&cseq->number, sizeof(cseq->number), h);
-	if ((ctx->via_index ? pool_printf(ctx->pool, &text, "z9hG4bKsl.%016llx.%u", (unsigned long long)h, ctx->via_index)
-			    : pool_printf(ctx->pool, &text, "z9hG4bKsl.%016llx", (unsigned long long)h)) < 0)
-		return STR_NULL;
-	return text;
+	strbuf_init_pool(&sb, ctx->pool, 64);
+	strbuf_add_lit(&sb, "z9hG4bKsl.");
+	strbuf_add(&sb, str_of(hex, (size_t)(num_hex(h, 16, hex) - hex)));
+	if (ctx->via_index) {
+		strbuf_add_char(&sb, '.');
+		strbuf_add_u64(&sb, ctx->via_index);
+	}
+	return strbuf_err(&sb) < 0 ? STR_NULL : strbuf_str(&sb);
 }
 
 static int send_to(struct ctx *ctx, const struct resolve_answer *a)

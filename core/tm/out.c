@@ -349,25 +349,21 @@ struct str out_contacts(struct ctx *ctx, unsigned rich)
 
 size_t out_totag(struct ctx *ctx, enum out_tag_kind kind, char *out)
 {
-	static const char hex[] = "0123456789abcdef";
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
 	const struct sip_addr *from = sip_msg_from(&ctx->msg);
 	const struct sip_cseq *cseq = sip_msg_cseq(&ctx->msg);
 	struct str callid = sip_msg_call_id(&ctx->msg);
-	uint64_t h[2];
-	size_t n = 0;
+	uint64_t dialog, request;
+	char *p = out;
 
-	h[0] = hashfn64_seed(callid.s, callid.n, (uint64_t)kind);
+	dialog = hashfn64_seed(callid.s, callid.n, (uint64_t)kind << 32 | (cseq ? cseq->number : 0));
 	if (from)
-		h[0] = hashfn64_seed(from->tag.s, from->tag.n, h[0]);
-	h[1] = hashfn64_seed(cseq ? &cseq->number : NULL, cseq ? sizeof(cseq->number) : 0, h[0]);
+		dialog = hashfn64_seed(from->tag.s, from->tag.n, dialog);
 	/* The ACK for a non-2xx carries the INVITE's branch (RFC 3261, 17.1.1.3); an RFC 2543 one is known by the rest. */
-	if (via && via->magic)
-		h[1] = hashfn64_seed(via->branch.s, via->branch.n, h[1]);
-	for (unsigned w = 0; w < 2; w++) {
-		for (unsigned i = 0; i < (w ? 8u : 16u); i++)
-			out[n++] = hex[(h[w] >> (60 - 4 * i)) & 15];
-		out[n++] = w ? (char)kind : '.';
-	}
-	return n;
+	request = via && via->magic ? hashfn64_seed(via->branch.s, via->branch.n, dialog) : 0;
+	p = num_hex(dialog, 16, p);
+	*p++ = '.';
+	p = num_hex(request, 8, p);
+	*p++ = (char)kind;
+	return (size_t)(p - out);
 }

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/hashfn.h"
+#include "core/base/num.h"
 #include "core/base/rng.h"
 #include "core/tm/tm_priv.h"
 #include "shm/recover.h"
@@ -79,25 +80,16 @@ bool tm_key_e2e_ack(const struct tm_txn *t, const struct tm_key *key)
 
 /* ---- branch identifiers: z9hG4bK HHHHHHHH . LLLLLLLLLLLLLLLL . B ---- */
 
-static char *hex_put(char *p, uint64_t v, unsigned digits)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	while (digits--)
-		*p++ = hex[(v >> (4 * digits)) & 15];
-	return p;
-}
-
 void tm_branch_id(const struct tm_txn *t, unsigned branch, char out[40])
 {
 	char *p = out;
 
 	memcpy(p, "z9hG4bK", 7);
-	p = hex_put(p + 7, t->node.hash, 8);
+	p = num_hex(t->node.hash, 8, p + 7);
 	*p++ = '.';
-	p = hex_put(p, t->label, 16);
+	p = num_hex(t->label, 16, p);
 	*p++ = '.';
-	p = hex_put(p, branch, 2);
+	p = num_hex(branch, 2, p);
 	*p = '\0';
 }
 
@@ -106,14 +98,11 @@ static bool hex_get(const char *s, unsigned n, uint64_t *ret)
 	uint64_t v = 0;
 
 	while (n--) {
-		char c = *s++;
+		unsigned c = (unsigned char)*s++, digit = c - '0', letter = c - 'a';
 
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (unsigned)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			v = v << 4 | (unsigned)(c - 'a' + 10);
-		else
+		if (digit > 9 && letter > 5)
 			return false;
+		v = v << 4 | (digit > 9 ? letter + 10 : digit);
 	}
 	*ret = v;
 	return true;

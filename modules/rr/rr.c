@@ -342,12 +342,17 @@ static bool strict_next(struct ctx *ctx, struct routes *r, unsigned next)
 static bool note_own(struct ctx *ctx, const struct sip_uri *u)
 {
 	struct rr_state *s = state(ctx);
+	char *text = pool_alloc(ctx->pool, u->params.n + 1);
 
-	if (!s)
+	if (!s || !text)
 		return false;
 	s->routed = true;
 	s->dir = DIR_UNKNOWN;
-	return pool_printf(ctx->pool, &s->params, ";%.*s", STR_FMT(u->params)) == 0;
+	text[0] = ';';
+	if (u->params.n)
+		memcpy(text + 1, u->params.s, u->params.n);
+	s->params = str_of(text, u->params.n + 1);
+	return true;
 }
 
 /* Marks the own routes on top. Returns how many, or < 0. */

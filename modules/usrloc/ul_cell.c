@@ -24,19 +24,9 @@ static struct {
 
 /* ---- record unique ids ---- */
 
-static size_t hex_put(char *out, uint32_t v)
+static char *hex_put(uint32_t v, char *out)
 {
-	static const char digit[] = "0123456789abcdef";
-	unsigned shift = 28;
-	size_t n = 0;
-
-	while (shift > 0 && v >> shift == 0)
-		shift -= 4;
-	for (;; shift -= 4) {
-		out[n++] = digit[v >> shift & 15];
-		if (shift == 0)
-			return n;
-	}
+	return num_hex(v, v ? (35u - (unsigned)__builtin_clz(v)) / 4 : 1, out);
 }
 
 static size_t cell_text_len(const struct ul_cell *c)
@@ -52,7 +42,7 @@ size_t ul_cell_size(const struct ul_cell *c)
 
 size_t ul_ruid_text(const struct ul_cell *c, char out[UL_RUID_MAX])
 {
-	size_t n = 0;
+	char *p = out;
 
 	if (c->ruid_kind == UL_RUID_TEXT) {
 		size_t off = cell_text_len(c) - c->n_socket - c->n_ruid;
@@ -60,18 +50,17 @@ size_t ul_ruid_text(const struct ul_cell *c, char out[UL_RUID_MAX])
 		memcpy(out, c->text + off, c->n_ruid);
 		return c->n_ruid;
 	}
-	memcpy(out, c->ruid_kind == UL_RUID_ULOC ? "uloc-" : "ulcx-", 5);
-	n = 5;
+	memcpy(p, c->ruid_kind == UL_RUID_ULOC ? "uloc-" : "ulcx-", 5);
+	p += 5;
 	if (c->ruid_server) {
-		n += hex_put(out + n, c->ruid_server);
-		out[n++] = '-';
+		p = hex_put(c->ruid_server, p);
+		*p++ = '-';
 	}
-	n += hex_put(out + n, c->ruid_time);
-	out[n++] = '-';
-	n += hex_put(out + n, c->ruid_pid);
-	out[n++] = '-';
-	n += hex_put(out + n, c->ruid_count);
-	return n;
+	p = hex_put(c->ruid_time, p);
+	*p++ = '-';
+	p = hex_put(c->ruid_pid, p);
+	*p++ = '-';
+	return (size_t)(hex_put(c->ruid_count, p) - out);
 }
 
 bool ul_ruid_parse(struct str text, struct ul_cell *c)

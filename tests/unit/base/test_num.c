@@ -34,7 +34,7 @@ static const struct vector {
 	{ "99999999999999999999x",-EBADMSG,-EBADMSG, -EBADMSG, -EBADMSG, -EBADMSG,  0,          0 },
 };
 static const struct { int64_t v; const char *text; } decs[] = {
-	{ 0, "0" }, { 7, "7" }, { -1, "-1" }, { INT64_MAX, "9223372036854775807" },
+	{ 0, "0" }, { 7, "7" }, { 10, "10" }, { -1, "-1" }, { -10, "-10" }, { 65535, "65535" }, { INT64_MAX, "9223372036854775807" },
 	{ INT64_MIN, "-9223372036854775808" },
 };
 /* clang-format on */
@@ -85,6 +85,18 @@ START_TEST(writes_decimal)
 }
 END_TEST
 
+START_TEST(writes_hex)
+{
+	char out[17] = "----------------";
+
+	ck_assert_ptr_eq(num_hex(0x1234abcd, 4, out), out + 4);
+	ck_assert_str_eq(out, "abcd------------");
+	ck_assert_ptr_eq(num_hex(0, 0, out), out);
+	ck_assert_ptr_eq(num_hex(0x0123456789abcdef, 16, out), out + 16);
+	ck_assert_str_eq(out, "0123456789abcdef");
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("num");
@@ -93,6 +105,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, parses_strictly, 0, ARRAY_LEN(vectors));
 	tcase_add_test(tc, lowest_number);
 	tcase_add_loop_test(tc, writes_decimal, 0, ARRAY_LEN(decs));
+	tcase_add_test(tc, writes_hex);
 	suite_add_tcase(s, tc);
 	return s;
 }
