@@ -12,6 +12,7 @@
 #define UNUSED __attribute__((unused))
 #define HOT __attribute__((hot))
 #define COLD __attribute__((cold))
+#define ALWAYS_INLINE inline __attribute__((always_inline)) /* where arguments are constants and must be compiled as such */
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -33,7 +33,7 @@ static int parse_bracketed(struct sip_addr *a, const char **pos, const char *end
 {
 	const char *p = *pos + 1, *q;
 
-	for (q = p; q < end && *q != '>'; q++)
+	for (q = p; (q = sip_find_uri_end(q, end)) < end && *q != '>'; q++)
 		if (sip_char_is(*q, CHARS_LWS) || *q == '<')
 			return diag_set(reterr, (size_t)(q - base), "white space or '<' inside <>");
 	if (q == end)

@@ -9,19 +9,26 @@
 #include "core/sip/param.h"
 #include "core/sip/sip_priv.h"
 
-/* What ends a name, and an unquoted value: one table read for each byte. */
-enum { ENDS_NAME = 1, ENDS_VALUE = 2 };
-
-static const uint8_t ends[256] = {
-	[' '] = ENDS_NAME | ENDS_VALUE, ['\t'] = ENDS_NAME | ENDS_VALUE, ['\r'] = ENDS_NAME | ENDS_VALUE, ['\n'] = ENDS_NAME | ENDS_VALUE,
-	[';'] = ENDS_NAME | ENDS_VALUE, ['"'] = ENDS_NAME | ENDS_VALUE, ['='] = ENDS_NAME,
+/* What ends a name: one table read for each byte, as names are short. */
+static const uint8_t ends_name[256] = {
+	[' '] = 1, ['\t'] = 1, ['\r'] = 1, ['\n'] = 1, [';'] = 1, ['"'] = 1, ['='] = 1,
 };
 
-static inline const char *skip_to(const char *p, const char *end, uint8_t what)
+static inline const char *skip_name(const char *p, const char *end)
 {
-	while (p < end && !(ends[(unsigned char)*p] & what))
+	while (p < end && !ends_name[(unsigned char)*p])
 		p++;
 	return p;
+}
+
+/* An unquoted value goes up to white space, ';' or '"'; other controls are part of it. */
+static inline const char *skip_value(const char *p, const char *end)
+{
+	for (;; p++) {
+		p = sip_find(p, end, (struct sip_stops){ ';', '"', ';', '"', true });
+		if (p == end || *p == ';' || *p == '"' || sip_char_is(*p, CHARS_LWS))
+			return p;
+	}
 }
 
 int sip_param_next(struct str *rest, struct sip_param *ret_param)
@@ -38,7 +45,7 @@ int sip_param_next(struct str *rest, struct sip_param *ret_param)
 		return 0;
 	}
 	name = p;
-	name_end = raw_end = p = skip_to(p, end, ENDS_NAME);
+	name_end = raw_end = p = skip_name(p, end);
 	if (name_end == name)
 		return -EBADMSG;
 	p = sip_skip_ws(p, end);
@@ -53,7 +60,7 @@ int sip_param_next(struct str *rest, struct sip_param *ret_param)
 			value++;
 			value_end = p - 1;
 		} else {
-			value_end = p = skip_to(p, end, ENDS_VALUE);
+			value_end = p = skip_value(p, end);
 			if (p < end && *p == '"')
 				return -EBADMSG; /* quotes enclose a whole value */
 		}

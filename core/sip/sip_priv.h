@@ -14,12 +14,6 @@ static inline bool sip_char_is(char c, unsigned classes)
 	return (scan_class[(unsigned char)c] & classes) != 0;
 }
 
-/* Controls, SP, DEL, '<', '>', '"': never inside a URI. */
-static inline bool sip_char_ends_uri(char c)
-{
-	return (unsigned char)c <= ' ' || c == '<' || c == '>' || c == '"' || c == 0x7f;
-}
-
 /* Skips LWS: [p, end). */
 static inline const char *sip_skip_ws(const char *p, const char *end)
 {
@@ -75,43 +69,72 @@ static inline const char *sip_skip_quoted(const char *p, const char *end)
 	return NULL;
 }
 
+/*
+ * What a search stops at: four bytes (equal ones cost nothing), and with `low` SP and all controls below it. Always a constant, so that each
+ * search is compiled for its own.
+ */
+struct sip_stops {
+	char a, b, c, d;
+	bool low;
+};
+
+static inline bool sip_stops_at(char ch, struct sip_stops st)
+{
+	return ch == st.a || ch == st.b || ch == st.c || ch == st.d || (st.low && (unsigned char)ch <= ' ');
+}
+
 #if defined(__SSE2__)
-/* Which of the 16 bytes at p are a, b or c. */
-static inline unsigned sip_hits16(const char *p, char a, char b, char c)
+/* Which of the 16 bytes at p stop the search. */
+static ALWAYS_INLINE unsigned sip_hits16(const char *p, struct sip_stops st)
 {
 	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-	__m128i ab = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(a)), _mm_cmpeq_epi8(v, _mm_set1_epi8(b)));
+	__m128i ab = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(st.a)), _mm_cmpeq_epi8(v, _mm_set1_epi8(st.b)));
+	__m128i cd = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8(st.c)), _mm_cmpeq_epi8(v, _mm_set1_epi8(st.d)));
+	__m128i all = _mm_or_si128(ab, cd);
 
-	return (unsigned)_mm_movemask_epi8(_mm_or_si128(ab, _mm_cmpeq_epi8(v, _mm_set1_epi8(c))));
+	if (st.low)
+		all = _mm_or_si128(all, _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(' ')), v));
+	return (unsigned)_mm_movemask_epi8(all);
 }
 #endif
 
-/* First a, b or c in [p, end), or end. Never reads at or behind end. */
-static inline const char *sip_find3(const char *p, const char *end, char a, char b, char c)
+/* The first byte in [p, end) to stop at, or end. Never reads at or behind end. */
+static ALWAYS_INLINE const char *sip_find(const char *p, const char *end, struct sip_stops st)
 {
 #if defined(__SSE2__)
 	bool wide = end - p >= 16;
 
 	for (; end - p >= 16; p += 16) {
-		unsigned hits = sip_hits16(p, a, b, c);
+		unsigned hits = sip_hits16(p, st);
 
 		if (hits)
 			return p + __builtin_ctz(hits);
 	}
 	if (wide && p < end) { /* the rest, with some bytes that were looked at before */
-		unsigned hits = sip_hits16(end - 16, a, b, c) >> (16 - (end - p));
+		unsigned hits = sip_hits16(end - 16, st) >> (16 - (end - p));
 
 		return hits ? p + __builtin_ctz(hits) : end;
 	}
 #endif
-	while (p < end && *p != a && *p != b && *p != c)
+	while (p < end && !sip_stops_at(*p, st))
 		p++;
 	return p;
+}
+
+static inline const char *sip_find3(const char *p, const char *end, char a, char b, char c)
+{
+	return sip_find(p, end, (struct sip_stops){ a, b, c, c, false });
 }
 
 static inline const char *sip_find2(const char *p, const char *end, char a, char b)
 {
 	return sip_find3(p, end, a, b, b);
+}
+
+/* The first byte that no URI holds: controls, SP, DEL, '<', '>', '"'; or end. */
+static inline const char *sip_find_uri_end(const char *p, const char *end)
+{
+	return sip_find(p, end, (struct sip_stops){ '<', '>', '"', 0x7f, true });
 }
 
 /* One header field as the walk finds it; all pointers into the block. */
@@ -142,13 +165,16 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 	ret->next = end;
 	if (p >= end)
 		return SIP_LINE_CUT;
-	if (*p == '\n') {
-		ret->next = p + 1;
-		return SIP_LINE_EMPTY;
-	}
-	if (*p == '\r' && end - p >= 2 && p[1] == '\n') {
-		ret->next = p + 2;
-		return SIP_LINE_EMPTY;
+	if (UNLIKELY((unsigned char)*p <= ' ')) { /* no name starts so */
+		if (*p == '\n') {
+			ret->next = p + 1;
+			return SIP_LINE_EMPTY;
+		}
+		if (*p == '\r' && end - p >= 2 && p[1] == '\n') {
+			ret->next = p + 2;
+			return SIP_LINE_EMPTY;
+		}
+		broken = *p == ' ' || *p == '\t';
 	}
 	colon = sip_find3(p, end, ':', '\n', '\r');
 	if (colon < end && *colon == '\r') { /* none belongs into a name */
@@ -164,7 +190,7 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 		while (e > p && (e[-1] == ' ' || e[-1] == '\t'))
 			e--;
 		ret->name_end = e;
-		broken |= e == p || *p == ' ' || *p == '\t';
+		broken |= e == p;
 		q++;
 	} else {
 		broken = true;
@@ -208,7 +234,6 @@ struct sip_hostport {
 };
 
 struct diag;
-bool sip_is_ipv4(struct str s);
 bool sip_is_ipv6(struct str s);
 /* Moves *pos behind it. base: where positions in reterr count from. Returns 0 or -EBADMSG. */
 MUST_CHECK int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *ret,

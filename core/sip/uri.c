@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
-#include "core/base/num.h"
 #include "core/sip/sip_priv.h"
 
 static const struct {
@@ -55,24 +54,46 @@ bool sip_is_ipv6(struct str s)
 	return inet_pton(AF_INET6, z, &addr) == 1;
 }
 
-bool sip_is_ipv4(struct str s)
+static inline bool is_digit(char c)
 {
-	unsigned n_dots = 0, value = 0, n_digits = 0;
+	return (unsigned char)(c - '0') <= 9;
+}
 
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.s[i] == '.') {
-			if (n_digits == 0 || ++n_dots > 3)
-				return false;
-			n_digits = value = 0;
-			continue;
-		}
-		if (!sip_char_is(s.s[i], CHARS_DIGIT) || ++n_digits > 3)
+bool sip_is_ipv4(struct str host)
+{
+	const char *p = host.s, *end = sip_end(host);
+
+	for (unsigned n_dots = 0;; n_dots++, p++) {
+		const char *first = p;
+		unsigned value = 0;
+
+		for (; p < end && p - first < 3 && is_digit(*p); p++)
+			value = value * 10 + (unsigned)(*p - '0');
+		if (p == first || value > 255)
 			return false;
-		value = value * 10 + (unsigned)(s.s[i] - '0');
-		if (value > 255)
+		if (n_dots == 3)
+			return p == end;
+		if (p == end || *p != '.')
 			return false;
 	}
-	return n_dots == 3 && n_digits > 0;
+}
+
+/* At least one digit at *pos, which is moved behind them. */
+static int take_port(const char **pos, const char *end, uint16_t *ret_port)
+{
+	const char *p = *pos;
+	unsigned port = 0;
+
+	for (; p < end && is_digit(*p); p++) {
+		port = port * 10 + (unsigned)(*p - '0');
+		if (port > UINT16_MAX)
+			return -EBADMSG;
+	}
+	if (p == *pos)
+		return -EBADMSG;
+	*pos = p;
+	*ret_port = (uint16_t)port;
+	return 0;
 }
 
 int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *ret,
@@ -80,7 +101,6 @@ int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *r
 {
 	const char *p = *pos, *q;
 	struct sip_hostport out = { 0 };
-	uint32_t port = 0;
 
 	if (p < end && *p == '[') {
 		q = memchr(p, ']', (size_t)(end - p));
@@ -100,12 +120,10 @@ int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *r
 	}
 	q = sip_skip_ws(p, end);
 	if (q < end && *q == ':') {
-		p = sip_skip_ws(q + 1, end);
-		q = sip_skip_class(p, end, CHARS_DIGIT);
-		out.port_text = sip_span(p, q);
-		if (num_u32(out.port_text, &port) < 0 || port > UINT16_MAX)
+		p = q = sip_skip_ws(q + 1, end);
+		if (take_port(&q, end, &out.port) < 0)
 			return diag_set(reterr, (size_t)(p - base), "bad port");
-		out.port = (uint16_t)port;
+		out.port_text = sip_span(p, q);
 		p = q;
 	}
 	*pos = p;
@@ -179,7 +197,6 @@ static int parse_sip(struct sip_uri *u, const char *p, const char *end, struct d
 		return err;
 	u->host = hp.host;
 	u->host_v6 = hp.host_v6;
-	u->host_v4 = !hp.host_v6 && sip_char_is(hp.host.s[0], CHARS_DIGIT) && sip_is_ipv4(hp.host);
 	u->port_text = hp.port_text;
 	u->port = hp.port;
 	if (p < end && *p == ';') {
@@ -244,15 +261,12 @@ int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag *reterr)
 
 	if (in.n == 0)
 		return diag_set(reterr, 0, "URI expected");
-	for (q = p; q < end; q++)
-		if (sip_char_ends_uri(*q))
-			return diag_set(reterr, (size_t)(q - in.s),
-			                "character not allowed in a URI");
+	q = sip_find_uri_end(p, end);
+	if (q < end)
+		return diag_set(reterr, (size_t)(q - in.s), "character not allowed in a URI");
 	if (!sip_char_is(*p, CHARS_ALPHA))
 		return diag_set(reterr, 0, "URI scheme expected");
-	for (q = p; q < end && *q != ':'; q++)
-		if (!sip_char_is(*q, CHARS_SCHEME))
-			break;
+	q = sip_skip_class(p, end, CHARS_SCHEME);
 	if (q == end || *q != ':')
 		return diag_set(reterr, (size_t)(q - in.s), "URI scheme expected");
 	u.scheme_text = sip_span(p, q);

@@ -23,7 +23,7 @@ struct sip_uri {
 	struct str transport;   /* value of the transport parameter */
 	enum sip_proto proto;   /* of it; SIP_PROTO_NONE when absent or unknown */
 	uint16_t port;          /* 0 when absent */
-	bool has_user, host_v6, host_v4, has_lr, has_transport;
+	bool has_user, host_v6, has_lr, has_transport;
 };
 
 /* in: the URI alone, no brackets, no surrounding space. Returns 0 or -EBADMSG. Other schemes give SIP_URI_OTHER
@@ -34,6 +34,8 @@ MUST_CHECK int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag
  * 19.1.6). True at first; parameter phone2tel of the core.
  */
 void sip_uri_phone2tel(bool on);
+/* Four numbers up to 255 with dots between; leading zeros pass. */
+bool sip_is_ipv4(struct str host);
 /* 5060, or 5061 for sips and transport=tls. */
 uint16_t sip_uri_default_port(const struct sip_uri *uri);
 /* port or its default. */

@@ -233,7 +233,7 @@ static int nh_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret
 	if (sip_uri_parse(text, &uri, NULL) < 0)
 		return -EINVAL;
 	if (spec->arg == 100)
-		return pv_ret_int(ret, uri.host_v4 ? 4 : uri.host_v6 ? 6 : 0);
+		return pv_ret_int(ret, uri.host_v6 ? 6 : sip_is_ipv4(uri.host) ? 4 : 0);
 	return pv_uri_part(&uri, (enum pv_uri_part)spec->arg, ret);
 }
 

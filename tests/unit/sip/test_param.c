@@ -16,6 +16,9 @@ static const struct { const char *in; int n; /* -1: broken */ const char *names[
 	{ "received=[2001:db8::9:255]", 1, { "received" }, { "[2001:db8::9:255]" } },
 	{ "fromParam''~+*_!.-%=\"\xd1\x80\"", 1, { "fromParam''~+*_!.-%" }, { "\xd1\x80" } },
 	{ "a=", 1, { "a" }, { "" } },
+	{ "a=0123456789abcdef\x01;b=\x02\x1f\x7f", 2, { "a", "b" }, { "0123456789abcdef\x01", "\x02\x1f\x7f" } },
+	{ "branch=z9hG4bK0123456789abcdef0123456789 ;x", 2, { "branch", "x" }, { "z9hG4bK0123456789abcdef0123456789", "" } },
+	{ "a=0123456789abcdef0123456789\x01\"", -1, { 0 }, { 0 } },
 	{ "=b", -1, { 0 }, { 0 } },
 	{ "a=\"open", -1, { 0 }, { 0 } },
 	{ "a=\"open\\\"", -1, { 0 }, { 0 } },
@@ -82,8 +85,21 @@ START_TEST(char_classes)
 		                 digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
 		ck_assert_int_eq(sip_char_is((char)c, CHARS_HOST),
 		                 alpha || digit || c == '-' || c == '.' || c == '_');
-		ck_assert_int_eq(sip_char_ends_uri((char)c),
-		                 c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"');
+	}
+}
+END_TEST
+
+/* One byte alone and one among sixteen: the loop and the steps agree on what no URI holds. */
+START_TEST(ends_of_uris)
+{
+	for (unsigned c = 0; c < 256; c++) {
+		bool ends = c <= ' ' || c == 0x7f || c == '<' || c == '>' || c == '"';
+		char text[16];
+
+		memset(text, 'x', sizeof(text));
+		text[9] = (char)c;
+		ck_assert_ptr_eq(sip_find_uri_end(text + 9, text + 10), ends ? text + 9 : text + 10);
+		ck_assert_ptr_eq(sip_find_uri_end(text, text + 16), ends ? text + 9 : text + 16);
 	}
 }
 END_TEST
@@ -113,6 +129,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(t, param_vectors, 0, ARRAY_LEN(lists));
 	tcase_add_test(t, param_find);
 	tcase_add_test(t, char_classes);
+	tcase_add_test(t, ends_of_uris);
 	tcase_add_test(t, find_everywhere);
 	return suite_of("sip/param", t);
 }

@@ -175,13 +175,13 @@ START_TEST(uri_details)
 	struct sip_uri u;
 
 	ck_assert_int_eq(sip_uri_parse(STR_LIT("sip:a@192.0.2.1;transport=TLS;lr"), &u, NULL), 0);
-	ck_assert(u.host_v4 && !u.host_v6 && u.has_lr && u.has_transport && u.has_user);
+	ck_assert(sip_is_ipv4(u.host) && !u.host_v6 && u.has_lr && u.has_transport && u.has_user);
 	ck_assert_int_eq((int)u.proto, SIP_PROTO_TLS);
 	ck_str(u.transport, "TLS");
 	ck_assert_uint_eq(sip_uri_port(&u), 5061);
 	ck_assert_int_eq(sip_uri_parse(STR_LIT("sip:300.0.2.1;transport=carrier-pigeon"), &u, NULL),
 	                 0);
-	ck_assert(!u.host_v4 && !u.has_lr && u.has_transport);
+	ck_assert(!sip_is_ipv4(u.host) && !u.has_lr && u.has_transport);
 	ck_assert_int_eq((int)u.proto, SIP_PROTO_NONE);
 	ck_assert_uint_eq(sip_uri_port(&u), 5060);
 	ck_assert_int_eq(sip_uri_parse(STR_LIT("sips:a@[::1]:7;x=lr"), &u, NULL), 0);
