@@ -347,18 +347,23 @@ int sip_build_request(struct pool *pool, struct sip_msg *msg, const struct sip_e
 static int put_status_line(struct sip_out *out, struct pool *pool, uint16_t status,
                            struct str reason)
 {
-	struct str code = decimal(pool, status);
+	static const struct str line = STR_LIT("SIP/2.0 000 ");
+	const char *end = sip_end(reason);
+	char *text;
 
-	if (code.n == 0)
-		return -ENOMEM;
-	if (status < 100 || status > 699 || str_find_char(reason, '\r') >= 0 ||
-	    str_find_char(reason, '\n') >= 0)
+	if (status < 100 || status > 699 || sip_find2(reason.s, end, '\r', '\n') != end)
 		return -EINVAL;
-	out_put(out, STR_LIT("SIP/2.0 "));
-	out_put(out, code);
-	out_put(out, STR_LIT(" "));
-	out_put(out, reason);
-	out_put(out, crlf);
+	text = pool_alloc(pool, line.n + reason.n + crlf.n);
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, line.s, line.n);
+	text[8] = (char)('0' + status / 100);
+	text[9] = (char)('0' + status / 10 % 10);
+	text[10] = (char)('0' + status % 10);
+	if (reason.n > 0)
+		memcpy(text + line.n, reason.s, reason.n);
+	memcpy(text + line.n + reason.n, crlf.s, crlf.n);
+	out_put(out, str_of(text, line.n + reason.n + crlf.n));
 	return 0;
 }
 
@@ -413,17 +418,28 @@ int sip_build_edited(struct pool *pool, struct sip_msg *msg, const struct sip_ed
 
 /* --- messages of our own --- */
 
-/* A field as received, its line end made CRLF. */
-static void copy_field(struct sip_out *out, const struct sip_hdr *h)
+/* The rest of a field's line: from there to the end of the value, and CRLF. That of the message, where it is one, makes a piece with the next field. */
+static void copy_rest(struct sip_out *out, const struct sip_msg *m, const struct sip_hdr *h, const char *from)
 {
-	out_put(out, sip_span(h->name.s, sip_end(h->value)));
+	const char *end = sip_end(h->value), *next = m->buf.s + h->off + h->len;
+
+	if (LIKELY(next - end == 2 && *end == '\r')) {
+		out_put(out, sip_span(from, next));
+		return;
+	}
+	out_put(out, sip_span(from, end));
 	out_put(out, crlf);
+}
+
+static void copy_field(struct sip_out *out, const struct sip_msg *m, const struct sip_hdr *h)
+{
+	copy_rest(out, m, h, h->name.s);
 }
 
 static void copy_fields(struct sip_out *out, const struct sip_msg *m, enum sip_header id)
 {
 	for (const struct sip_hdr *h = sip_msg_hdr(m, id); h; h = sip_msg_hdr_next(m, h))
-		copy_field(out, h);
+		copy_field(out, m, h);
 }
 
 static void copy_first(struct sip_out *out, const struct sip_msg *m, enum sip_header id)
@@ -431,7 +447,7 @@ static void copy_first(struct sip_out *out, const struct sip_msg *m, enum sip_he
 	const struct sip_hdr *h = sip_msg_hdr(m, id);
 
 	if (h)
-		copy_field(out, h);
+		copy_field(out, m, h);
 }
 
 static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m, const struct sip_via_source *source)
@@ -445,9 +461,9 @@ static int copy_vias(struct sip_out *out, struct pool *pool, struct sip_msg *m, 
 	if (err < 0 || !h)
 		return err;
 	emit(out, m->buf, h->off, offset_in(m, sip_end(h->value)), &c, true);
-	out_put(out, crlf);
+	copy_rest(out, m, h, sip_end(h->value));
 	while ((h = sip_msg_hdr_next(m, h)) != NULL)
-		copy_field(out, h);
+		copy_field(out, m, h);
 	return 0;
 }
 
@@ -461,29 +477,44 @@ static bool has_to_tag(struct sip_msg *m, const struct sip_hdr *to)
 	       0; /* a To that does not parse: being refused */
 }
 
+/* Content-Length and the empty line. */
+static int put_end(struct sip_out *out, struct pool *pool, size_t body_bytes)
+{
+	static const struct str name = STR_LIT("Content-Length: "), end = STR_LIT("\r\n\r\n");
+	char *text = pool_alloc(pool, name.n + NUM_DEC_MAX + end.n);
+	size_t n;
+
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, name.s, name.n);
+	n = name.n + num_dec((int64_t)body_bytes, text + name.n);
+	memcpy(text + n, end.s, end.n);
+	out_put(out, str_of(text, n + end.n));
+	return 0;
+}
+
 static void copy_to(struct sip_out *out, struct sip_msg *m, const struct sip_reply_opts *opts)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_TO);
 
 	if (!h)
 		return;
-	out_put(out, sip_span(h->name.s, sip_end(h->value)));
-	if (opts->status > 100 && opts->to_tag.n > 0 && !has_to_tag(m, h)) {
-		out_put(out, STR_LIT(";tag="));
-		out_put(out, opts->to_tag);
+	if (opts->status == 100 || opts->to_tag.n == 0 || has_to_tag(m, h)) {
+		copy_field(out, m, h);
+		return;
 	}
-	out_put(out, crlf);
+	out_put(out, sip_span(h->name.s, sip_end(h->value)));
+	out_put(out, STR_LIT(";tag="));
+	out_put(out, opts->to_tag);
+	copy_rest(out, m, h, sip_end(h->value));
 }
 
 int sip_build_reply(struct pool *pool, struct sip_msg *msg, const struct sip_reply_opts *opts,
                     struct sip_out *ret_out)
 {
 	unsigned n_copied = count(msg, SIP_H_VIA) + count(msg, SIP_H_RECORD_ROUTE);
-	struct str length = decimal(pool, opts->body.n);
 	struct sip_out out;
-	int err = length.n > 0
-	              ? out_init(&out, pool, 2 * n_copied + 2 * VIA_CHANGES + OWN_PIECES)
-	              : -ENOMEM;
+	int err = out_init(&out, pool, 2 * n_copied + 2 * VIA_CHANGES + OWN_PIECES);
 
 	if (err == 0)
 		err = put_status_line(&out, pool, opts->status, opts->reason);
@@ -502,10 +533,10 @@ int sip_build_reply(struct pool *pool, struct sip_msg *msg, const struct sip_rep
 	out_put(&out, opts->extra);
 	if (opts->body.n > 0 && opts->content_type.n > 0)
 		out_field(&out, STR_LIT("Content-Type"), opts->content_type);
-	out_field(&out, STR_LIT("Content-Length"), length);
-	out_put(&out, crlf);
+	err = put_end(&out, pool, opts->body.n);
 	out_put(&out, opts->body);
-	err = out_err(&out);
+	if (err == 0)
+		err = out_err(&out);
 	if (err < 0)
 		return err;
 	*ret_out = out;
