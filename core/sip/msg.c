@@ -18,7 +18,7 @@
 
 #define HDRS_AT_FIRST 32u
 
-enum cache { CACHE_RURI, CACHE_VIA1, CACHE_VIA2, CACHE_FROM, CACHE_TO, CACHE_CSEQ, N_CACHES };
+enum cache { CACHE_RURI, CACHE_VIA1, CACHE_VIA2, CACHE_FROM, CACHE_TO, CACHE_CSEQ, CACHE_CONTACT, N_CACHES };
 
 static const struct str sip_version = STR_LIT("SIP/2.0");
 
@@ -142,23 +142,26 @@ static int grow(struct sip_msg *m, unsigned *cap)
 	return 0;
 }
 
-static void add_field(struct sip_msg *m, const struct sip_line *line)
+static const struct sip_hdr *add_field(struct sip_msg *m, const struct sip_line *line)
 {
-	struct sip_hdr *h = &m->hdrs[m->n_hdrs++];
+	uint16_t n = m->n_hdrs++;
+	struct sip_hdr *h = &m->hdrs[n++];
+	enum sip_header id;
 
 	h->name = sip_span(line->start, line->name_end);
 	h->value = sip_span(line->value, line->value_end);
 	h->off = (uint32_t)(line->start - m->buf.s);
 	h->len = (uint32_t)(line->next - line->start);
-	h->id = sip_header_lookup(h->name);
 	h->next = 0;
-	if (h->id == SIP_H_OTHER)
-		return;
-	if (m->last[h->id])
-		m->hdrs[m->last[h->id] - 1].next = m->n_hdrs;
+	h->id = id = sip_header_lookup(h->name);
+	if (id == SIP_H_OTHER)
+		return h;
+	if (m->last[id])
+		m->hdrs[m->last[id] - 1].next = n;
 	else
-		m->first[h->id] = m->n_hdrs;
-	m->last[h->id] = m->n_hdrs;
+		m->first[id] = n;
+	m->last[id] = n;
+	return h;
 }
 
 /* Goes on behind a bad field, to find what a reply needs; the first error is the one reported. */
@@ -170,6 +173,7 @@ static int parse_headers(struct sip_msg *m, struct diag *reterr)
 
 	for (;;) {
 		struct sip_line line;
+		const struct sip_hdr *h;
 		enum sip_line_kind kind = sip_line_take(p, end, &line);
 		size_t pos = (size_t)(p - m->buf.s);
 
@@ -179,10 +183,9 @@ static int parse_headers(struct sip_msg *m, struct diag *reterr)
 				if (e < 0)
 					return diag_err(reterr, e, pos, "Too Many Header Fields");
 			}
-			add_field(m, &line);
-			if (m->hdrs[m->n_hdrs - 1].id == SIP_H_CONTENT_LENGTH) {
-				e = take_content_length(m, &m->hdrs[m->n_hdrs - 1],
-				                        err ? NULL : reterr);
+			h = add_field(m, &line);
+			if (h->id == SIP_H_CONTENT_LENGTH) {
+				e = take_content_length(m, h, err ? NULL : reterr);
 				err = err ? err : e;
 			}
 			p = line.next;
@@ -289,11 +292,9 @@ const struct sip_hdr *sip_msg_hdr_named(const struct sip_msg *msg, struct str na
 
 /* --- values on demand --- */
 
-/* True when the cache was tried before; *ret_ok then says whether it holds something. */
-static bool cached(const struct sip_msg *m, enum cache c, bool *ret_ok)
+static inline bool holds(const struct sip_msg *m, enum cache c)
 {
-	*ret_ok = (m->parsed & 1u << (N_CACHES + c)) != 0;
-	return (m->parsed & 1u << c) != 0;
+	return (m->parsed & 1u << (N_CACHES + c)) != 0;
 }
 
 static bool keep(struct sip_msg *m, enum cache c, bool ok)
@@ -302,36 +303,26 @@ static bool keep(struct sip_msg *m, enum cache c, bool ok)
 	return ok;
 }
 
-static int ruri_fill(struct sip_msg *m, struct diag *reterr)
+/* Whether the cache holds something; filled on the first question. */
+static ALWAYS_INLINE bool have(struct sip_msg *m, enum cache c, bool (*fill)(struct sip_msg *m))
 {
-	int err = sip_uri_parse(m->ruri, &m->ruri_c, reterr);
-
-	(void)keep(m, CACHE_RURI, err == 0);
-	return err;
+	if (LIKELY(holds(m, c)))
+		return true;
+	return !(m->parsed & 1u << c) && keep(m, c, fill(m));
 }
 
-const struct sip_uri *sip_msg_ruri(struct sip_msg *msg)
+static bool ruri_fill(struct sip_msg *m)
 {
-	bool ok;
-
-	if (!cached(msg, CACHE_RURI, &ok))
-		ok = msg->kind == SIP_REQUEST && ruri_fill(msg, NULL) == 0;
-	return ok ? &msg->ruri_c : NULL;
+	return m->kind == SIP_REQUEST && sip_uri_parse(m->ruri, &m->ruri_c, NULL) == 0;
 }
 
 /* The top value stands in the first field; nothing in there is no Via, whatever follows. */
-const struct sip_via *sip_msg_via1(struct sip_msg *msg)
+static bool via1_fill(struct sip_msg *m)
 {
-	const struct sip_hdr *h;
-	struct str rest;
-	bool ok;
+	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_VIA);
+	struct str rest = h ? h->value : STR_NULL;
 
-	if (!cached(msg, CACHE_VIA1, &ok)) {
-		h = sip_msg_hdr(msg, SIP_H_VIA);
-		rest = h ? h->value : STR_NULL;
-		ok = keep(msg, CACHE_VIA1, sip_via_next(&rest, &msg->via1_c, NULL) > 0);
-	}
-	return ok ? &msg->via1_c : NULL;
+	return sip_via_next(&rest, &m->via1_c, NULL) > 0;
 }
 
 static bool via2_fill(struct sip_msg *m)
@@ -349,55 +340,58 @@ static bool via2_fill(struct sip_msg *m)
 	return more > 0;
 }
 
-const struct sip_via *sip_msg_via2(struct sip_msg *msg)
-{
-	bool ok;
-
-	if (!cached(msg, CACHE_VIA2, &ok))
-		ok = keep(msg, CACHE_VIA2, via2_fill(msg));
-	return ok ? &msg->via2_c : NULL;
-}
-
-static int addr_fill(struct sip_msg *m, enum cache c, enum sip_header id, struct sip_addr *addr,
-                     struct diag *reterr)
+static bool addr_fill(const struct sip_msg *m, enum sip_header id, struct sip_addr *addr)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, id);
-	int err = h ? sip_addr_parse(h->value, addr, reterr) : diag_set(reterr, 0, "missing");
 
-	if (err == 0 && addr->star)
-		err = diag_set(reterr, 0, "URI expected");
-	(void)keep(m, c, err == 0);
-	return err;
+	return h && sip_addr_parse(h->value, addr, NULL) == 0 && !addr->star;
+}
+
+static bool from_fill(struct sip_msg *m)
+{
+	return addr_fill(m, SIP_H_FROM, &m->from_c);
+}
+
+static bool to_fill(struct sip_msg *m)
+{
+	return addr_fill(m, SIP_H_TO, &m->to_c);
+}
+
+static bool cseq_fill(struct sip_msg *m)
+{
+	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_CSEQ);
+
+	return h && sip_cseq_parse(h->value, &m->cseq_c, NULL) == 0;
+}
+
+const struct sip_uri *sip_msg_ruri(struct sip_msg *msg)
+{
+	return have(msg, CACHE_RURI, ruri_fill) ? &msg->ruri_c : NULL;
+}
+
+const struct sip_via *sip_msg_via1(struct sip_msg *msg)
+{
+	return have(msg, CACHE_VIA1, via1_fill) ? &msg->via1_c : NULL;
+}
+
+const struct sip_via *sip_msg_via2(struct sip_msg *msg)
+{
+	return have(msg, CACHE_VIA2, via2_fill) ? &msg->via2_c : NULL;
 }
 
 const struct sip_addr *sip_msg_from(struct sip_msg *msg)
 {
-	bool ok;
-
-	if (!cached(msg, CACHE_FROM, &ok))
-		ok = addr_fill(msg, CACHE_FROM, SIP_H_FROM, &msg->from_c, NULL) == 0;
-	return ok ? &msg->from_c : NULL;
+	return have(msg, CACHE_FROM, from_fill) ? &msg->from_c : NULL;
 }
 
 const struct sip_addr *sip_msg_to(struct sip_msg *msg)
 {
-	bool ok;
-
-	if (!cached(msg, CACHE_TO, &ok))
-		ok = addr_fill(msg, CACHE_TO, SIP_H_TO, &msg->to_c, NULL) == 0;
-	return ok ? &msg->to_c : NULL;
+	return have(msg, CACHE_TO, to_fill) ? &msg->to_c : NULL;
 }
 
 const struct sip_cseq *sip_msg_cseq(struct sip_msg *msg)
 {
-	const struct sip_hdr *h;
-	bool ok;
-
-	if (!cached(msg, CACHE_CSEQ, &ok)) {
-		h = sip_msg_hdr(msg, SIP_H_CSEQ);
-		ok = keep(msg, CACHE_CSEQ, h && sip_cseq_parse(h->value, &msg->cseq_c, NULL) == 0);
-	}
-	return ok ? &msg->cseq_c : NULL;
+	return have(msg, CACHE_CSEQ, cseq_fill) ? &msg->cseq_c : NULL;
 }
 
 struct str sip_msg_call_id(const struct sip_msg *msg)
@@ -417,6 +411,11 @@ int sip_msg_addr_next(const struct sip_msg *msg, enum sip_header id, struct sip_
 			it->started = true;
 			it->hdr = sip_msg_hdr(msg, id);
 			it->rest = it->hdr ? it->hdr->value : STR_NULL;
+			if (id == SIP_H_CONTACT && holds(msg, CACHE_CONTACT)) {
+				*ret_addr = msg->contact_c;
+				it->rest = sip_span(sip_end(ret_addr->text), sip_end(it->rest));
+				return 1;
+			}
 		}
 		more = sip_addr_next(&it->rest, ret_addr, NULL);
 		if (more != 0)
@@ -485,14 +484,24 @@ static int check_cseq(struct sip_msg *m, struct diag *reterr)
 	return 0;
 }
 
+/* The first one is kept: save() reads it again. */
+static int check_contacts(struct sip_msg *m, struct diag *reterr)
+{
+	struct sip_addr_iter it = { 0 };
+	struct sip_addr addr;
+	int more = sip_msg_addr_next(m, SIP_H_CONTACT, &it, &m->contact_c);
+
+	(void)keep(m, CACHE_CONTACT, more > 0 && it.hdr == sip_msg_hdr(m, SIP_H_CONTACT));
+	while (more > 0)
+		more = sip_msg_addr_next(m, SIP_H_CONTACT, &it, &addr);
+	return more < 0 ? diag_set(reterr, it.hdr->off, "Bad Contact") : 0;
+}
+
 static int check_request(struct sip_msg *m, struct diag *reterr)
 {
 	const struct sip_uri *uri = sip_msg_ruri(m);
 	const struct sip_hdr *h = sip_msg_hdr(m, SIP_H_MAX_FORWARDS);
-	struct sip_addr_iter it = { 0 };
-	struct sip_addr addr;
 	uint32_t hops;
-	int more;
 
 	if (!uri)
 		return diag_set(reterr, (size_t)(m->ruri.s - m->buf.s), "Bad Request URI");
@@ -501,11 +510,7 @@ static int check_request(struct sip_msg *m, struct diag *reterr)
 		                "Headers In Request-URI");
 	if (h && (num_u32(h->value, &hops) < 0 || hops > 255))
 		return diag_set(reterr, h->off, "Bad Max-Forwards");
-	if (m->method != SIP_M_REGISTER)
-		return 0;
-	while ((more = sip_msg_addr_next(m, SIP_H_CONTACT, &it, &addr)) > 0)
-		;
-	return more < 0 ? diag_set(reterr, it.hdr->off, "Bad Contact") : 0;
+	return m->method == SIP_M_REGISTER ? check_contacts(m, reterr) : 0;
 }
 
 /* The texts are those of sanity_check(), which never sees what is refused here. */

@@ -50,9 +50,10 @@ struct sip_msg {
 	uint32_t extra_bytes;     /* received behind the body (datagrams): to be ignored, RFC 3261, 18.3 */
 	struct pool *pool;
 	uint32_t parsed;          /* bits: which of the caches below were tried, and which hold a result */
-	struct sip_uri ruri_c;
+	struct sip_uri ruri_c;    /* first of the caches: a reset of a context clears up to here */
 	struct sip_via via1_c, via2_c;
 	struct sip_addr from_c, to_c;
+	struct sip_addr contact_c; /* first value of the first Contact */
 	struct sip_cseq cseq_c;
 };
 

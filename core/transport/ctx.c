@@ -93,7 +93,9 @@ static void reset(struct ctx *c)
 	/* a branch always has a URI, and they are filled from the front */
 	for (unsigned i = 0; i < CTX_BRANCHES_MAX && c->branch[i].uri.s; i++)
 		memset(&c->branch[i], 0, sizeof(c->branch[i]));
-	memset(c, 0, offsetof(struct ctx, branch));
+	/* what a message keeps of parsed values is read only where msg.parsed says so */
+	memset(c, 0, offsetof(struct ctx, msg.ruri_c));
+	memset(&c->edits, 0, offsetof(struct ctx, branch) - offsetof(struct ctx, edits));
 	memset((char *)c + behind, 0, sizeof(*c) - behind);
 	c->pool = pool;
 	c->id = id;

@@ -111,6 +111,45 @@ START_TEST(values_over_several_fields)
 }
 END_TEST
 
+/* Walking the Contacts finds the same before the check, which keeps the first, and after it. */
+START_TEST(contacts_after_the_check)
+{
+	static const char *const fields[] = {
+		"",
+		"Contact: <sip:1@x>\r\n",
+		"Contact: <sip:1@x>;q=0.5 , \"a, b\" <sip:2@x>\r\nm: sip:3@x\r\n",
+		"Contact:\r\nContact: <sip:1@x>, sip:2@x\r\n",
+		"Contact: , ,<sip:1@x>,\r\nContact: *\r\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		struct str uris[2][8], in;
+		unsigned n[2] = { 0, 0 };
+		char text[512];
+
+		snprintf(text, sizeof(text),
+		         "REGISTER sip:x SIP/2.0\r\nv: SIP/2.0/UDP x;branch=z9hG4bK1\r\nf: <sip:a@x>;tag=1\r\nt: <sip:a@x>\r\n"
+		         "i: 1\r\nCSeq: 1 REGISTER\r\n%s\r\n",
+		         fields[i]);
+		in = exact(text);
+		ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+		for (unsigned after = 0; after < 2; after++) {
+			struct sip_addr_iter it = { 0 };
+			struct sip_addr addr;
+
+			while (sip_msg_addr_next(&msg, SIP_H_CONTACT, &it, &addr) > 0)
+				uris[after][n[after]++] = addr.star ? addr.text : addr.uri;
+			ck_assert_int_eq(sip_msg_check(&msg, NULL), 0);
+		}
+		ck_assert_uint_eq(n[0], n[1]);
+		for (unsigned k = 0; k < n[0]; k++)
+			ck_assert(str_eq(uris[0][k], uris[1][k]));
+		pool_reset(pool);
+		exact_free(in);
+	}
+}
+END_TEST
+
 START_TEST(extra_bytes)
 {
 	struct str in = exact("OPTIONS sip:x SIP/2.0\r\nContent-Length: 2\r\n\r\nabcdef");
@@ -223,6 +262,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, request_parts);
 	tcase_add_test(t, reply_parts);
 	tcase_add_test(t, values_over_several_fields);
+	tcase_add_test(t, contacts_after_the_check);
 	tcase_add_test(t, extra_bytes);
 	tcase_add_test(t, many_headers);
 	tcase_add_test(t, pool_budget);
