@@ -19,6 +19,32 @@ static size_t ip_bytes(const struct net_addr *a)
 	return a->family == AF_INET ? 4 : a->family == AF_INET6 ? 16 : 0;
 }
 
+/* What inet_pton(3) takes: four numbers up to 255, no leading zeros. On the path of every message. */
+static bool ipv4_parse(struct str text, uint8_t ret_ip[4])
+{
+	const char *p = text.s, *end = p + text.n;
+	uint8_t ip[4];
+
+	for (unsigned i = 0;; p++) {
+		const char *first = p;
+		unsigned v = 0;
+
+		for (; p < end && p - first < 3 && (unsigned char)(*p - '0') <= 9; p++)
+			v = v * 10 + (unsigned)(*p - '0');
+		if (p == first || v > 255 || (*first == '0' && p - first > 1))
+			return false;
+		ip[i++] = (uint8_t)v;
+		if (i == 4)
+			break;
+		if (p == end || *p != '.')
+			return false;
+	}
+	if (p != end)
+		return false;
+	memcpy(ret_ip, ip, sizeof(ip));
+	return true;
+}
+
 int net_addr_parse(struct str text, uint16_t port, struct net_addr *ret_addr)
 {
 	struct net_addr a = { .port = port };
@@ -29,16 +55,18 @@ int net_addr_parse(struct str text, uint16_t port, struct net_addr *ret_addr)
 		text = str_sub(text, 1, text.n - 2);
 		bracketed = true;
 	}
+	if (!bracketed && ipv4_parse(text, a.ip)) {
+		a.family = AF_INET;
+		*ret_addr = a;
+		return 0;
+	}
 	if (text.n == 0 || text.n >= sizeof(z) || memchr(text.s, 0, text.n))
 		return -EBADMSG;
 	memcpy(z, text.s, text.n);
 	z[text.n] = 0;
-	if (!bracketed && inet_pton(AF_INET, z, a.ip) == 1)
-		a.family = AF_INET;
-	else if (inet_pton(AF_INET6, z, a.ip) == 1)
-		a.family = AF_INET6;
-	else
+	if (inet_pton(AF_INET6, z, a.ip) != 1)
 		return -EBADMSG;
+	a.family = AF_INET6;
 	*ret_addr = a;
 	return 0;
 }
@@ -94,11 +122,16 @@ size_t net_addr_ip_text(const struct net_addr *a, bool brackets, char out[NET_AD
 
 	out[0] = 0;
 	if (a->family == AF_INET) {
-		for (unsigned i = 0; i < 4;
-		     i++) { /* on the path of every message: no printf here */
+		for (unsigned i = 0; i < 4; i++) { /* on the path of every message: no printf here */
+			uint8_t v = a->ip[i];
+
 			if (i)
 				out[n++] = '.';
-			n += num_dec(a->ip[i], out + n);
+			if (v > 99)
+				out[n++] = (char)('0' + v / 100);
+			if (v > 9)
+				out[n++] = (char)('0' + v / 10 % 10);
+			out[n++] = (char)('0' + v % 10);
 		}
 		out[n] = 0;
 		return n;

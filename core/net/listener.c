@@ -76,7 +76,7 @@ static uint16_t default_port(enum sip_proto proto)
 
 static char lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	return (unsigned char)(c - 'A') < 26 ? (char)(c | 0x20) : c;
 }
 
 /* ---- names that are "myself" ---- */
@@ -96,7 +96,6 @@ static unsigned name_bucket(const char *p, size_t n)
 static size_t name_normal(struct str host, char out[NAME_TEXT_MAX + 1])
 {
 	size_t n = 0;
-	bool colon = false;
 
 	if (host.n >= 2 && host.s[0] == '[' && host.s[host.n - 1] == ']')
 		host = str_sub(host, 1, host.n - 2);
@@ -104,11 +103,9 @@ static size_t name_normal(struct str host, char out[NAME_TEXT_MAX + 1])
 		host.n--;
 	if (host.n == 0 || host.n > NAME_TEXT_MAX)
 		return 0;
-	for (; n < host.n; n++) {
+	for (; n < host.n; n++)
 		out[n] = lower(host.s[n]);
-		colon |= out[n] == ':';
-	}
-	if (colon) {
+	if (memchr(host.s, ':', host.n)) {
 		struct net_addr a;
 		char text[NET_ADDR_TEXT_MAX];
 

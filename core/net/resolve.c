@@ -444,10 +444,9 @@ int resolve_now(const struct resolve_query *q, struct resolve_answer *ret_answer
 	struct resolve_answer answer;
 	struct question missing[MISSING_MAX];
 	struct walk w = { .out = &answer, .missing = missing };
-	struct net_addr a;
 	int err;
 
-	if (net_addr_parse(q->host, 0, &a) < 0 && (q->host.n == 0 || q->host.n > DNS_NAME_MAX))
+	if (q->host.n == 0 || q->host.n > DNS_NAME_MAX)
 		return -ENOENT;
 	err = walk(&w, q);
 	if (err == 0)
