@@ -66,7 +66,7 @@ bool reg_list_has(const struct sip_msg *msg, enum sip_header id, struct str toke
 struct reg_reply {
 	enum reg_error error;
 	unsigned min_expires;
-	bool outbound;                /* the client can do RFC 5626 */
+	bool outbound;                /* outbound_mode is not off, and the client speaks RFC 5626 */
 	struct str aor_uri;           /* its domain is for GRUUs when the AoR has none */
 	struct str path;              /* to be returned */
 	struct str aor;

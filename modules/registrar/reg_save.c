@@ -59,26 +59,22 @@ static int parse_q(struct str s, int16_t *ret_q)
 /* An element that is no token counts for nothing. */
 static uint32_t method_bits(struct str list)
 {
-	struct scan s = scan_begin(list);
+	const char *p = list.s, *end = p + list.n, *name;
 	uint32_t bits = 0;
 
-	for (;;) {
-		struct str name;
-		enum sip_method m;
-
-		while (s.pos < s.in.n && (s.in.s[s.pos] == ',' || char_is(s.in.s[s.pos], CHARS_LWS)))
-			s.pos++;
-		if (scan_at_end(&s))
-			return bits;
-		name = scan_while(&s, CHARS_TOKEN);
-		if (!scan_at_end(&s) && s.in.s[s.pos] != ',' && !char_is(s.in.s[s.pos], CHARS_LWS)) {
-			(void)scan_until_char(&s, ',', NULL);
-			continue;
-		}
-		m = sip_method_lookup(name);
-		if (m != SIP_M_OTHER)
-			bits |= (uint32_t)m;
+	while (p) {
+		while (p < end && (*p == ',' || char_is(*p, CHARS_LWS)))
+			p++;
+		if (p == end)
+			break;
+		for (name = p; p < end && char_is(*p, CHARS_TOKEN); p++)
+			;
+		if (p == end || *p == ',' || char_is(*p, CHARS_LWS))
+			bits |= (uint32_t)sip_method_lookup(str_of(name, (size_t)(p - name)));
+		else
+			p = memchr(p, ',', (size_t)(end - p));
 	}
+	return bits & ~(uint32_t)SIP_M_OTHER;
 }
 
 static uint32_t allow_bits(const struct sip_msg *msg)
@@ -217,18 +213,19 @@ static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct
 	return REG_OK;
 }
 
+/* The client speaks RFC 5626. */
+static bool knows_outbound(const struct sip_msg *msg)
+{
+	return reg_list_has(msg, SIP_H_REQUIRE, STR_LIT("outbound")) || reg_list_has(msg, SIP_H_SUPPORTED, STR_LIT("outbound"));
+}
+
 /* RFC 5626: does each side want what the other has? */
 static enum reg_error check_outbound(struct ctx *ctx, struct save_run *run)
 {
-	struct str token = STR_LIT("outbound");
-	bool required = reg_list_has(&ctx->msg, SIP_H_REQUIRE, token);
-
-	run->reply.outbound = required || reg_list_has(&ctx->msg, SIP_H_SUPPORTED, token);
-	if (required && reg_conf.outbound_mode == REG_OB_OFF)
-		return REG_E_OB_SERVER;
-	if (!run->reply.outbound && reg_conf.outbound_mode == REG_OB_REQUIRED)
-		return REG_E_OB_CLIENT;
-	return REG_OK;
+	if (reg_conf.outbound_mode == REG_OB_OFF)
+		return reg_list_has(&ctx->msg, SIP_H_REQUIRE, STR_LIT("outbound")) ? REG_E_OB_SERVER : REG_OK;
+	run->reply.outbound = knows_outbound(&ctx->msg);
+	return run->reply.outbound || reg_conf.outbound_mode != REG_OB_REQUIRED ? REG_OK : REG_E_OB_CLIENT;
 }
 
 /* A flow through a proxy is only one when that proxy keeps it: it says so by `ob` in the first Path (RFC 5626, 6). */
@@ -355,9 +352,9 @@ static enum reg_error read_contact(struct ctx *ctx, struct save_run *run, const 
 		if (p.reg_id.name.n) {
 			if (num_u32(p.reg_id.value, &reg_id) < 0 || reg_id == 0 || reg_id > INT32_MAX)
 				return REG_E_REG_ID;
-			if (reg_conf.regid_mode || run->reply.outbound)
+			if (reg_conf.regid_mode || knows_outbound(&ctx->msg))
 				ch->c.reg_id = reg_id;
-			if (reg_conf.outbound_mode != REG_OB_OFF && run->reply.outbound && !edge_keeps_flow(ctx))
+			if (run->reply.outbound && !edge_keeps_flow(ctx))
 				return REG_E_OB_EDGE;
 		}
 	}
