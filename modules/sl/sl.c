@@ -37,6 +37,7 @@ static const struct { const char *name; const char *rpc; uint16_t lo, hi; } stat
 	[ST_SENT] = { "sent_replies", NULL, 100, 999 }, [ST_SENT_ERR] = { "sent_err_replies", NULL, 1, 0 }, [ST_FAILURES] = { "failures", NULL, 1, 0 },
 	[ST_ACKS] = { "received_ACKs", NULL, 1, 0 },
 };
+static const uint8_t first_of_class[] = { [1] = ST_1XX, [2] = ST_200, [3] = ST_300, [4] = ST_400, [5] = ST_500, [6] = ST_6XX, [7] = ST_XXX };
 /* clang-format on */
 
 static struct {
@@ -130,9 +131,10 @@ static void replied(struct ctx *ctx, int code, int err)
 		shm_counter_add(self.stat[ST_FAILURES], 1);
 		return;
 	}
-	for (unsigned i = 0; i < ST_N; i++)
+	for (unsigned i = first_of_class[code / 100]; i < first_of_class[code / 100 + 1]; i++)
 		if (code >= stats[i].lo && code <= stats[i].hi)
 			shm_counter_add(self.stat[i], 1);
+	shm_counter_add(self.stat[ST_SENT], 1);
 	if (self.err_depth)
 		shm_counter_add(self.stat[ST_SENT_ERR], 1);
 	if (ctx->msg.method == SIP_M_INVITE && code >= 300)
