@@ -20,7 +20,7 @@ static int parse_params(struct sip_addr *a, struct str in, struct diag *reterr)
 	int more;
 
 	while ((more = sip_param_next(&rest, &param)) > 0)
-		if (param.name.n == 3 && a->tag.n == 0 && str_ieq(param.name, STR_LIT("tag")))
+		if (param.name.n == 3 && a->tag.n == 0 && sip_is(param.name, STR_LIT("tag")))
 			a->tag = param.value;
 	if (more < 0)
 		return diag_set(reterr, (size_t)(rest.s - in.s), "bad parameter");

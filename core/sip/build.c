@@ -348,10 +348,9 @@ static int put_status_line(struct sip_out *out, struct pool *pool, uint16_t stat
                            struct str reason)
 {
 	static const struct str line = STR_LIT("SIP/2.0 000 ");
-	const char *end = sip_end(reason);
 	char *text;
 
-	if (status < 100 || status > 699 || sip_find2(reason.s, end, '\r', '\n') != end)
+	if (status < 100 || status > 699 || str_find_char(reason, '\r') >= 0 || str_find_char(reason, '\n') >= 0)
 		return -EINVAL;
 	text = pool_alloc(pool, line.n + reason.n + crlf.n);
 	if (!text)

@@ -116,36 +116,6 @@ static const struct {
 };
 /* clang-format on */
 
-static inline uint64_t load(const char *p, size_t n)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, p, n);
-	return v;
-}
-
-/* n (2, 4 or 8) bytes, case ignored. Our own names hold letters and '-' only, so that setting bit 5 maps nothing but the other case (and
- * CR, which no name holds) onto them. */
-static inline bool same(const char *a, const char *b, size_t n)
-{
-	const uint64_t fold = 0x2020202020202020u;
-
-	return (load(a, n) | fold) == (load(b, n) | fold);
-}
-
-/* n is 2 or more: the first and the last piece overlap where they must. */
-static bool same_name(const char *a, const char *b, size_t n)
-{
-	if (n < 4)
-		return same(a, b, 2) && same(a + n - 2, b + n - 2, 2);
-	if (n < 8)
-		return same(a, b, 4) && same(a + n - 4, b + n - 4, 4);
-	for (size_t i = 0; i + 8 < n; i += 8)
-		if (!same(a + i, b + i, 8))
-			return false;
-	return same(a + n - 8, b + n - 8, 8);
-}
-
 enum sip_header sip_header_lookup(struct str name)
 {
 	unsigned id;
@@ -158,7 +128,7 @@ enum sip_header sip_header_lookup(struct str name)
 		return SIP_H_OTHER;
 	id = by_hash[HASH((unsigned)name.n, (unsigned char)name.s[0] | 0x20u,
 	                  (unsigned char)name.s[name.n - 1] | 0x20u)];
-	if (id == 0 || names[id].n != name.n || !same_name(name.s, names[id].name, name.n))
+	if (id == 0 || names[id].n != name.n || !sip_same_name(name.s, names[id].name, name.n, true))
 		return SIP_H_OTHER;
 	return (enum sip_header)id;
 }

@@ -5,6 +5,7 @@
  * an Allow field names nearly all of them.
  */
 #include "core/sip/method.h"
+#include "core/sip/sip_priv.h"
 
 #define HASH(first, n) (((unsigned char)(first) * 3u + (n)) & 63u)
 
@@ -27,7 +28,9 @@ enum sip_method sip_method_lookup(struct str name)
 {
 	unsigned i = name.n > 0 ? HASH(name.s[0], name.n) : 0;
 
-	return name.n > 0 && str_eq(methods[i].name, name) ? methods[i].method : SIP_M_OTHER;
+	if (name.n < 2 || methods[i].name.n != name.n || !sip_same_name(name.s, methods[i].name.s, name.n, false))
+		return SIP_M_OTHER;
+	return methods[i].method;
 }
 
 const char *sip_method_name(enum sip_method m)

@@ -56,6 +56,44 @@ static inline char sip_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static inline uint64_t sip_load(const char *p, size_t n)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, n);
+	return v;
+}
+
+/* n (2, 4 or 8) bytes. */
+static ALWAYS_INLINE bool sip_same_piece(const char *a, const char *b, size_t n, uint64_t fold)
+{
+	return (sip_load(a, n) | fold) == (sip_load(b, n) | fold);
+}
+
+/*
+ * Whether a text is the name b of one of our tables, of n bytes, 2 or more: the first and the last piece overlap where they must. any_case: such
+ * names hold letters and '-' only, so that setting bit 5 maps nothing but the other case (and CR, which no name holds) onto them.
+ */
+static ALWAYS_INLINE bool sip_same_name(const char *a, const char *b, size_t n, bool any_case)
+{
+	const uint64_t fold = any_case ? 0x2020202020202020u : 0;
+
+	if (n < 4)
+		return sip_same_piece(a, b, 2, fold) && sip_same_piece(a + n - 2, b + n - 2, 2, fold);
+	if (n < 8)
+		return sip_same_piece(a, b, 4, fold) && sip_same_piece(a + n - 4, b + n - 4, 4, fold);
+	for (size_t i = 0; i + 8 < n; i += 8)
+		if (!sip_same_piece(a + i, b + i, 8, fold))
+			return false;
+	return sip_same_piece(a + n - 8, b + n - 8, 8, fold);
+}
+
+/* Whether s is the name, any case; a literal of letters, two or more: a comparison or two of constants. */
+static ALWAYS_INLINE bool sip_is(struct str s, struct str name)
+{
+	return s.n == name.n && sip_same_name(s.s, name.s, name.n, true);
+}
+
 /* Behind the closing quote of the quoted string that starts at p ('"'); NULL when it is not closed.
  */
 static inline const char *sip_skip_quoted(const char *p, const char *end)

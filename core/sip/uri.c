@@ -156,14 +156,14 @@ static int parse_params(struct sip_uri *u, struct diag *reterr)
 
 	while ((more = sip_param_next(&rest, &param)) > 0) {
 		if (param.name.n == 2 && !u->has_lr) {
-			u->has_lr = str_ieq(param.name, STR_LIT("lr"));
+			u->has_lr = sip_is(param.name, STR_LIT("lr"));
 		} else if (param.name.n == 9 && !u->has_transport &&
-		           str_ieq(param.name, STR_LIT("transport"))) {
+		           sip_is(param.name, STR_LIT("transport"))) {
 			u->has_transport = true;
 			u->transport = param.value;
 			u->proto = sip_proto_lookup(param.value);
 		} else if (param.name.n == 4 && param.value.n == 5 && u->password.n == 0 &&
-		           str_ieq(param.name, STR_LIT("user")) && str_ieq(param.value, STR_LIT("phone"))) {
+		           sip_is(param.name, STR_LIT("user")) && sip_is(param.value, STR_LIT("phone"))) {
 			split_number(u);
 		}
 	}
@@ -236,17 +236,17 @@ static enum sip_scheme scheme_of(struct str s)
 {
 	switch (s.n) {
 	case 3:
-		if (str_ieq(s, STR_LIT("sip")))
+		if (sip_is(s, STR_LIT("sip")))
 			return SIP_URI_SIP;
-		if (str_ieq(s, STR_LIT("tel")))
+		if (sip_is(s, STR_LIT("tel")))
 			return SIP_URI_TEL;
-		if (str_ieq(s, STR_LIT("urn")))
+		if (sip_is(s, STR_LIT("urn")))
 			return SIP_URI_URN;
 		break;
 	case 4:
-		if (str_ieq(s, STR_LIT("sips")))
+		if (sip_is(s, STR_LIT("sips")))
 			return SIP_URI_SIPS;
-		if (str_ieq(s, STR_LIT("tels")))
+		if (sip_is(s, STR_LIT("tels")))
 			return SIP_URI_TELS;
 		break;
 	}

@@ -24,27 +24,27 @@ static void take_param(struct sip_via *v, const struct sip_param *p)
 {
 	switch (p->name.n) {
 	case 3:
-		if (!v->ttl.s && str_ieq(p->name, STR_LIT("ttl")))
+		if (!v->ttl.s && sip_is(p->name, STR_LIT("ttl")))
 			v->ttl = p->value;
 		break;
 	case 5:
-		if (!v->has_rport && str_ieq(p->name, STR_LIT("rport"))) {
+		if (!v->has_rport && sip_is(p->name, STR_LIT("rport"))) {
 			v->has_rport = true;
 			v->rport = p->value;
 			v->rport_param = p->raw;
-		} else if (!v->maddr.s && str_ieq(p->name, STR_LIT("maddr"))) {
+		} else if (!v->maddr.s && sip_is(p->name, STR_LIT("maddr"))) {
 			v->maddr = without_brackets(p->value);
-		} else if (!v->has_alias && str_ieq(p->name, STR_LIT("alias"))) {
+		} else if (!v->has_alias && sip_is(p->name, STR_LIT("alias"))) {
 			v->has_alias = true;
 			v->alias = p->value;
 		}
 		break;
 	case 6:
-		if (!v->branch.s && str_ieq(p->name, STR_LIT("branch")))
+		if (!v->branch.s && sip_is(p->name, STR_LIT("branch")))
 			v->branch = p->value;
 		break;
 	case 8:
-		if (!v->received_param.s && str_ieq(p->name, STR_LIT("received"))) {
+		if (!v->received_param.s && sip_is(p->name, STR_LIT("received"))) {
 			v->received = without_brackets(p->value);
 			v->received_param = p->raw;
 		}
@@ -68,7 +68,7 @@ static const char *take_protocol(struct sip_via *v, const char *p, const char *e
 	}
 	for (int i = 0; i < 2; i++) {
 		q = sip_skip_class(p, end, CHARS_TOKEN);
-		if (q == p || (i == 0 && !str_ieq(sip_span(p, q), STR_LIT("SIP"))))
+		if (q == p || (i == 0 && !sip_is(sip_span(p, q), STR_LIT("SIP"))))
 			return NULL;
 		v->version = sip_span(start, q);
 		p = sip_skip_ws(q, end);

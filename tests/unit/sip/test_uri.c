@@ -184,6 +184,12 @@ START_TEST(uri_details)
 	ck_assert(!sip_is_ipv4(u.host) && !u.has_lr && u.has_transport);
 	ck_assert_int_eq((int)u.proto, SIP_PROTO_NONE);
 	ck_assert_uint_eq(sip_uri_port(&u), 5060);
+	ck_assert_int_eq(sip_uri_parse(STR_LIT("SipS:a@x;LR;TransPORT=wS;USer=PhonE"), &u, NULL), 0);
+	ck_assert(u.scheme == SIP_URI_SIPS && u.has_lr && u.proto == SIP_PROTO_WS);
+	ck_assert_int_eq(sip_uri_parse(STR_LIT("sip:a@x;lq;ls;transporu=ws;uransport=ws"), &u, NULL), 0);
+	ck_assert(u.scheme == SIP_URI_SIP && !u.has_lr && !u.has_transport);
+	ck_assert_int_eq(sip_uri_parse(STR_LIT("sit:a@x"), &u, NULL), 0);
+	ck_assert(u.scheme == SIP_URI_OTHER);
 	ck_assert_int_eq(sip_uri_parse(STR_LIT("sips:a@[::1]:7;x=lr"), &u, NULL), 0);
 	ck_assert(u.host_v6 && !u.has_lr);
 	ck_assert_uint_eq(sip_uri_port(&u), 7);
