@@ -59,6 +59,12 @@ int num_i64(struct str s, int64_t *ret)
 	return 0;
 }
 
+/* One more than a hexadecimal digit is worth; 0: none. */
+static const uint8_t hex_worth[256] = {
+	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11,
+	['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
+
 int num_hex_u64(struct str s, uint64_t *ret)
 {
 	uint64_t v = 0;
@@ -67,17 +73,12 @@ int num_hex_u64(struct str s, uint64_t *ret)
 	if (s.n == 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.s[i];
-		unsigned d;
+		unsigned worth = hex_worth[(unsigned char)s.s[i]];
 
-		if (c >= '0' && c <= '9')
-			d = c - (unsigned)'0';
-		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-			d = (c | 0x20u) - (unsigned)'a' + 10u;
-		else
+		if (!worth)
 			return -EBADMSG;
 		over |= v >> 60 != 0;
-		v = v << 4 | d;
+		v = v << 4 | (worth - 1);
 	}
 	if (over)
 		return -ERANGE;

@@ -93,28 +93,13 @@ void tm_branch_id(const struct tm_txn *t, unsigned branch, char out[40])
 	*p = '\0';
 }
 
-static bool hex_get(const char *s, unsigned n, uint64_t *ret)
-{
-	uint64_t v = 0;
-
-	while (n--) {
-		unsigned c = (unsigned char)*s++, digit = c - '0', letter = c - 'a';
-
-		if (digit > 9 && letter > 5)
-			return false;
-		v = v << 4 | (digit > 9 ? letter + 10 : digit);
-	}
-	*ret = v;
-	return true;
-}
-
 bool tm_branch_id_parse(struct str id, uint32_t *ret_hash, uint64_t *ret_label, unsigned *ret_branch)
 {
 	uint64_t h, b;
 
 	if (id.n < 35 || memcmp(id.s, "z9hG4bK", 7) != 0 || id.s[15] != '.' || id.s[32] != '.' || (id.n > 35 && id.s[35] != '.'))
 		return false;
-	if (!hex_get(id.s + 7, 8, &h) || !hex_get(id.s + 16, 16, ret_label) || !hex_get(id.s + 33, 2, &b))
+	if (num_hex_u64(str_sub(id, 7, 8), &h) < 0 || num_hex_u64(str_sub(id, 16, 16), ret_label) < 0 || num_hex_u64(str_sub(id, 33, 2), &b) < 0)
 		return false;
 	*ret_hash = (uint32_t)h;
 	*ret_branch = (unsigned)b;
