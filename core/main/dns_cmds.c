@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands dns.*: the shared cache of names. They look and change, and ask no name server. */
+/* Commands dns.*: the shared cache of names. They look and change; dns.lookup asks for what is not there, and answers when it knows. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -15,7 +15,7 @@
 static struct dns_cache_item items[PER_BUCKET]; /* of one bucket: a process runs one command at a time */
 
 static const struct { enum dns_type type; const char *name; } types[] = {
-	{ DNS_A, "A" }, { DNS_AAAA, "AAAA" }, { DNS_SRV, "SRV" }, { DNS_NAPTR, "NAPTR" }, { DNS_CNAME, "CNAME" },
+	{ DNS_A, "A" }, { DNS_AAAA, "AAAA" }, { DNS_SRV, "SRV" }, { DNS_NAPTR, "NAPTR" }, { DNS_CNAME, "CNAME" }, { DNS_PTR, "PTR" },
 };
 
 static bool is_there(struct rpc *rpc)
@@ -59,6 +59,8 @@ static void add_record(struct rpc *rpc, struct rpc_node *list, const struct dns_
 		rpc_add_int(rpc, n, "rr_port", rr->port);
 		rpc_add_int(rpc, n, "rr_priority", rr->order);
 		rpc_add_int(rpc, n, "rr_weight", rr->weight);
+	} else if (it->type == DNS_PTR) {
+		rpc_add_str(rpc, n, "rr_name", str_of(rr->name, rr->name_n));
 	} else if (it->type == DNS_NAPTR) {
 		rpc_add_int(rpc, n, "rr_order", rr->order);
 		rpc_add_int(rpc, n, "rr_preference", rr->weight);
@@ -157,7 +159,7 @@ static bool take_name(struct rpc *rpc, char mem[DNS_NAME_MAX], struct str *ret)
 
 static bool take_type(struct rpc *rpc, enum dns_type *ret)
 {
-	static const char *const others[] = { "TXT", "EBL", "PTR" }; /* known, and never in the cache */
+	static const char *const others[] = { "TXT", "EBL" }; /* known, and never asked for */
 	struct str in;
 
 	if (rpc_arg_str(rpc, &in) < 0)
@@ -180,29 +182,113 @@ static bool take_type(struct rpc *rpc, enum dns_type *ret)
 	return false;
 }
 
-static void show_name(struct rpc *rpc, const struct dns_cache_item *it, enum dns_type type, struct str name, bool *found)
+struct asked {
+	struct rpc *rpc;
+	enum dns_type type;
+	struct str name;
+	char mem[DNS_NAME_MAX];
+};
+
+static bool show_cached(struct rpc *rpc, enum dns_type type, struct str name)
 {
-	if (it->type != type || it->set.err || !str_eq(str_lit(it->name), name))
-		return;
-	add_item(rpc, it);
-	*found = true;
+	struct dns_set set;
+	int n;
+
+	if (dns_cache_get(type, name, &set) < 0) /* which counts; the rest of what is shown is in the bucket */
+		return false;
+	for (uint32_t b = 0; (n = dns_cache_bucket(b, items, PER_BUCKET)) >= 0; b++) {
+		for (int i = 0; i < n; i++) {
+			if (items[i].type != type || items[i].set.err || !str_eq(str_lit(items[i].name), name))
+				continue;
+			add_item(rpc, &items[i]);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void answered(void *arg, const struct dns_set *set)
+{
+	struct asked *a = arg;
+	struct dns_cache_item *it = &items[0];
+
+	if (set->err) {
+		rpc_fault(a->rpc, 400, "Not found");
+	} else if (!show_cached(a->rpc, a->type, a->name)) { /* not kept: no room, or no lifetime */
+		*it = (struct dns_cache_item){ .type = a->type, .set = *set };
+		memcpy(it->name, a->name.s, a->name.n);
+		it->name[a->name.n] = '\0';
+		add_item(a->rpc, it);
+	}
+	rpc_answer(a->rpc);
 }
 
 static void lookup(struct rpc *rpc)
 {
-	enum dns_type type;
-	char mem[DNS_NAME_MAX];
-	bool found = false;
-	struct str name;
-	int n;
+	struct asked *a = rpc_alloc(rpc, sizeof(*a));
 
-	if (!is_there(rpc) || !take_type(rpc, &type) || !take_name(rpc, mem, &name))
+	if (!a || !is_there(rpc) || !take_type(rpc, &a->type) || !take_name(rpc, a->mem, &a->name) || show_cached(rpc, a->type, a->name))
 		return;
-	for (uint32_t b = 0; !found && (n = dns_cache_bucket(b, items, PER_BUCKET)) >= 0; b++)
-		for (int i = 0; i < n && !found; i++)
-			show_name(rpc, &items[i], type, name, &found);
-	if (!found)
+	a->rpc = rpc;
+	if (a->type == DNS_CNAME) { /* followed by every other question, never asked by itself */
 		rpc_fault(rpc, 400, "Not found");
+	} else if (!rpc_defer(rpc)) {
+		rpc_fault(rpc, 600, "This transport cannot wait for an answer");
+	} else if (resolve_set_ask(a->type, a->name, answered, a) < 0) {
+		rpc_fault(rpc, 500, "Cannot ask");
+		rpc_answer(rpc);
+	}
+}
+
+/* ---- counts, and the state of the name servers ---- */
+
+static void stats_get(struct rpc *rpc)
+{
+	static const struct { const char *name; enum dns_stat stat; } stats[] = {
+		{ "dns_req_cnt", DNS_STAT_LOOKUPS }, { "dns_cache_hit_cnt", DNS_STAT_HITS }, { "dns_lru_cnt", DNS_STAT_EVICTED },
+	};
+	struct rpc_node *n = NULL;
+	struct str name;
+	int64_t reset;
+
+	if (!is_there(rpc))
+		return;
+	if (rpc_arg_str(rpc, &name) < 0) {
+		rpc_fault(rpc, 400, "Name of a counter, or all, expected");
+		return;
+	}
+	if (rpc_arg_int(rpc, &reset) < 0) {
+		rpc_fault(rpc, 400, "0, or 1 to reset, expected");
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(stats); i++) {
+		if (!str_eq(name, STR_LIT("all")) && !str_eq(name, str_lit(stats[i].name)))
+			continue;
+		if (!n)
+			n = rpc_add_object(rpc, NULL, NULL);
+		rpc_add_int(rpc, n, stats[i].name, dns_stat_read(stats[i].stat, reset != 0));
+	}
+	if (!n)
+		rpc_fault(rpc, 400, "No such counter");
+}
+
+static void set_server_state(struct rpc *rpc)
+{
+	int64_t up;
+
+	if (!is_there(rpc))
+		return;
+	if (rpc_arg_int(rpc, &up) < 0) {
+		rpc_fault(rpc, 400, "1 (up) or 0 (down) expected");
+		return;
+	}
+	dns_servers_set(up != 0);
+}
+
+static void get_server_state(struct rpc *rpc)
+{
+	if (is_there(rpc))
+		rpc_add_int(rpc, NULL, NULL, dns_servers_up());
 }
 
 /* ---- changing ---- */
@@ -247,6 +333,11 @@ static void delete_srv(struct rpc *rpc)
 static void delete_naptr(struct rpc *rpc)
 {
 	delete_of(rpc, DNS_NAPTR);
+}
+
+static void delete_ptr(struct rpc *rpc)
+{
+	delete_of(rpc, DNS_PTR);
 }
 
 static void delete_cname(struct rpc *rpc)
@@ -363,11 +454,14 @@ static const struct rpc_method methods[] = {
 	{ "dns.delete_cname",     delete_cname, 0, "Forgets the alias of a name" },
 	{ "dns.delete_ebl",       delete_other, 0, "Such records are not kept: never found" },
 	{ "dns.delete_naptr",     delete_naptr, 0, "Forgets the NAPTR records of a name" },
-	{ "dns.delete_ptr",       delete_other, 0, "Such records are not kept: never found" },
+	{ "dns.delete_ptr",       delete_ptr,   0, "Forgets the names of an address: 1.0.0.127.in-addr.arpa" },
 	{ "dns.delete_srv",       delete_srv,   0, "Forgets the SRV records of a name" },
 	{ "dns.delete_txt",       delete_other, 0, "Such records are not kept: never found" },
-	{ "dns.lookup",           lookup,       0, "What the cache has: type, name. No name server is asked" },
+	{ "dns.get_server_state", get_server_state, 0, "1: name servers are asked; 0: told to be down" },
+	{ "dns.lookup",           lookup,       0, "Records of a name: type, name. From the cache, else asked for" },
 	{ "dns.mem_info",         mem_info,     0, "Bytes that the cache has, and may have" },
+	{ "dns.set_server_state", set_server_state, 0, "0: name servers are down, nobody asks them and what the cache has goes on to count; 1: they are up" },
+	{ "dns.stats_get",        stats_get,    0, "Counts of the cache: name or all, 1 to reset them" },
 	{ "dns.view",             view,         RPC_RET_ARRAY, "The cache, with all records" },
 	{ .name = NULL },
 };

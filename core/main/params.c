@@ -97,8 +97,8 @@ static const struct row rows[] = { /* sorted by name */
 	REFUSED("dns_rev_via", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
 	ABSENT("dns_sctp_pref", INT, 20, SCTP),
 	ABSENT("dns_sctp_preference", INT, 20, SCTP),
-	REFUSED("dns_search_full_match", INT, 1, "the search list is used as the resolver does"),
-	REFUSED("dns_servers_no", INT, 0, "all servers of resolv.conf are asked, one after the other"),
+	NEEDLESS("dns_search_full_match", INT, 1, "an answer whose name is not the one that was asked, its domain included, is never taken"),
+	INT("dns_servers_no", dns_servers_no, 0, 0, 16),
 	INT("dns_slow_query_ms", dns_slow_query_ms, 0, 0, 2147483),
 	INT("dns_srv_lb", dns_srv_lb, 0, 0, 1),
 	INT("dns_srv_loadbalancing", dns_srv_lb, 0, 0, 1),
@@ -599,7 +599,7 @@ void params_to_resolve(const struct main_conf *c, struct resolve_conf *r)
 		.tls_pref = c->dns_tls_pref, .naptr_ignore_rfc = c->dns_naptr_ignore_rfc, .use_cache = c->use_dns_cache && c->dns_cache_init,
 		.srv_lb = c->dns_srv_lb, .cache_flags = c->dns_cache_flags, .negative_ttl = c->dns_cache_negative_ttl,
 		.min_ttl = c->dns_cache_min_ttl, .max_ttl = c->dns_cache_max_ttl, .cache_mem_kb = c->dns_cache_mem,
-		.retr_time = c->dns_retr_time, .retr_no = c->dns_retr_no, .use_search_list = c->dns_use_search_list,
+		.retr_time = c->dns_retr_time, .retr_no = c->dns_retr_no, .servers_no = c->dns_servers_no, .use_search_list = c->dns_use_search_list,
 		.slow_query_ms = c->dns_slow_query_ms, .timeout_ms = 5000,
 	};
 }

@@ -44,7 +44,7 @@ struct main_conf {
 	struct str tcp_source_ipv4, tcp_source_ipv6;
 	/* DNS */
 	int dns_try_ipv6, dns_try_naptr, dns_udp_pref, dns_tcp_pref, dns_tls_pref, dns_naptr_ignore_rfc, use_dns_cache, dns_srv_lb,
-		dns_cache_flags, dns_cache_negative_ttl, dns_cache_min_ttl, dns_cache_max_ttl, dns_cache_mem, dns_retr_time, dns_retr_no,
+		dns_cache_flags, dns_cache_negative_ttl, dns_cache_min_ttl, dns_cache_max_ttl, dns_cache_mem, dns_retr_time, dns_retr_no, dns_servers_no,
 		dns_use_search_list, dns_slow_query_ms, dns_cache_init, use_dns_failover;
 	/* script */
 	int max_while_loops, max_recursive_level, return_mode;

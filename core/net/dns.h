@@ -7,11 +7,12 @@
 #include <stdbool.h>
 
 #include "core/base/str.h"
+#include "core/event/loop.h"
 
 #define DNS_RRS_MAX 16u
 #define DNS_NAME_MAX 255u
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33, DNS_NAPTR = 35 };
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_AAAA = 28, DNS_SRV = 33, DNS_NAPTR = 35 };
 enum dns_service {
 	DNS_SIP_UDP = 1,
 	DNS_SIP_TCP,
@@ -25,7 +26,7 @@ struct dns_rr {
 	uint16_t port;   /* SRV */
 	uint8_t service; /* NAPTR: enum dns_service */
 	uint8_t name_n;
-	char name[DNS_NAME_MAX]; /* SRV target, NAPTR replacement; lower case, no final dot; "" is
+	char name[DNS_NAME_MAX]; /* SRV target, NAPTR replacement, PTR; lower case, no final dot; "" is
 	                            the root */
 };
 
@@ -70,5 +71,43 @@ struct dns_cache_item {
 int dns_cache_bucket(uint32_t bucket, struct dns_cache_item *ret, unsigned cap);
 /* Nothing is kept when the lifetime is 0, or there is no room. */
 void dns_cache_put(enum dns_type type, struct str name, const struct dns_set *set);
+
+enum dns_stat { DNS_STAT_LOOKUPS, DNS_STAT_HITS, DNS_STAT_EVICTED /* before their end, to make room */, DNS_N_STATS };
+int64_t dns_stat_read(enum dns_stat stat, bool reset);
+/* An operator knows that no name server answers: then none is asked, and what the cache has counts beyond its lifetime. Of all processes. */
+void dns_servers_set(bool up);
+bool dns_servers_up(void);
+
+/* ---- asking: dns_ask.c ---- */
+
+/* What came of a question. Counted: all who waited for it share it. */
+struct dns_result {
+	unsigned refs;
+	enum dns_type type;
+	uint8_t name_n;
+	char name[DNS_NAME_MAX];
+	struct dns_set set;
+};
+void dns_result_unref(struct dns_result *r); /* NULL accepted */
+
+struct dns_ask_conf {
+	int use_cache;       /* answers go there */
+	int use_search_list; /* for names without a dot */
+	int slow_query_ms;   /* counted when it takes longer; 0: none is */
+	int retr_time, retr_no, servers_no; /* as the parameters; 0: as the system has it */
+	const char *servers; /* "ip[:port],ip...": instead of resolv.conf; "": that */
+};
+/* r: NULL without memory; else keep it with refs++, and dns_result_unref() it. */
+typedef void dns_done_fn(void *arg, struct dns_result *r);
+/*
+ * Asks for the records of a type, name in lower case. done is called once, perhaps from within, and as late as c-ares gives up: who has
+ * a deadline keeps it himself. Returns 0; -EBUSY before dns_ask_init(), or when too many are under way; -ENOENT: no name can be that; -ENOMEM.
+ */
+MUST_CHECK int dns_ask(enum dns_type type, struct str name, dns_done_fn *done, void *arg);
+bool dns_asks_full(void); /* the next different question would get -EBUSY */
+/* What conf says of servers and tries is seen by dns_ask_init() alone. conf->servers lives for ever. Context: any process, for itself. */
+void dns_ask_configure(const struct dns_ask_conf *conf);
+void dns_ask_register(void); /* the counter; before forking */
+MUST_CHECK int dns_ask_init(struct loop *loop);
 
 #endif

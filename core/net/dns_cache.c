@@ -13,6 +13,7 @@
 #include "core/net/dns.h"
 #include "core/net/resolve.h"
 #include "shm/arena.h"
+#include "shm/counter.h"
 #include "shm/hash.h"
 #include "shm/recover.h"
 #include "shm/slab.h"
@@ -40,6 +41,7 @@ struct root {
 	struct shm_hash *table;
 	_Atomic int64_t bytes;   /* of all entries; derived */
 	_Atomic uint32_t cursor; /* where room was made last */
+	_Atomic bool down;       /* no name server answers, an operator says. Written: rpcd; read: all */
 };
 
 struct key {
@@ -49,6 +51,7 @@ struct key {
 
 static struct root *root;
 static struct dns_cache_conf conf;
+static int counter[DNS_N_STATS] = { -1, -1, -1 };
 
 static uint32_t hash_of(const struct key *k)
 {
@@ -136,11 +139,14 @@ int dns_cache_get(enum dns_type type, struct str name, struct dns_set *ret_set)
 	hash = hash_of(&key);
 	b = shm_hash_lock(root->table, hash);
 	e = (const void *)shm_hash_find_locked(b, hash, eq, &key);
-	if (e && e->expires_ms > clock_ms()) {
+	if (e && (e->expires_ms > clock_ms() || !dns_servers_up())) {
 		unpack(e, ret_set);
 		err = 0;
 	}
 	shm_hash_unlock(b);
+	shm_counter_add(counter[DNS_STAT_LOOKUPS], 1);
+	if (err == 0)
+		shm_counter_add(counter[DNS_STAT_HITS], 1);
 	return err;
 }
 
@@ -178,6 +184,8 @@ static void drop(uint32_t hash, const struct shm_hnode *node)
 		have = NULL;
 	shm_hash_unlock(b);
 	if (have) {
+		if (((struct entry *)(void *)have)->expires_ms > clock_ms())
+			shm_counter_add(counter[DNS_STAT_EVICTED], 1);
 		atomic_fetch_sub(&root->bytes, ((struct entry *)(void *)have)->bytes);
 		shm_free(have);
 	}
@@ -354,6 +362,26 @@ int dns_cache_bucket(uint32_t bucket, struct dns_cache_item *ret, unsigned cap)
 	return (int)c.n;
 }
 
+int64_t dns_stat_read(enum dns_stat stat, bool reset)
+{
+	int64_t n = shm_counter_read(counter[stat]);
+
+	if (reset)
+		(void)shm_counter_reset(counter[stat]);
+	return n;
+}
+
+void dns_servers_set(bool up)
+{
+	if (root)
+		atomic_store(&root->down, !up);
+}
+
+bool dns_servers_up(void)
+{
+	return !root || !atomic_load_explicit(&root->down, memory_order_relaxed);
+}
+
 void resolve_cache_flush(void)
 {
 	if (!root)
@@ -418,6 +446,9 @@ int dns_cache_init(const struct dns_cache_conf *c)
 	shm_publish(r);
 	root = r;
 	conf = *c;
+	counter[DNS_STAT_LOOKUPS] = shm_counter_register("dns_cache", "lookups");
+	counter[DNS_STAT_HITS] = shm_counter_register("dns_cache", "hits");
+	counter[DNS_STAT_EVICTED] = shm_counter_register("dns_cache", "evicted");
 	err = shm_recover_register("net.dns", recover);
 	if (err == 0)
 		err = shm_check_register("net.dns", check);

@@ -159,6 +159,14 @@ static int read_record(struct reader *r, size_t len, enum dns_type type, struct 
 		return read_srv(r, rr);
 	case DNS_NAPTR:
 		return read_naptr(r, rr);
+	case DNS_PTR: {
+		struct name name;
+
+		if (read_name(r, &name) < 0)
+			return -EBADMSG;
+		put_name(rr, &name);
+		return 1;
+	}
 	case DNS_CNAME:
 		break;
 	}

@@ -1,5 +1,6 @@
 # Files of core/net: one line each.
 libringfort_a_SOURCES += core/net/addr.c core/net/addr.h
+libringfort_a_SOURCES += core/net/dns_ask.c
 libringfort_a_SOURCES += core/net/dns_cache.c core/net/dns.h
 libringfort_a_SOURCES += core/net/dns_msg.c
 libringfort_a_SOURCES += core/net/handover.c core/net/handover.h

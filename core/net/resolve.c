@@ -6,49 +6,26 @@
  * When all of them are answered the walk is simply done again, until nothing is missing. There is
  * no state machine to get stuck in, and a cached name costs no job at all.
  *
- * Equal questions that are under way in one process are asked once. An answer goes to the shared
- * cache and to each job that waits, as its lifetime may be 0. A job ends at its deadline whatever
- * c-ares does.
+ * A job ends at its deadline whatever c-ares does (dns_ask.c).
  *
  * /etc/hosts is read once at start: reading files while calls wait is not done here.
  */
 #include "core/net/resolve.h"
 
-#include <ares.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
-#include "core/base/hashfn.h"
 #include "core/base/rng.h"
-#include "core/net/dns.h"
 #include "core/net/listener.h"
 #include "shm/counter.h"
 
 #define MISSING_MAX 40u
 #define ROUNDS_MAX 8u /* NAPTR, SRV, addresses, and some in reserve */
 #define JOBS_MAX 4096u
-#define ASK_BUCKETS 256u
 #define HOSTS_MAX 2048u
-#define ARES_FDS_MAX 32u
 #define DEFAULT_TIMEOUT_MS 5000u
-/*
- * Questions that the server has not answered outlive the jobs that asked them. c-ares looks for a free one of its 65536 identifiers
- * for as long as it takes, which is for ever when there is none.
- */
-#define ASKS_MAX 16384u
-/* Unless set: a lost datagram must be repeated while somebody still waits. c-ares doubles the first, its own default is 5 s. */
-#define TRY_MS 1000
-#define TRIES 3
-
-struct result { /* shared by the jobs that waited for it */
-	unsigned refs;
-	enum dns_type type;
-	char name[DNS_NAME_MAX];
-	uint8_t name_n;
-	struct dns_set set;
-};
 
 struct question {
 	enum dns_type type;
@@ -62,17 +39,9 @@ struct job {
 	resolve_done_fn *done; /* NULL: has been called */
 	void *arg;
 	struct loop_timer *timer;
-	struct result *result[MISSING_MAX];
+	struct dns_result *result[MISSING_MAX];
 	unsigned n_results, pending, rounds;
 	bool step_due;
-};
-
-struct ask { /* a question under way */
-	struct ask *next;
-	struct question q;
-	struct job **waiting;
-	unsigned n, cap;
-	uint64_t since_ms;
 };
 
 struct host { /* a line of /etc/hosts */
@@ -93,18 +62,11 @@ static struct {
 	struct resolve_conf conf;
 	char servers[512];
 	struct loop *loop;
-	ares_channel channel;
-	struct loop_timer *timer;
-	struct {
-		ares_socket_t fd;
-		struct loop_io *io;
-	} fd[ARES_FDS_MAX];
-	struct ask *asks[ASK_BUCKETS];
-	unsigned n_jobs, n_asks;
+	unsigned n_jobs;
 	struct host *hosts;
 	unsigned n_hosts;
-	int failed, slow; /* counters */
-} res = { .failed = -1, .slow = -1 };
+	int failed; /* counter */
+} res = { .failed = -1 };
 
 /* ---- known record sets ---- */
 
@@ -144,7 +106,7 @@ static int from_hosts(enum dns_type type, struct str name, struct dns_set *set)
 static int from_job(const struct job *job, enum dns_type type, struct str name, struct dns_set *set)
 {
 	for (unsigned i = 0; job && i < job->n_results; i++) {
-		const struct result *r = job->result[i];
+		const struct dns_result *r = job->result[i];
 
 		if (r->type == type && r->name_n == name.n &&
 		    memcmp(r->name, name.s, name.n) == 0) {
@@ -458,10 +420,8 @@ int resolve_now(const struct resolve_query *q, struct resolve_answer *ret_answer
 
 static void job_free(struct job *job)
 {
-	for (unsigned i = 0; i < job->n_results; i++) {
-		if (--job->result[i]->refs == 0)
-			free(job->result[i]);
-	}
+	for (unsigned i = 0; i < job->n_results; i++)
+		dns_result_unref(job->result[i]);
 	loop_timer_del(job->timer);
 	free(job);
 }
@@ -491,7 +451,7 @@ static void job_late(void *arg)
 		job_end(job, -ETIMEDOUT, NULL);
 }
 
-static void job_ask(struct job *job, const struct question *q);
+static void job_answered(void *arg, struct dns_result *r);
 
 static void job_step(void *arg)
 {
@@ -516,8 +476,11 @@ static void job_step(void *arg)
 		return;
 	}
 	job->pending++; /* so that an answer from within does not step it yet */
-	for (unsigned i = 0; i < w.n_missing; i++)
-		job_ask(job, &missing[i]);
+	for (unsigned i = 0; i < w.n_missing; i++) { /* what cannot be asked: the job looks a few times, then gives up */
+		job->pending++;
+		if (dns_ask(missing[i].type, str_of(missing[i].name, missing[i].name_n), job_answered, job) < 0)
+			job->pending--;
+	}
 	if (--job->pending == 0) {
 		job->step_due = true;
 		if (loop_defer(res.loop, job_step, job) < 0) {
@@ -527,9 +490,13 @@ static void job_step(void *arg)
 	}
 }
 
-static void job_answered(struct job *job, struct result *r)
+static void job_answered(void *arg, struct dns_result *r)
 {
-	if (job->done && job->n_results < MISSING_MAX) {
+	struct job *job = arg;
+
+	if (!r && job->done) { /* no memory */
+		job_end(job, -EHOSTUNREACH, NULL);
+	} else if (job->done && job->n_results < MISSING_MAX) {
 		job->result[job->n_results++] = r;
 		r->refs++;
 	}
@@ -545,139 +512,6 @@ static void job_answered(struct job *job, struct result *r)
 	}
 }
 
-/* ---- questions under way ---- */
-
-static struct ask **ask_bucket(const struct question *q)
-{
-	return &res.asks[hashfn64_seed(q->name, q->name_n, (uint64_t)q->type) % ASK_BUCKETS];
-}
-
-static void ask_end(struct ask *a, int status, const unsigned char *bytes, int n)
-{
-	struct result *r = calloc(1, sizeof(*r)), lost;
-
-	if (!r) { /* without memory the jobs learn that it failed */
-		memset(&lost, 0, sizeof(lost));
-		r = &lost;
-		status = ARES_ENOMEM;
-	}
-	r->refs = 1;
-	r->type = a->q.type;
-	r->name_n = a->q.name_n;
-	memcpy(r->name, a->q.name, a->q.name_n);
-	switch (status) {
-	case ARES_SUCCESS:
-		if (!bytes || n < 0 || dns_answer_parse(bytes, (size_t)n, a->q.type, &r->set) < 0) {
-			r->set.n = 0;
-			r->set.err = -EHOSTUNREACH;
-		}
-		break;
-	case ARES_ENODATA:
-	case ARES_ENOTFOUND:
-	case ARES_EBADNAME:
-		r->set.err = -ENOENT;
-		break;
-	case ARES_ETIMEOUT:
-		r->set.err = -ETIMEDOUT;
-		break;
-	default:
-		r->set.err = -EHOSTUNREACH;
-		break;
-	}
-	if (res.conf.use_cache && (r->set.err == 0 || r->set.err == -ENOENT))
-		dns_cache_put(a->q.type, str_of(a->q.name, a->q.name_n), &r->set);
-	if (res.conf.slow_query_ms > 0 &&
-	    clock_ms() - a->since_ms > (uint64_t)res.conf.slow_query_ms)
-		shm_counter_add(res.slow, 1);
-	for (struct ask **at = ask_bucket(&a->q); *at; at = &(*at)->next) {
-		if (*at == a) {
-			*at = a->next;
-			res.n_asks--;
-			break;
-		}
-	}
-	for (unsigned i = 0; i < a->n; i++) {
-		if (r == &lost) {
-			if (a->waiting[i]->done)
-				job_end(a->waiting[i], -EHOSTUNREACH, NULL);
-			if (--a->waiting[i]->pending == 0 && !a->waiting[i]->step_due)
-				job_free(a->waiting[i]);
-		} else {
-			job_answered(a->waiting[i], r);
-		}
-	}
-	if (r != &lost && --r->refs == 0)
-		free(r);
-	free(a->waiting);
-	free(a);
-}
-
-static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes, int n)
-{
-	(void)timeouts;
-	if (status != ARES_EDESTRUCTION)
-		ask_end(arg, status, bytes, n);
-}
-
-static void arm_timer(void)
-{
-	struct timeval tv, *next = ares_timeout(res.channel, NULL, &tv);
-
-	if (next)
-		loop_timer_set(res.timer, (uint64_t)next->tv_sec * 1000u +
-		                              (uint64_t)next->tv_usec / 1000u + 1);
-}
-
-static void ask_wait(struct ask *a, struct job *job)
-{
-	if (a->n == a->cap) {
-		unsigned cap = a->cap ? a->cap * 2 : 4;
-		struct job **w = realloc(a->waiting, cap * sizeof(struct job *));
-
-		if (!w)
-			return; /* the job ends at its deadline */
-		a->waiting = w;
-		a->cap = cap;
-	}
-	a->waiting[a->n++] = job;
-	job->pending++;
-}
-
-static void job_ask(struct job *job, const struct question *q)
-{
-	struct ask **at = ask_bucket(q), *a;
-	char name[DNS_NAME_MAX + 1];
-
-	for (a = *at; a; a = a->next) {
-		if (a->q.type == q->type && a->q.name_n == q->name_n &&
-		    memcmp(a->q.name, q->name, q->name_n) == 0) {
-			ask_wait(a, job);
-			return;
-		}
-	}
-	a = res.n_asks < ASKS_MAX ? calloc(1, sizeof(*a)) : NULL;
-	if (!a)
-		return; /* the job looks a few times, then gives up */
-	res.n_asks++;
-	a->q = *q;
-	a->since_ms = clock_ms();
-	a->next = *at;
-	*at = a;
-	ask_wait(a, job);
-	memcpy(name, q->name, q->name_n);
-	name[q->name_n] = 0;
-	if (memchr(name, 0, q->name_n)) {
-		ask_end(a, ARES_EBADNAME, NULL, 0);
-		return;
-	}
-	if (res.conf.use_search_list && (q->type == DNS_A || q->type == DNS_AAAA) &&
-	    !strchr(name, '.'))
-		ares_search(res.channel, name, 1, q->type, on_answer, a);
-	else
-		ares_query(res.channel, name, 1, q->type, on_answer, a);
-	arm_timer();
-}
-
 int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg)
 {
 	struct job *job;
@@ -686,7 +520,7 @@ int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg)
 
 	if (!res.loop)
 		return -EBUSY;
-	if (res.n_jobs >= JOBS_MAX || res.n_asks >= ASKS_MAX)
+	if (res.n_jobs >= JOBS_MAX || dns_asks_full())
 		return -EBUSY;
 	if (q->host.n > DNS_NAME_MAX)
 		return -ENOENT;
@@ -712,70 +546,123 @@ int resolve_ask(const struct resolve_query *q, resolve_done_fn *done, void *arg)
 	return 0;
 }
 
-/* ---- c-ares on the loop ---- */
+/* ---- one set of records ---- */
 
-static void on_fd(void *arg, int fd, int events)
+struct lookup {
+	resolve_set_fn *done; /* NULL: was told that it is late */
+	void *arg;
+	struct loop_timer *timer; /* at the deadline; at once when the answer is there */
+	struct dns_result *result;
+	bool answered;
+};
+
+static void lookup_due(void *arg)
 {
-	(void)arg;
-	if (events < 0)
-		events = LOOP_READ | LOOP_WRITE; /* c-ares finds out */
-	ares_process_fd(res.channel, events & LOOP_READ ? fd : ARES_SOCKET_BAD,
-	                events & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
-	arm_timer();
+	static const struct dns_set late = { .err = -ETIMEDOUT }, none = { .err = -EHOSTUNREACH };
+	struct lookup *l = arg;
+	resolve_set_fn *done = l->done;
+
+	loop_timer_del(l->timer);
+	l->timer = NULL;
+	l->done = NULL;
+	done(l->arg, !l->answered ? &late : l->result ? &l->result->set : &none);
+	if (!l->answered)
+		return; /* its question is under way: lookup_answered() */
+	dns_result_unref(l->result);
+	free(l);
 }
 
-static void on_time(void *arg)
+static void lookup_answered(void *arg, struct dns_result *r)
 {
-	(void)arg;
-	ares_process_fd(res.channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	arm_timer();
-}
+	struct lookup *l = arg;
 
-/* A descriptor that cannot be watched is not: its questions run into c-ares's own timeout. */
-static void on_fd_state(void *arg, ares_socket_t fd, int readable, int writable)
-{
-	int events = (readable ? LOOP_READ : 0) | (writable ? LOOP_WRITE : 0);
-	unsigned free_at = ARES_FDS_MAX;
-
-	(void)arg;
-	for (unsigned i = 0; i < ARES_FDS_MAX; i++) {
-		if (res.fd[i].io && res.fd[i].fd == fd) {
-			if (events && loop_io_set(res.fd[i].io, events) == 0)
-				return;
-			loop_io_del(res.fd[i].io);
-			res.fd[i].io = NULL;
-			return;
-		}
-		if (!res.fd[i].io)
-			free_at = i;
-	}
-	if (!events || free_at == ARES_FDS_MAX)
+	if (!l->done) {
+		free(l);
 		return;
-	res.fd[free_at].fd = fd;
-	if (loop_io_add(res.loop, fd, events, on_fd, NULL, &res.fd[free_at].io) < 0)
-		res.fd[free_at].io = NULL;
+	}
+	l->answered = true;
+	l->result = r;
+	if (r)
+		r->refs++;
+	loop_timer_set(l->timer, 0);
+}
+
+int resolve_set_ask(enum dns_type type, struct str name, resolve_set_fn *done, void *arg)
+{
+	uint64_t timeout = res.conf.timeout_ms ? res.conf.timeout_ms : DEFAULT_TIMEOUT_MS;
+	char text[DNS_NAME_MAX];
+	struct lookup *l;
+	int err;
+
+	if (!res.loop)
+		return -EBUSY;
+	name = str_of(text, lower_name(name, text));
+	if (name.n == 0)
+		return -ENOENT;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->done = done;
+	l->arg = arg;
+	err = loop_timer_add(res.loop, timeout, 0, lookup_due, l, &l->timer);
+	if (err == 0 && res.conf.use_cache) {
+		struct dns_result *r = calloc(1, sizeof(*r));
+
+		if (r && dns_cache_get(type, name, &r->set) == 0) {
+			lookup_answered(l, r);
+			return 0;
+		}
+		free(r);
+	}
+	if (err == 0)
+		err = dns_ask(type, name, lookup_answered, l);
+	if (err < 0) {
+		loop_timer_del(l->timer);
+		free(l);
+	}
+	return err;
+}
+
+size_t resolve_reverse_name(const struct net_addr *addr, char out[RESOLVE_REVERSE_MAX])
+{
+	static const char hex[] = "0123456789abcdef", v6[] = "ip6.arpa";
+	size_t n = 0;
+
+	if (addr->family == AF_INET)
+		return (size_t)snprintf(out, RESOLVE_REVERSE_MAX, "%u.%u.%u.%u.in-addr.arpa", addr->ip[3], addr->ip[2], addr->ip[1], addr->ip[0]);
+	for (unsigned i = 16; i-- > 0;) {
+		out[n++] = hex[addr->ip[i] & 15];
+		out[n++] = '.';
+		out[n++] = hex[addr->ip[i] >> 4];
+		out[n++] = '.';
+	}
+	memcpy(out + n, v6, sizeof(v6));
+	return n + sizeof(v6) - 1;
+}
+
+bool resolve_hosts_has(const struct net_addr *addr, struct str name)
+{
+	for (unsigned i = 0; i < res.n_hosts; i++)
+		if (net_addr_ip_equal(&res.hosts[i].addr, addr) && str_ieq(str_of(res.hosts[i].name, res.hosts[i].name_n), name))
+			return true;
+	return false;
+}
+
+/* ---- start ---- */
+
+static void configure_asking(void)
+{
+	struct dns_ask_conf ask = { .use_cache = res.conf.use_cache, .use_search_list = res.conf.use_search_list, .slow_query_ms = res.conf.slow_query_ms,
+				    .retr_time = res.conf.retr_time, .retr_no = res.conf.retr_no, .servers_no = res.conf.servers_no, .servers = res.servers };
+
+	dns_ask_configure(&ask);
 }
 
 int resolve_worker_init(struct loop *loop)
 {
-	struct ares_options o = { .sock_state_cb = on_fd_state,
-		                  .timeout = res.conf.retr_time > 0 ? res.conf.retr_time * 1000 : TRY_MS,
-		                  .tries = res.conf.retr_no > 0 ? res.conf.retr_no : TRIES };
-	int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES, err;
-
 	res.loop = loop;
-	err = loop_timer_add(loop, 3600000, 0, on_time, NULL, &res.timer);
-	if (err < 0)
-		return err;
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ||
-	    ares_init_options(&res.channel, &o, mask) != ARES_SUCCESS)
-		return -ENOMEM;
-	if (res.servers[0] && ares_set_servers_ports_csv(res.channel, res.servers) != ARES_SUCCESS)
-		return -EINVAL;
-	return 0;
+	return dns_ask_init(loop);
 }
-
-/* ---- start ---- */
 
 static int hosts_line(char *line)
 {
@@ -847,6 +734,7 @@ void resolve_reconf(const struct resolve_conf *conf)
 	res.conf = *conf;
 	res.conf.servers = servers;
 	res.conf.use_cache = conf->use_cache && dns_cache_reconf(&cache) == 0;
+	configure_asking();
 }
 
 int resolve_init(const struct resolve_conf *conf)
@@ -863,7 +751,8 @@ int resolve_init(const struct resolve_conf *conf)
 	res.servers[conf->servers.n] = 0;
 	res.conf.servers = str_of(res.servers, conf->servers.n);
 	res.failed = shm_counter_register("dns", "failed_dns_request");
-	res.slow = shm_counter_register("dns", "slow_dns_request");
+	dns_ask_register();
+	configure_asking();
 	err = hosts_read();
 	if (err == 0 && conf->use_cache)
 		err = dns_cache_init(&cache);
