@@ -370,6 +370,10 @@ int config_end(struct config *config, struct diag *reterr)
 		c->disable_tcp = 1;
 	if (o->check_via)
 		c->check_via = 1;
+	if (o->via_dns)
+		c->via_dns = 1;
+	if (o->via_rev_dns)
+		c->via_rev_dns = 1;
 	if (o->auto_aliases >= 0)
 		c->auto_aliases = o->auto_aliases;
 	if (o->server_id >= 0)

@@ -185,6 +185,8 @@ static enum options_result one(struct options *o, int c)
 	case 'Y': o->run_dir = optarg; break;
 	case 'T': o->no_tcp = true; break;
 	case 'K': o->check_via = true; break;
+	case 'r': o->via_dns = true; break;
+	case 'R': o->via_rev_dns = true; break;
 	case LONG_SERVER_ID:
 		if (!number(optarg, 0, INT_MAX, &v))
 			return refuse("--server-id", "number expected");
@@ -217,7 +219,7 @@ static enum options_result one(struct options *o, int c)
 	case 'h':
 		fputs(usage, stdout);
 		return OPTIONS_EXIT_OK;
-	case 'x': case 'X': case 'S': case 'r': case 'R': case 'W': case 'O': case LONG_ATEXIT:
+	case 'x': case 'X': case 'S': case 'W': case 'O': case LONG_ATEXIT:
 		break; /* see above: no such thing here */
 	default:
 		fputs("ringfort: see ringfort -h\n", stderr);

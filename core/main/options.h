@@ -34,7 +34,7 @@ struct options {
 	int children, tcp_children;   /* 0: not given */
 	int64_t shm_mb, pkg_mb;       /* 0: not given */
 	int rx_bytes, tx_bytes;       /* 0: not given */
-	bool no_tcp, check_via;
+	bool no_tcp, check_via, via_dns, via_rev_dns;
 	int auto_aliases, server_id;  /* -1: not given */
 	const char *iuid;
 	bool suspend_always;          /* --debug-suspend */

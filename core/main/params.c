@@ -80,7 +80,7 @@ static const struct row rows[] = { /* sorted by name */
 	ABSENT("disable_sctp", INT, 1, SCTP),
 	INT("disable_tcp", disable_tcp, 0, 0, 1),
 	ABSENT("disable_tls", INT, 1, TLS),
-	REFUSED("dns", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
+	LIVE_INT("dns", via_dns, 0, 0, 1),
 	NEEDLESS("dns_cache_del_nonexp", INT, 0, DNS_CACHE),
 	NEEDLESS("dns_cache_delete_nonexpired", INT, 0, DNS_CACHE),
 	INT("dns_cache_flags", dns_cache_flags, 0, 0, 7),
@@ -94,7 +94,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("dns_naptr_ignore_rfc", dns_naptr_ignore_rfc, 1, 0, 1),
 	INT("dns_retr_no", dns_retr_no, 0, 0, 100),
 	INT("dns_retr_time", dns_retr_time, 0, 0, 3600),
-	REFUSED("dns_rev_via", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
+	LIVE_INT("dns_rev_via", via_rev_dns, 0, 0, 1),
 	ABSENT("dns_sctp_pref", INT, 20, SCTP),
 	ABSENT("dns_sctp_preference", INT, 20, SCTP),
 	NEEDLESS("dns_search_full_match", INT, 1, "an answer whose name is not the one that was asked, its domain included, is never taken"),
@@ -191,7 +191,7 @@ static const struct row rows[] = { /* sorted by name */
 	LIVE_INT("received_route_mode", received_route_mode, 0, 0, 3),
 	LIVE_INT("reply_to_via", reply_to_via, 0, 0, 1),
 	LIVE_INT("return_mode", return_mode, 0, 0, 1),
-	REFUSED("rev_dns", INT, 0, "received is added whenever the host of the Via is a name or another address, RFC 3261 18.2.1"),
+	LIVE_INT("rev_dns", via_rev_dns, 0, 0, 1),
 	INT("route_locks_size", route_locks_size, 0, 0, 65536),
 	LIVE_INT("rpc_exec_delta", rpc_exec_delta, 0, 0, 86400),
 	NEEDLESS("rpc_exec_locks", INT, 0, "one process runs commands, one after the other"),
@@ -513,6 +513,8 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->force_rport = c->force_rport;
 	r->local_rport = c->local_rport;
 	r->check_via = c->check_via;
+	r->via_dns = c->via_dns != 0;
+	r->via_rev_dns = c->via_rev_dns != 0;
 	r->reply_to_via = c->reply_to_via;
 	r->onsend_route_reply = c->onsend_route_reply;
 	r->received_route_mode = c->received_route_mode;

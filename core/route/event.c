@@ -149,7 +149,7 @@ void route_tm_hooks(void)
 		.call_route = call_route, .run_route = run_route, .run_continued = run_continued, .has_route = has_route, .server_header = server_header,
 		.stateless_reply = route_reply_stateless, .forward_reply = route_forward_reply, .forward_request = forward_request,
 		.may_forward = route_may_forward,
-		.run_again = route_run_again,
+		.run_again = route_request_run,
 	};
 
 	tm_set_hooks(&hooks);

@@ -164,7 +164,7 @@ static void request_done(struct ctx *ctx, int rc)
 	ctx_free(ctx);
 }
 
-static void request_run(struct ctx *ctx)
+void route_request_run(struct ctx *ctx)
 {
 	int route;
 
@@ -279,10 +279,10 @@ static void reply_dispatch(struct ctx *ctx)
 
 void route_dispatch(struct ctx *ctx)
 {
-	if (ctx->msg.kind == SIP_REQUEST)
-		request_run(ctx);
-	else
+	if (ctx->msg.kind != SIP_REQUEST)
 		reply_dispatch(ctx);
+	else if (LIKELY(!route_conf.via_dns && !route_conf.via_rev_dns) || !route_via_asks(ctx))
+		route_request_run(ctx);
 }
 
 static void pre_routing_done(struct ctx *ctx, int rc)
@@ -302,12 +302,6 @@ struct str route_phrase(struct pool *pool, const char *text)
 	for (size_t i = 0; text[i] && i < 120; i++)
 		strbuf_add_char(&sb, (unsigned char)text[i] < 32 || text[i] == 127 ? ' ' : text[i]);
 	return sb.n && strbuf_err(&sb) == 0 ? strbuf_str(&sb) : STR_LIT("Bad Request");
-}
-
-/* Its first worker died in the route. It was counted and checked then; event routes before it ran to their end. */
-void route_run_again(struct ctx *ctx)
-{
-	request_run(ctx);
 }
 
 /* A message that cannot be used: answered when it is a request and has what an answer needs. */

@@ -24,8 +24,11 @@ void route_count_reply(unsigned status, enum sip_method m); /* m: of its CSeq */
 typedef void route_done_fn(struct ctx *ctx, int rc);
 void route_start(struct ctx *ctx, int route, enum ctx_kind kind, route_done_fn *done);
 
-/* The request route, for a request that tm kept. Owns ctx. */
-void route_run_again(struct ctx *ctx);
+/* What follows the checks of a request: transactions, then the request route. Owns ctx. Also for a request that tm kept, whose first worker
+ * died in the route: it was counted and checked then, and event routes before it ran to their end. */
+void route_request_run(struct ctx *ctx);
+/* Parameters dns and rev_dns: true when the top Via's name is looked up, and route_request_run() comes after it; owns ctx then. */
+bool route_via_asks(struct ctx *ctx);
 MUST_CHECK int route_cmds_register(void);
 void route_tm_hooks(void);
 /* Whether a proxy may forward the request; answers it when not. */

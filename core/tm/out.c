@@ -248,7 +248,7 @@ struct sip_via_source out_via_source(struct ctx *ctx, char *ip)
 		return source;
 	rport = via->has_rport || (ctx->mflags & CTX_F_FORCE_RPORT) || out_conf.force_rport;
 	/* RFC 3581, 4: with rport, received goes in even when the sent-by already says it. */
-	if (!rport && via_names_source(via, &ctx->rx.src))
+	if (!rport && ((ctx->mflags & CTX_F_VIA_IS_SOURCE) || via_names_source(via, &ctx->rx.src)))
 		return source;
 	source.received = str_of(ip, net_addr_ip_text(&ctx->rx.src, false, ip));
 	if (rport)

@@ -61,7 +61,8 @@ enum ctx_msg_flags { /* ctx->mflags, about sending */
 	CTX_F_OUTGOING = 65536,         /* bytes that are about to be written */
 	CTX_F_VIA_SRVID = 131072, CTX_F_VIA_PARAMS = 262144, CTX_F_VIA_FIELDS = 524288, /* what own Via gets: core/tm/out_via.c */
 	CTX_F_VIA_REPLY_PARAMS = 1048576,
-	CTX_F_VIA_ALONE = 2097152       /* forward_uac() */
+	CTX_F_VIA_ALONE = 2097152,      /* forward_uac() */
+	CTX_F_VIA_IS_SOURCE = 4194304   /* the name in the top Via is that of where the request came from */
 };
 
 struct ctx {
