@@ -40,7 +40,8 @@ struct main_conf {
 	int disable_tcp /* tcp_accept_iplimit: -1 when not set */, tcp_connection_lifetime, tcp_max_connections, tcp_connect_timeout, tcp_send_timeout, tcp_conn_wq_max,
 		tcp_wq_max, tcp_rd_buf_size, tcp_accept_aliases, tcp_no_connect, tcp_reuse_port, tcp_crlf_ping, tcp_accept_no_cl,
 		tcp_accept_iplimit, tcp_listen_backlog, tcp_keepalive, tcp_keepidle, tcp_keepintvl, tcp_keepcnt, tcp_msg_read_timeout,
-		tcp_accept_unique, tcp_close_rst, tcp_connection_match, tcp_defer_accept, tcp_linger2, tcp_syncnt, tcp_delayed_ack;
+		tcp_accept_unique, tcp_close_rst, tcp_connection_match, tcp_defer_accept, tcp_linger2, tcp_syncnt, tcp_delayed_ack,
+		tcp_accept_haproxy, tcp_wait_data /* ms */;
 	struct str tcp_source_ipv4, tcp_source_ipv6;
 	/* DNS */
 	int dns_try_ipv6, dns_try_naptr, dns_udp_pref, dns_tcp_pref, dns_tls_pref, dns_naptr_ignore_rfc, use_dns_cache, dns_srv_lb,

@@ -5,4 +5,5 @@ libringfort_a_SOURCES += core/net/dns_cache.c core/net/dns.h
 libringfort_a_SOURCES += core/net/dns_msg.c
 libringfort_a_SOURCES += core/net/handover.c core/net/handover.h
 libringfort_a_SOURCES += core/net/listener.c core/net/listener.h
+libringfort_a_SOURCES += core/net/proxy.c core/net/proxy.h
 libringfort_a_SOURCES += core/net/resolve.c core/net/resolve.h

@@ -253,26 +253,35 @@ static void conn_ready(struct loop_member *m, int events)
 
 /* ---- accepting ---- */
 
-void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer)
+void conn_adopt(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local)
 {
-	const struct net_listener *l = net_listener_at(listener);
-	struct net_addr local = l->addr;
 	struct conn_info other;
 	struct conn *c;
 
-	if (conns.conf.accept_unique && conn_find_peer(l->proto, peer, &other) == 0) {
+	if (conns.conf.accept_unique && conn_find_peer(net_listener_at(listener)->proto, peer, &other) == 0) {
 		shm_counter_add(tcnt.local_reject, 1);
 		(void)close(fd);
 		return;
 	}
-	if (net_addr_is_any(&local) && conn_local_address(fd, &local) < 0)
-		local = l->addr;
-	if (conn_make(fd, listener, peer, &local, CONN_OPEN, &c) < 0) {
+	if (conn_make(fd, listener, peer, local, CONN_OPEN, &c) < 0) {
 		shm_counter_add(tcnt.local_reject, 1);
 		return;
 	}
 	shm_counter_add(tcnt.passive_open, 1);
 	shm_counter_add(tcnt.established, 1);
+}
+
+void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer)
+{
+	const struct net_listener *l = net_listener_at(listener);
+	struct net_addr local = l->addr;
+
+	if (net_addr_is_any(&local) && conn_local_address(fd, &local) < 0)
+		local = l->addr;
+	if (UNLIKELY(conns.conf.accept_haproxy))
+		greet(fd, listener, peer, &local);
+	else
+		conn_adopt(fd, listener, peer, &local);
 }
 
 /* No descriptors left: the waiting peer is let in and shown out, else the loop would spin on its
@@ -351,6 +360,8 @@ int conn_worker_init(struct loop *loop)
 	doorbell_handle(DOORBELL_CONN_SEND, conn_hear_send);
 	doorbell_handle(DOORBELL_CONN_CLOSE, conn_hear_close);
 	err = loop_group_new(loop, conn_ready, &conns.group);
+	if (err == 0)
+		err = greet_init(loop);
 	if (err < 0)
 		return err;
 	return loop_timer_add(loop, TICK_MS, TICK_MS, conn_look_at_wheel, NULL, &timer);

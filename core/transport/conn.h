@@ -15,6 +15,8 @@ struct conn_conf { /* the tcp_* parameters */
 	bool spare_loopback;       /* per_ip_limit does not count for peers on this machine */
 	bool accept_unique;        /* a second connection from the same address and port is refused */
 	bool match_local;          /* a connection found by its peer must also have the local address of the socket to send from */
+	bool accept_haproxy;       /* what connects says first who it speaks for: core/net/proxy.h */
+	unsigned wait_data_ms;     /* how long for that */
 	struct net_addr source[2]; /* of connections we open, IPv4 and IPv6; family 0: the socket's address */
 	struct net_stream_opts stream; /* for connections we open; net_listeners_open() gets the same */
 };

@@ -48,6 +48,15 @@ void tx_failed(const struct tx_dest *dest, struct str bytes, int err);
 MUST_CHECK int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov);
 void conn_accept_ready(int fd, uint16_t listener);
 void conn_stop_reading(void);
+/* Makes a connection of an accepted descriptor, which is taken over in every case. */
+void conn_adopt(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local);
+
+/* ---- greet.c: tcp_accept_haproxy ---- */
+
+/* Waits for the PROXY header, then conn_adopt() with what it says. Takes fd over in every case. */
+void greet(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local);
+void greet_tick(uint64_t now_ms); /* deadlines */
+MUST_CHECK int greet_init(struct loop *loop);
 
 /* Counters; registered by transport_counters(), -1 before. */
 struct transport_counters {

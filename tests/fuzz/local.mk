@@ -15,7 +15,7 @@ fuzzers: $(fuzz_targets)
 fuzz_targets = tests/fuzz/fuzz_sip_msg tests/fuzz/fuzz_sip_frame tests/fuzz/fuzz_sip_uri tests/fuzz/fuzz_sip_headers \
 	tests/fuzz/fuzz_sip_build tests/fuzz/fuzz_script tests/fuzz/fuzz_trans tests/fuzz/fuzz_verify tests/fuzz/fuzz_settings \
 	tests/fuzz/fuzz_rpc tests/fuzz/fuzz_dns tests/fuzz/fuzz_digest tests/fuzz/fuzz_db tests/fuzz/fuzz_route \
-	tests/fuzz/fuzz_rpc_bin tests/fuzz/fuzz_flow
+	tests/fuzz/fuzz_rpc_bin tests/fuzz/fuzz_flow tests/fuzz/fuzz_proxy
 
 tests_fuzz_fuzz_sip_msg_SOURCES = tests/fuzz/fuzz_sip_msg.c $(RF_FUZZ_MAIN)
 tests_fuzz_fuzz_sip_msg_LDADD = $(RF_FUZZ_LIBS)
@@ -50,3 +50,5 @@ tests_fuzz_fuzz_rpc_bin_SOURCES = tests/fuzz/fuzz_rpc_bin.c $(RF_FUZZ_MAIN)
 tests_fuzz_fuzz_rpc_bin_LDADD = $(RF_FUZZ_LIBS)
 tests_fuzz_fuzz_flow_SOURCES = tests/fuzz/fuzz_flow.c $(RF_FUZZ_MAIN) $(RF_FUZZ_MODS) $(modules_outbound_so_SOURCES)
 tests_fuzz_fuzz_flow_LDADD = $(RF_FUZZ_LIBS)
+tests_fuzz_fuzz_proxy_SOURCES = tests/fuzz/fuzz_proxy.c $(RF_FUZZ_MAIN)
+tests_fuzz_fuzz_proxy_LDADD = $(RF_FUZZ_LIBS)

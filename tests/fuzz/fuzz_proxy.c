@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Headers of the PROXY protocol: the first byte chooses stream or datagram. What is taken lies in the input, is the same with anything behind
+ * it, and is not taken from less; what more is needed for is bounded.
+ */
+#include <errno.h>
+
+#include "core/net/proxy.h"
+#include "tests/fuzz/fuzz.h"
+
+static int parse(enum net_proxy_kind kind, const uint8_t *data, size_t size, struct net_proxy *p, size_t *need)
+{
+	struct str in = fuzz_copy(data, size);
+	struct diag why = { 0 };
+	int err = net_proxy_parse(kind, in, p, need, &why);
+
+	fuzz_require(err == 0 || err == -ENODATA || err == -EBADMSG);
+	fuzz_require(err != -EBADMSG || why.text[0]);
+	fuzz_free(in);
+	return err;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	enum net_proxy_kind kind = size > 0 && (data[0] & 1) ? NET_PROXY_DATAGRAM : NET_PROXY_STREAM;
+	struct net_proxy p = { 0 }, q = { 0 };
+	size_t need = 0;
+	int err;
+
+	if (size < 1)
+		return 0;
+	data++;
+	size--;
+	err = parse(kind, data, size, &p, &need);
+	if (err == -ENODATA)
+		fuzz_require(kind == NET_PROXY_STREAM && need > size && need <= NET_PROXY_MAX_BYTES);
+	if (err < 0)
+		return 0;
+	fuzz_require(p.bytes > 0 && p.bytes <= size && p.bytes <= NET_PROXY_MAX_BYTES);
+	fuzz_require(!p.known || (p.src.family && p.src.family == p.dst.family));
+	fuzz_require(parse(kind, data, p.bytes, &q, &need) == 0 && q.bytes == p.bytes && q.known == p.known);
+	fuzz_require(net_addr_equal(&p.src, &q.src) && net_addr_equal(&p.dst, &q.dst));
+	if (kind == NET_PROXY_STREAM)
+		fuzz_require(parse(kind, data, p.bytes - 1, &q, &need) == -ENODATA);
+	return 0;
+}
