@@ -10,11 +10,21 @@
 #include "core/base/log.h"
 #include "core/route/route_priv.h"
 
+#define MESSAGE_MAX 65535u
+
 static const struct route_wire *wire;
 
 void route_wire(const struct route_wire *w)
 {
 	wire = w;
+}
+
+static bool fits(struct str bytes)
+{
+	if (LIKELY(bytes.n <= MESSAGE_MAX))
+		return true;
+	log_error("event_route[%.*s]: %zu bytes are more than a message may have: dropped", STR_FMT(wire->route), bytes.n);
+	return false;
 }
 
 /* ---- in ---- */
@@ -29,6 +39,10 @@ static void in_done(struct ctx *ctx, int rc)
 		return;
 	}
 	bytes = wire->result(ctx);
+	if (!fits(bytes)) {
+		ctx_free(ctx);
+		return;
+	}
 	if (bytes.n) {
 		if (ctx->received.n == 0)
 			ctx->received = came;
@@ -53,15 +67,13 @@ bool route_wire_in(struct ctx *ctx)
 
 static void keep(struct ctx *ctx, void *arg)
 {
-	static char kept[65536];
+	static char kept[MESSAGE_MAX];
 	struct str bytes = wire->result(ctx), *ret = arg;
 
 	if (bytes.n == 0)
 		bytes = ctx->msg.buf;
-	if (bytes.n > sizeof(kept)) {
-		log_error("event_route[%.*s]: %zu bytes are more than a message may have: not sent", STR_FMT(wire->route), bytes.n);
+	if (!fits(bytes))
 		return;
-	}
 	memcpy(kept, bytes.s, bytes.n);
 	*ret = str_of(kept, bytes.n);
 }

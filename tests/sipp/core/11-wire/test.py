@@ -86,10 +86,12 @@ def run(r, ctx):
         _, m = ask(plain, "p4", ["X-Word: secret", "X-Wait: 1"])
         r.check(f"{name} a route that waits on the way in", m and m.get("X-Saw") == "public p4 <null> 127.0.0.1", m and m.raw)
         plain.send(plain.request("OPTIONS", "sip:word@test.ringfort", "<sip:x@test.ringfort>", callid="gone", headers=long_enough(["X-Nobody: 1"])))
+        plain.send(plain.request("OPTIONS", "sip:word@test.ringfort", "<sip:x@test.ringfort>", callid="gone-too-long", headers=["X-Grow: " + "x" * 25000]))
         for i, h in enumerate(("drop", "wait")):
             plain.send(plain.request("OPTIONS", "sip:word@test.ringfort", "<sip:x@test.ringfort>", callid=f"gone{i}", headers=long_enough([f"X-Reply: {h}"])))
         _, m = ask(plain, "p5", ["X-Word: last", "X-Reply: answer"])
         r.check(f"{name} an answer changed on its way out", m and m.get("X-Saw") == "last p5 <null> 127.0.0.1" and m.get("X-Wire") == "rewnsa", m and m.raw)
+        r.check(f"{name} more than a message may have is an error, said", sip.wait_until(lambda: "bytes are more than a message may have" in server.log_text()), server.log_text()[-300:])
         r.check(f"{name} waiting on the way out is an error, said", sip.wait_until(lambda: "network:msg] must not wait" in server.log_text()), server.log_text()[-300:])
         r.check(f"{name} dropped both ways", not [m for m in plain.inbox if m.get("Call-ID").startswith("gone")], [m.raw for m in plain.inbox])
         # TCP
