@@ -215,6 +215,8 @@ static int step_listeners(struct diag *reterr)
 		net_mhomed_enable();
 	if (c->auto_bind_ipv6)
 		net_auto_ipv6_enable();
+	net_link_local_set(c->bind_ipv6_link_local);
+	net_addr_hex_style(c->ipv6_hex_style.s[0]);
 	for (i = 0; i < boot.config->n_listen || i == 0; i++) {
 		struct net_listen_spec s = { 0 }; /* none given: every address */
 

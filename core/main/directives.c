@@ -540,6 +540,7 @@ void config_apply(const struct config *c, struct main_conf *conf)
 	params_to_tm(running, &tm_conf);
 	params_to_db(running, &db);
 	sip_uri_phone2tel(running->phone2tel != 0);
+	sip_host_extra_chars(running->uri_host_extra_chars);
 	db_configure(&db);
 	route_conf.parked_max = PARKED_DEFAULT;
 	apply_rest();

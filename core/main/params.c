@@ -66,7 +66,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("auto_aliases", auto_aliases, 1, 0, 1),
 	INT("auto_bind_ipv6", auto_bind_ipv6, 0, 0, 1),
 	INT("auto_domains", auto_aliases, 1, 0, 1),
-	REFUSED("bind_ipv6_link_local", INT, 0, "link-local addresses need their interface: name it in listen"),
+	INT("bind_ipv6_link_local", bind_ipv6_link_local, 0, 0, 2),
 	LIVE_INT("check_via", check_via, 0, 0, 1),
 	INT("children", children, 0, 1, 100),
 	STR("chroot", chroot),
@@ -130,13 +130,13 @@ static const struct row rows[] = { /* sorted by name */
 	NEEDLESS("fork_delay", INT, 0, "start-up does not wait"),
 	STR("gid", group),
 	STR("group", group),
-	REFUSED("hdr_name_extra_chars", STR, 0, "names of header fields are those of RFC 3261"),
+	NEEDLESS("hdr_name_extra_chars", STR, 0, "the name of a header field may have any character but white space and the colon"),
 	REFUSED("http_reply_hack", INT, 0, "replies are those of SIP"),
 	REFUSED("http_reply_parse", INT, 0, "replies are those of SIP"),
 	INT("ip_free_bind", free_bind, 0, -1, 1),
 	INT("ip_nonlocal_bind", free_bind, 0, -1, 1),
 	INT("ipfreebind", free_bind, 0, -1, 1),
-	REFUSED("ipv6_hex_style", STR, 0, "IPv6 addresses are written as RFC 5952 says, which is style \"c\""),
+	STR("ipv6_hex_style", ipv6_hex_style),
 	LIVE_INT("latency_cfg_log", latency_cfg_log, 3, -10, 100),
 	LIVE_INT("latency_limit_action", latency_limit_action, 0, 0, 2147483647),
 	LIVE_INT("latency_limit_cfg", latency_limit_cfg, 0, 0, 2147483647),
@@ -293,7 +293,7 @@ static const struct row rows[] = { /* sorted by name */
 	LIVE_STR("udp_mtu_try_proto", udp_mtu_try_proto),
 	NEEDLESS("udp_receiver_mode", INT, 0, WORKERS),
 	STR("uid", user),
-	REFUSED("uri_host_extra_chars", STR, 0, "hosts are those of RFC 3261"),
+	STR("uri_host_extra_chars", uri_host_extra_chars),
 	INT("use_dns_cache", use_dns_cache, 1, 0, 1),
 	LIVE_INT("use_dns_failover", use_dns_failover, 0, 0, 1),
 	REFUSED("use_dst_blocklist", INT, 0, "a list of destinations that failed is not built in"),
@@ -342,6 +342,7 @@ void params_defaults(struct main_conf *conf)
 			*int_field(conf, &rows[i]) = (int)rows[i].def;
 	conf->log_facility = STR_LIT("LOG_DAEMON");
 	conf->version_table = STR_LIT("version");
+	conf->ipv6_hex_style = STR_LIT("c");
 	conf->stats_name_separator = STR_LIT("_");
 	conf->server_header = STR_LIT("Server: ringfort");
 	conf->user_agent_header = STR_LIT("User-Agent: ringfort");
@@ -458,7 +459,7 @@ static int without(const struct row *r, bool is_int, int64_t i, struct str s, st
 {
 	bool as_default = is_int ? i == r->def : r->kind == KIND_STR && s.n == 0;
 
-	if (as_default || (strcmp(r->name, "enable_sctp") == 0 && i == 0) || (strcmp(r->name, "ipv6_hex_style") == 0 && str_eq(s, STR_LIT("c"))))
+	if (as_default || (strcmp(r->name, "enable_sctp") == 0 && i == 0))
 		return 0;
 	if (r->how == HOW_REFUSED)
 		return diag_err(reterr, -ENOTSUP, 0, "%s is not supported: %s", r->name, r->why);
@@ -497,6 +498,10 @@ int params_set(struct main_conf *conf, struct str name, bool is_int, int64_t i, 
 		return diag_set(reterr, 0, "tcp_source_ipv4: IPv4 address expected");
 	if (strcmp(r->name, "tcp_source_ipv6") == 0 && source_address(s, AF_INET6).family == 0)
 		return diag_set(reterr, 0, "tcp_source_ipv6: IPv6 address expected");
+	if (strcmp(r->name, "ipv6_hex_style") == 0 && !str_eq(s, STR_LIT("a")) && !str_eq(s, STR_LIT("A")) && !str_eq(s, STR_LIT("c")))
+		return diag_set(reterr, 0, "ipv6_hex_style: \"a\", \"A\" or \"c\" expected");
+	if (strcmp(r->name, "uri_host_extra_chars") == 0 && !sip_host_extra_allowed(s))
+		return diag_set(reterr, 0, "uri_host_extra_chars: white space, controls and the characters that end a host (: ; ? @ , < > [ ] \") cannot be part of one");
 	if (strcmp(r->name, "log_engine_type") == 0 && !str_eq(s, STR_LIT("json")))
 		return diag_set(reterr, 0, "log_engine_type: '%.*s' is not here, json is", STR_FMT(s));
 	if (strcmp(r->name, "log_engine_data") == 0 && log_json_flags(s, &(unsigned){ 0 }) < 0)

@@ -13,8 +13,8 @@
 
 struct main_conf {
 	/* sockets and identity */
-	int port, mhomed, free_bind, tos, pmtu_discovery, auto_aliases, auto_bind_ipv6;
-	struct str advertised_address;
+	int port, mhomed, free_bind, tos, pmtu_discovery, auto_aliases, auto_bind_ipv6, bind_ipv6_link_local;
+	struct str advertised_address, ipv6_hex_style;
 	int advertised_port;
 	/* processes */
 	int children, fork, exit_timeout, real_time, rt_prio, rt_policy;
@@ -34,7 +34,7 @@ struct main_conf {
 	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, via_dns, via_rev_dns, max_branches, onsend_route_reply,
 		received_route_mode /* event_route[core:msg-received] runs for 1: SIP messages, 2: what a socket gave */,
 		msg_recv_max_size, udp_mtu, phone2tel, route_locks_size;
-	struct str server_header, user_agent_header, udp_mtu_try_proto, xavp_via_params, xavp_via_fields, xavp_via_reply_params;
+	struct str server_header, user_agent_header, udp_mtu_try_proto, uri_host_extra_chars, xavp_via_params, xavp_via_fields, xavp_via_reply_params;
 	int maxbuffer, maxsndbuffer;
 	/* streams */
 	int disable_tcp /* tcp_accept_iplimit: -1 when not set */, tcp_connection_lifetime, tcp_max_connections, tcp_connect_timeout, tcp_send_timeout, tcp_conn_wq_max,

@@ -116,6 +116,30 @@ socklen_t net_addr_to_sockaddr(const struct net_addr *a, struct sockaddr_storage
 	return 0;
 }
 
+static char hex_style = 'c';
+
+void net_addr_hex_style(char style)
+{
+	hex_style = style;
+}
+
+/* Eight groups without leading zeros: 39 bytes at most. */
+static size_t all_groups(const struct net_addr *a, char *out)
+{
+	const char *hex = hex_style == 'A' ? "0123456789ABCDEF" : "0123456789abcdef";
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 16; i += 2) {
+		unsigned group = (unsigned)a->ip[i] << 8 | a->ip[i + 1];
+
+		if (i > 0)
+			out[n++] = ':';
+		for (int shift = group > 0xfff ? 12 : group > 0xff ? 8 : group > 0xf ? 4 : 0; shift >= 0; shift -= 4)
+			out[n++] = hex[group >> shift & 15];
+	}
+	return n;
+}
+
 size_t net_addr_ip_text(const struct net_addr *a, bool brackets, char out[NET_ADDR_TEXT_MAX])
 {
 	size_t n = 0;
@@ -140,9 +164,12 @@ size_t net_addr_ip_text(const struct net_addr *a, bool brackets, char out[NET_AD
 		return 0;
 	if (brackets)
 		out[n++] = '[';
-	if (!inet_ntop(AF_INET6, a->ip, out + n, INET6_ADDRSTRLEN))
+	if (UNLIKELY(hex_style != 'c'))
+		n += all_groups(a, out + n);
+	else if (!inet_ntop(AF_INET6, a->ip, out + n, INET6_ADDRSTRLEN))
 		return 0;
-	n += strlen(out + n);
+	else
+		n += strlen(out + n);
 	if (brackets)
 		out[n++] = ']';
 	out[n] = 0;

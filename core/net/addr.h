@@ -21,6 +21,8 @@ struct net_addr {
 MUST_CHECK int net_addr_parse(struct str text, uint16_t port, struct net_addr *ret_addr);
 void net_addr_from_sockaddr(const struct sockaddr *sa, struct net_addr *ret_addr);
 socklen_t net_addr_to_sockaddr(const struct net_addr *a, struct sockaddr_storage *ret_sa);
+/* How IPv6 addresses are written (ipv6_hex_style): 'c' as RFC 5952 says, 'a' and 'A' with all eight groups, in lower and upper case. Start-up. */
+void net_addr_hex_style(char style);
 /* "1.2.3.4" / "2001:db8::1"; with brackets for IPv6 when asked. Returns the length. */
 size_t net_addr_ip_text(const struct net_addr *a, bool brackets, char out[NET_ADDR_TEXT_MAX]);
 /* "1.2.3.4:5060" / "[2001:db8::1]:5060" */

@@ -62,6 +62,7 @@ static struct {
 	net_myself_fn *myself[MYSELF_FNS_MAX];
 	unsigned n_myself;
 	bool no_tcp, mhomed, auto_ipv6;
+	int link_local; /* enum net_link_local */
 } net;
 
 static bool is_stream(enum sip_proto proto)
@@ -290,6 +291,31 @@ static struct str adv_text(struct str host)
 	return str_heap_dup(host);
 }
 
+static bool is_link_local(const struct net_addr *a)
+{
+	return a->family == AF_INET6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+/* The interface that has the address; 0: none has. */
+static unsigned interface_of(const struct net_addr *addr)
+{
+	struct ifaddrs *list, *i;
+	unsigned found = 0;
+
+	if (getifaddrs(&list) < 0)
+		return 0;
+	for (i = list; i && !found; i = i->ifa_next) {
+		struct net_addr a = { 0 };
+
+		if (i->ifa_addr)
+			net_addr_from_sockaddr(i->ifa_addr, &a);
+		if (net_addr_ip_equal(&a, addr))
+			found = if_nametoindex(i->ifa_name);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
 static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
                    const struct net_addr *ip, struct diag *reterr)
 {
@@ -298,9 +324,16 @@ static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
 	struct str shown;
 	int n, err;
 
+	if (is_link_local(ip) && net.link_local == NET_LINK_LOCAL_SKIP)
+		return 0;
 	if (net.n == NET_LISTENERS_MAX)
 		return diag_set(reterr, 0, "more than %u listening sockets", NET_LISTENERS_MAX);
 	memset(l, 0, sizeof(*l));
+	if (is_link_local(ip) && net.link_local == NET_LINK_LOCAL_BIND) {
+		l->scope = interface_of(ip);
+		if (l->scope == 0 && !spec->is_virtual)
+			return diag_set(reterr, 0, "no interface has the address %.*s", (int)net_addr_ip_text(ip, true, text), text);
+	}
 	l->index = (uint16_t)net.n;
 	l->proto = proto;
 	l->addr = *ip;
@@ -375,7 +408,7 @@ static bool is_wanted(const struct sockaddr *sa)
 	if (!sa || (sa->sa_family != AF_INET && (sa->sa_family != AF_INET6 || !net.auto_ipv6)))
 		return false;
 	v6 = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
-	return sa->sa_family == AF_INET || !IN6_IS_ADDR_LINKLOCAL(v6);
+	return sa->sa_family == AF_INET || !IN6_IS_ADDR_LINKLOCAL(v6) || net.link_local == NET_LINK_LOCAL_BIND;
 }
 
 static int add_interface(const struct net_listen_spec *spec, struct str name, bool loopback,
@@ -411,6 +444,7 @@ static int add_host_name(const struct net_listen_spec *spec, struct diag *reterr
 		                  .ai_socktype = SOCK_DGRAM,
 		                  .ai_flags = AI_CANONNAME },
 			*list;
+	unsigned before = net.n;
 	struct net_addr a;
 	int err;
 
@@ -425,12 +459,15 @@ static int add_host_name(const struct net_listen_spec *spec, struct diag *reterr
 	err = a.family ? 0 : diag_set(reterr, 0, "\"%s\" has no internet address", name);
 	if (err == 0)
 		err = add_protos(spec, &a, reterr);
+	if (err < 0 || net.n == before) /* or a link-local address that is skipped */
+		goto out;
 	if (err == 0)
 		err = net_alias_add(SIP_PROTO_NONE, spec->host, net.at[net.n - 1].addr.port);
 	if (err == 0 && list->ai_canonname &&
 	    net_alias_add(SIP_PROTO_NONE, str_lit(list->ai_canonname),
 	                  net.at[net.n - 1].addr.port) < 0)
 		err = diag_set(reterr, 0, "no room for the alias \"%s\"", list->ai_canonname);
+out:
 	freeaddrinfo(list);
 	return err;
 }
@@ -463,6 +500,11 @@ int net_listener_add(const struct net_listen_spec *spec, struct diag *reterr)
 	if (n != 0)
 		return n < 0 ? n : 0;
 	return add_host_name(spec, reterr);
+}
+
+void net_link_local_set(int how)
+{
+	net.link_local = how;
 }
 
 void net_tcp_disable(void)
@@ -677,6 +719,15 @@ static void set_buffer(int fd, int name, int force_name, int bytes)
 		              bytes); /* a smaller buffer is no reason not to start */
 }
 
+socklen_t net_listener_sockaddr(const struct net_listener *l, const struct net_addr *addr, struct sockaddr_storage *ret_sa)
+{
+	socklen_t n = net_addr_to_sockaddr(addr, ret_sa);
+
+	if (is_link_local(addr))
+		((struct sockaddr_in6 *)(void *)ret_sa)->sin6_scope_id = l->scope;
+	return n;
+}
+
 enum sock_role { SOCK_PROBE, SOCK_SERVE };
 
 static int open_socket(const struct net_listener *l, const struct net_open_opts *opts,
@@ -684,7 +735,7 @@ static int open_socket(const struct net_listener *l, const struct net_open_opts 
 {
 	bool v6 = l->addr.family == AF_INET6, stream = is_stream(l->proto);
 	struct sockaddr_storage sa;
-	socklen_t sa_len = net_addr_to_sockaddr(&l->addr, &sa);
+	socklen_t sa_len = net_listener_sockaddr(l, &l->addr, &sa);
 	int fd, err = 0;
 
 	fd = socket(l->addr.family,

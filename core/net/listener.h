@@ -26,6 +26,7 @@ struct net_listener {
 	struct str sock_text;      /* "udp:1.2.3.4:5060" */
 	struct str adv_text;       /* the same with the advertised address; sock_text when there is none */
 	bool is_virtual;
+	unsigned scope;            /* index of its interface, of a link-local address; 0: none */
 	int *udp_fds;              /* one per worker (SO_REUSEPORT); NULL for streams */
 	int listen_fd;             /* streams: one per worker too, in udp_fds; -1 */
 	unsigned n_fds;
@@ -49,6 +50,9 @@ void net_tcp_disable(void);
 void net_mhomed_enable(void);
 /* Interfaces stand for their IPv6 addresses, too (not the link-local ones). Before net_listener_add(). */
 void net_auto_ipv6_enable(void);
+/* What link-local IPv6 addresses get; 0: they are bound as they stand, which the system refuses. Before net_listener_add(). */
+enum net_link_local { NET_LINK_LOCAL_BIND = 1 /* with the interface that has the address */, NET_LINK_LOCAL_SKIP = 2 };
+void net_link_local_set(int how);
 bool net_mhomed(void);
 unsigned net_listener_count(void);
 const struct net_listener *net_listener_at(unsigned index); /* NULL out of range */
@@ -81,6 +85,9 @@ struct net_stream_opts {
 };
 /* None of these is needed for a connection to work: failures are ignored. */
 void net_stream_options(int fd, const struct net_stream_opts *opts);
+
+/* What bind(2) wants for a socket of that listener. Returns the length. */
+socklen_t net_listener_sockaddr(const struct net_listener *l, const struct net_addr *addr, struct sockaddr_storage *ret_sa);
 
 /* Opens every socket (SO_REUSEPORT, one per worker, buffer sizes, random steering by classic BPF). Returns 0, or a negative
  * errno with "what, where, why" in reterr and nothing left open. Context: supervisor. */

@@ -96,6 +96,36 @@ static int take_port(const char **pos, const char *end, uint16_t *ret_port)
 	return 0;
 }
 
+/* uri_host_extra_chars: a bit per character */
+static struct {
+	bool any;
+	uint64_t bits[4];
+} extra;
+
+bool sip_host_extra_allowed(struct str chars)
+{
+	for (size_t i = 0; i < chars.n; i++)
+		if ((unsigned char)chars.s[i] <= ' ' || memchr(":;?@,<>[]\"\x7f", chars.s[i], 11))
+			return false;
+	return true;
+}
+
+void sip_host_extra_chars(struct str chars)
+{
+	memset(&extra, 0, sizeof(extra));
+	for (size_t i = 0; i < chars.n; i++)
+		extra.bits[(unsigned char)chars.s[i] / 64] |= 1ull << (unsigned char)chars.s[i] % 64;
+	extra.any = chars.n > 0;
+}
+
+static const char *skip_host(const char *p, const char *end)
+{
+	p = sip_skip_class(p, end, CHARS_HOST);
+	while (UNLIKELY(extra.any) && p < end && (extra.bits[(unsigned char)*p / 64] >> (unsigned char)*p % 64 & 1))
+		p = sip_skip_class(p + 1, end, CHARS_HOST);
+	return p;
+}
+
 int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *ret,
                        struct diag *reterr, const char *base)
 {
@@ -112,7 +142,7 @@ int sip_hostport_parse(const char **pos, const char *end, struct sip_hostport *r
 		out.host_v6 = true;
 		p = q + 1;
 	} else {
-		q = sip_skip_class(p, end, CHARS_HOST);
+		q = skip_host(p, end);
 		out.host = sip_span(p, q);
 		if (out.host.n == 0)
 			return diag_set(reterr, (size_t)(p - base), "host expected");

@@ -36,6 +36,10 @@ MUST_CHECK int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag
 void sip_uri_phone2tel(bool on);
 /* Four numbers up to 255 with dots between; leading zeros pass. */
 bool sip_is_ipv4(struct str host);
+/* Characters that hosts may have besides letters, digits, "-", "." and "_" (uri_host_extra_chars). Not those that end a host: the second
+ * says whether all of them are allowed. Context: start-up; n 0: none. */
+void sip_host_extra_chars(struct str chars);
+bool sip_host_extra_allowed(struct str chars);
 /* 5060, or 5061 for sips and transport=tls. */
 uint16_t sip_uri_default_port(const struct sip_uri *uri);
 /* port or its default. */

@@ -51,7 +51,7 @@ static int bind_source(int fd, const struct net_listener *l, const struct net_ad
 		(void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
 		              1); /* ports are only unique per peer then */
 	}
-	n = net_addr_to_sockaddr(&from, &sa);
+	n = net_listener_sockaddr(l, &from, &sa);
 	return bind(fd, (const struct sockaddr *)&sa, n) < 0 ? -errno : 0;
 }
 

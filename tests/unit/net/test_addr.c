@@ -99,6 +99,27 @@ START_TEST(kinds)
 }
 END_TEST
 
+START_TEST(hex_styles)
+{
+	struct net_addr a;
+	char out[NET_ADDR_TEXT_MAX];
+
+	ck_assert_int_eq(net_addr_parse(STR_LIT("2001:db8::a"), 5060, &a), 0);
+	net_addr_hex_style('a');
+	ck_assert_uint_eq(net_addr_text(&a, out), 27);
+	ck_assert_str_eq(out, "[2001:db8:0:0:0:0:0:a]:5060");
+	net_addr_hex_style('A');
+	ck_assert_uint_eq(net_addr_ip_text(&a, false, out), 20);
+	ck_assert_str_eq(out, "2001:DB8:0:0:0:0:0:A");
+	memset(a.ip, 0xff, sizeof(a.ip));
+	ck_assert_uint_eq(net_addr_ip_text(&a, false, out), 39);
+	ck_assert_int_eq(net_addr_parse(STR_LIT("2001:db8::a"), 5060, &a), 0);
+	net_addr_hex_style('c');
+	ck_assert_uint_eq(net_addr_ip_text(&a, true, out), 13);
+	ck_assert_str_eq(out, "[2001:db8::a]");
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("addr");
@@ -107,6 +128,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, text, 0, ARRAY_LEN(vectors));
 	tcase_add_loop_test(tc, inside, 0, ARRAY_LEN(insides));
 	tcase_add_test(tc, kinds);
+	tcase_add_test(tc, hex_styles);
 	suite_add_tcase(s, tc);
 	return s;
 }
