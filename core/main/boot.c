@@ -520,6 +520,13 @@ static int step_generation(struct diag *reterr)
 	return 0;
 }
 
+static int step_first_event(struct diag *reterr)
+{
+	int err = route_modinit_before();
+
+	return err < 0 ? diag_err(reterr, err, 0, "%s", strerror(-err)) : 0;
+}
+
 static int step_processes(struct diag *reterr)
 {
 	static struct proc_desc workers, rpcd, logd;
@@ -559,6 +566,7 @@ static const struct step {
 	{ "settings",                  step_settings,     undo_settings,       false },
 	{ "core layers",               step_layers,       NULL,                false },
 	{ "modules",                   step_modules,      modules_done,        false },
+	{ "core:modinit-before",       step_first_event,  NULL,                true },
 	{ "limits",                    step_limits,       NULL,                true },
 	{ "opening sockets",           step_sockets,      net_listeners_close, true },
 	{ "privileges",                step_privileges,   NULL,                true },

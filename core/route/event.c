@@ -82,6 +82,22 @@ struct ctx *route_faked_ctx(void)
 	return ctx;
 }
 
+int route_modinit_before(void)
+{
+	struct ctx *ctx;
+	int err;
+
+	if (script_route_find(vm_script(), CTX_EVENT, STR_LIT("core:modinit-before")) < 0)
+		return 0;
+	err = ctx_pool_init(1); /* each worker makes its own */
+	ctx = err == 0 ? route_faked_ctx() : NULL;
+	if (!ctx)
+		return err < 0 ? err : -ENOMEM;
+	if (route_event(STR_LIT("core:modinit-before"), ctx, NULL, NULL) == 0)
+		ctx_free(ctx);
+	return 0;
+}
+
 /* ---- hooks of tm ---- */
 
 /*

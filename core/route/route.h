@@ -40,6 +40,12 @@ MUST_CHECK int route_configure(void);
 /* Sets the sending hook when the script has a route that looks at what is sent. Context: worker, after each switch of the script. */
 void route_onsend_init(void);
 MUST_CHECK int route_worker_init(struct loop *loop);
+/*
+ * event_route[core:modinit-before], once, in the process that will be the supervisor; what it leaves in shared variables and tables is there
+ * for everybody. Here modules have their shared memory by then: before that there is nothing that a script could set. A function that
+ * would wait fails, as there is no worker yet. Returns 0 or -ENOMEM.
+ */
+MUST_CHECK int route_modinit_before(void);
 /* event_route[core:worker-one-init] in the first worker. After the modules' worker_init. -ECANCELED: the script refused the start. */
 MUST_CHECK int route_worker_one_init(void);
 

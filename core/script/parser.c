@@ -52,8 +52,6 @@ static bool parse_route(struct parser *p, int word)
 				load_error(p->ld, p->tok.pos, "name of an event expected, like \"tm:local-request\"");
 				return false;
 			}
-			if (str_eq(p->tok.text, STR_LIT("core:modinit-before")))
-				load_error(p->ld, p->tok.pos, "nothing can run before the modules have their shared memory: use core:worker-one-init");
 		} else {
 			tok_advance(p);
 			if (!tok_is(p, T_ID) && !tok_is(p, T_NUM) && !tok_is(p, T_NUM_ID) && !tok_is_text(p))

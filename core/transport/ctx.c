@@ -273,6 +273,8 @@ static void park_expired(void *arg)
 uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout)
 {
 	assert(!ctx->parked);
+	if (!loop_self()) /* at start, before there is a worker: nobody could wake it */
+		return 0;
 	if (deadline_ms == 0)
 		deadline_ms = 1;
 	if (!ctx->park_timer) {

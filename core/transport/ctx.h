@@ -143,7 +143,7 @@ unsigned ctx_parked(void);
 MUST_CHECK int ctx_keep_bytes(struct ctx *ctx);
 /*
  * Starts a wait of at most deadline_ms (1 to 3600000); after it the run continues with rc_timeout.
- * Returns the ticket; 0 without memory (nothing waits then). The function that parks then returns SCRIPT_SUSPEND.
+ * Returns the ticket; 0 without memory or without a loop (nothing waits then). The function that parks then returns SCRIPT_SUSPEND.
  */
 uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout);
 /* The context of a ticket while it still waits; NULL when it was woken, timed out or freed. */

@@ -90,7 +90,6 @@ static const struct bad_vector {
 	{ "modparam(\"a\", \"b\", x)\n" B "ok();" E, 1, 20, "text in quotes or number" },
 	{ "route[A] { ok(); }\nroute[A] { ok(); }\n", 2, 7, "defined already" },
 	{ "event_route[x] { ok(); }\n", 1, 13, "name of an event" },
-	{ "event_route[core:modinit-before] { ok(); }\n", 1, 13, "core:worker-one-init" },
 	{ "listen=\n", 2, 1, "address expected" },
 	{ "#!define A A\ndebug=A\n", 2, 8, "define 'A' refers to itself" },
 	{ "#!define A A A\ndebug=A\n", 2, 8, "define 'A' refers to itself" },
