@@ -287,8 +287,8 @@ static int branch_get(struct ctx *ctx, const struct pv_spec *spec, struct value 
 {
 	const struct ctx_target *t;
 
-	if (spec->arg == T_COUNT)
-		return pv_ret_int(ret, ctx->n_branches);
+	if (spec->arg == T_COUNT) /* none: null, which counts as 0 */
+		return ctx->n_branches ? pv_ret_int(ret, ctx->n_branches) : pv_ret_null(ret);
 	t = branch_of(ctx, spec);
 	return t ? target_get(t, (enum target_what)spec->arg, ret) : pv_ret_null(ret);
 }
