@@ -19,10 +19,11 @@
 #define LINE_MAX_BYTES 4096 /* of the server's own texts */
 
 static struct {
-	bool tee, json_callid;
+	bool tee, json_callid, modules_have_levels;
 	_Atomic uint64_t n_lines, n_dropped, n_held; /* without rings */
 	_Atomic int own_level;
 	const _Atomic int *level;
+	int facility;
 } self = { .own_level = L_WARN };
 
 static _Thread_local const struct log_context *context;
@@ -46,6 +47,29 @@ void log_level_set(int level)
 int log_level(void)
 {
 	return atomic_load_explicit(self.level ? self.level : &self.own_level, memory_order_relaxed);
+}
+
+int log_facility(void)
+{
+	return self.facility;
+}
+
+int log_level_most(void)
+{
+	int level = log_level();
+
+	return LIKELY(!self.modules_have_levels) ? level : log_modules_most(level);
+}
+
+void log_modules_count(bool levels, bool facilities)
+{
+	self.modules_have_levels = levels;
+	log_modules_enable(levels, facilities);
+}
+
+static bool wanted(const struct log_site *site, int level)
+{
+	return level <= log_modules_level(site->file, log_level());
 }
 
 const struct log_context *log_context_set(const struct log_context *c)
@@ -101,7 +125,7 @@ static void say_repeated(int level, int facility, struct str text)
 
 static void line_named(const struct log_site *site, const char *func, const void *key, int level, struct str level_name, int facility, struct str text)
 {
-	struct log_line l = { .level = level, .facility = facility, .pid = getpid(), .src_line = site->line, .file = str_lit(site->file), .level_name = level_name,
+	struct log_line l = { .level = level, .facility = facility < 0 ? log_modules_facility(site->file) : facility, .pid = getpid(), .src_line = site->line, .file = str_lit(site->file), .level_name = level_name,
 			      .func = str_lit(func) };
 
 	while (text.n > 0 && (text.s[text.n - 1] == '\n' || text.s[text.n - 1] == '\r'))
@@ -143,6 +167,7 @@ void log_text_named(int level, struct str level_name, int facility, struct str t
 void log_open(const struct log_opts *opts)
 {
 	self.tee = opts->tee;
+	self.facility = opts->facility;
 	self.json_callid = opts->engine == LOG_ENGINE_JSON && (opts->json & LOG_JSON_CALLID);
 	log_repeat_configure(opts->repeat_limit, opts->repeat_window_ms, say_repeated);
 	log_sink_open(opts);
@@ -218,7 +243,7 @@ void log_write_at(const struct log_site *site, const char *func, int level, cons
 {
 	va_list ap;
 
-	if (!log_on(level))
+	if (!wanted(site, level))
 		return;
 	va_start(ap, fmt);
 	vwrite(site, func, level, fmt, ap);
@@ -227,7 +252,7 @@ void log_write_at(const struct log_site *site, const char *func, int level, cons
 
 void log_text_at(const struct log_site *site, const void *key, int level, int facility, struct str text)
 {
-	if (log_on(level))
+	if (wanted(site, level))
 		line(site, "", key, level, facility, text);
 }
 

@@ -10,7 +10,9 @@
 #ifndef RF_BASE_LOG_H
 #define RF_BASE_LOG_H
 
+#include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/base/str.h"
@@ -54,10 +56,35 @@ void log_level_at(const _Atomic int *level);
 const _Atomic int *log_level_where(void); /* what log_level_at() was given last */
 void log_level_set(int level); /* the private one */
 int log_level(void);
+int log_facility(void); /* of lines that name none */
+/* The level up to which any module writes: log_level(), unless modules have levels of their own. */
+int log_level_most(void);
+/* May a line of that level be written? What passes is looked at once more where it is written, when modules have levels. */
 static inline bool log_on(int level)
 {
-	return level <= log_level();
+	return level <= log_level_most();
 }
+
+/* ---- levels and facilities of modules: log_modules.c ---- */
+
+#define LOG_MODULES_MAX 256u
+#define LOG_MODULE_NONE INT_MIN /* as the core has it */
+
+/* In shared memory, zeroed by who makes it. Written: one process at a time (start-up, then rpcd); read: all. */
+struct log_modules {
+	_Atomic uint32_t n; /* entries are added, never removed */
+	_Atomic int most;   /* of the levels below */
+	struct log_module {
+		char name[32];
+		_Atomic int level, facility;
+	} at[LOG_MODULES_MAX];
+};
+void log_modules_at(struct log_modules *table); /* lives for ever */
+/* Which of the two count, in this process. */
+void log_modules_count(bool levels, bool facilities);
+/* LOG_MODULE_NONE: leaves that one. -EINVAL: no table, no such name; -ENOSPC. */
+MUST_CHECK int log_module_set(struct str name, int level, int facility);
+MUST_CHECK int log_module_get(struct str name, int *ret_level, int *ret_facility);
 
 /* Where in the source a line comes from. */
 struct log_site {

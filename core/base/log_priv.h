@@ -44,6 +44,13 @@ MUST_CHECK bool log_ring_put(unsigned slot, const struct log_line *line);
 MUST_CHECK bool log_ring_held(unsigned slot);
 void log_ring_stats(struct log_stats *stats); /* adds the rings' counts */
 
+/* ---- log_modules.c ---- */
+
+void log_modules_enable(bool levels, bool facilities);
+int log_modules_most(int level);                    /* at least level */
+int log_modules_level(const char *file, int level); /* of that file's module; level: of the core */
+int log_modules_facility(const char *file);         /* -1: that of the core */
+
 /* ---- log_repeat.c ---- */
 
 typedef void log_repeat_fn(int level, int facility, struct str text);

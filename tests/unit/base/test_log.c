@@ -135,6 +135,47 @@ START_TEST(levels)
 }
 END_TEST
 
+START_TEST(levels_of_modules)
+{
+	static struct log_modules table = { .most = LOG_MODULE_NONE };
+	static const struct log_site xlog = { "../../modules/xlog/xlog.c", 1 }, tm = { "../../core/tm/server.c", 1 }, core = { "../../core/route/route.c", 1 };
+	struct log_opts opts = { .to_stderr = true, .facility = LOG_DAEMON };
+	int level, facility;
+
+	redirect(FILE_);
+	log_open(&opts);
+	log_level_set(L_WARN);
+	ck_assert_int_eq(log_module_set(STR_LIT("xlog"), L_DBG, LOG_MODULE_NONE), -EINVAL); /* no table */
+	log_modules_at(&table);
+	ck_assert_int_eq(log_module_set(STR_LIT("xlog"), L_DBG, LOG_MODULE_NONE), 0);
+	ck_assert_int_eq(log_module_set(STR_LIT("tm"), L_ERR, LOG_LOCAL1), 0);
+	ck_assert(!log_on(L_NOTICE)); /* they do not count yet */
+	log_modules_count(true, true);
+	ck_assert(log_on(L_DBG));
+	log_write_at(&xlog, "f", L_DBG, "xlog");
+	expect("DEBUG: xlog\n");
+	log_write_at(&tm, "f", L_WARN, "no");
+	log_write_at(&core, "f", L_NOTICE, "no");
+	log_text_at(&tm, NULL, L_WARN, -1, STR_LIT("no"));
+	ck_assert_str_eq(take(), "");
+	log_write_at(&tm, "f", L_ERR, "tm");
+	expect("ERROR: tm\n");
+	log_write_at(&core, "f", L_WARN, "core");
+	expect("WARNING: core\n");
+	ck_assert_int_eq(log_module_get(STR_LIT("tm"), &level, &facility), 0);
+	ck_assert(level == L_ERR && facility == LOG_LOCAL1);
+	ck_assert_int_eq(log_module_get(STR_LIT("sl"), &level, &facility), -ENOENT);
+	ck_assert_int_eq(log_module_set(STR_LIT("xlog"), L_ERR, LOG_MODULE_NONE), 0);
+	ck_assert(!log_on(L_NOTICE)); /* nobody wants more than the core any more */
+	log_write_at(&xlog, "f", L_WARN, "no");
+	ck_assert_str_eq(take(), "");
+	log_modules_count(false, false);
+	log_write_at(&xlog, "f", L_WARN, "as the core");
+	expect("WARNING: as the core\n");
+	log_modules_at(NULL);
+}
+END_TEST
+
 START_TEST(full_pipe_drops_and_never_waits)
 {
 	struct log_opts opts = { .to_stderr = true };
@@ -362,6 +403,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(err, lines_on_stderr, 0, N_KINDS);
 	tcase_add_test(err, levels);
 	tcase_add_test(err, many_lines);
+	tcase_add_test(err, levels_of_modules);
 	tcase_add_test(err, journal_gets_priorities);
 	tcase_add_loop_test(err, json_lines, 0, ARRAY_LEN(jsons));
 	tcase_add_test(err, json_other);
