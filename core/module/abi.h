@@ -24,6 +24,7 @@ struct module {
 	const struct setting *settings;     /* modparams */
 	void *conf;                         /* what settings' offsets are in */
 	const struct cfg_live *live;        /* those of them that can be changed at run time, by the module's name (core/settings/cfg.h) */
+	const char *live_group;             /* their group, where it has another name than the module; NULL */
 	void (*live_changed)(void);         /* in each process, after they, or SETTING_LIVE ones, did; NULL: nothing follows from them */
 	const struct script_func *funcs;
 	const struct pv_def *pvs;

@@ -288,7 +288,7 @@ int modules_follow(void)
 
 		if (!m->live)
 			continue;
-		followers[i] = (struct cfg_follower){ .group = m->name, .live = m->live, .settings = m->settings, .conf = m->conf,
+		followers[i] = (struct cfg_follower){ .group = m->live_group ? m->live_group : m->name, .live = m->live, .settings = m->settings, .conf = m->conf,
 						      .changed = m->live_changed };
 		err = cfg_follow(&followers[i]);
 		if (err < 0)

@@ -24,6 +24,7 @@ static struct {
 	const struct pv_def **slot; /* open addressing */
 	uint32_t n, cap;
 	unsigned depth;
+	void (*on_parse)(const struct pv_spec *spec);
 } reg;
 
 /* ---- registry ---- */
@@ -313,9 +314,16 @@ int pv_parse_view(struct pool *pool, struct str text, struct pv_spec **ret_spec,
 	reg.depth--;
 	if (err < 0)
 		return err;
+	if (UNLIKELY(reg.on_parse != NULL))
+		reg.on_parse(spec);
 	*ret_spec = spec;
 	*ret_len = len;
 	return 0;
+}
+
+void pv_on_parse(void (*fn)(const struct pv_spec *spec))
+{
+	reg.on_parse = fn;
 }
 
 int pv_parse(struct pool *pool, struct str text, struct pv_spec **ret_spec, size_t *ret_len, struct diag *reterr)

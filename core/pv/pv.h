@@ -57,6 +57,8 @@ const struct pv_def *pv_find(struct str name);
 /* Parses one reference that starts at text.s[0] == '$'; *ret_len: bytes it took.
  * (The script's lexer cuts its tokens itself; here names include '.'.) Unknown name: -ENOENT with the nearest known name in the reason. */
 MUST_CHECK int pv_parse(struct pool *pool, struct str text, struct pv_spec **ret_spec, size_t *ret_len, struct diag *reterr);
+/* Hears of each reference that was parsed, at load and later; for those who show all that a script uses. One; NULL: none. */
+void pv_on_parse(void (*fn)(const struct pv_spec *spec));
 /* With transformations applied. Returns 0, or < 0 (prints nothing, counts as undefined). */
 MUST_CHECK int pv_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret);
 MUST_CHECK int pv_set(struct ctx *ctx, const struct pv_spec *spec, const struct value *v);

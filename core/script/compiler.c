@@ -553,6 +553,8 @@ static void gen_stmt(struct compiler *c, struct node *n)
 	case N_ASSIGN:
 		gen_expr(c, n->b, CALL_RAW);
 		c->at = n->pos;
+		if (tracing)
+			gen_pv_index(c, OP_TRACESET, 0, n->a);
 		gen_pv_index(c, OP_STORE, 0, n->a);
 		/* a constant or a variable cannot fail */
 		if (here(c) > from + 2 || (!c->failed && insn_at(c, from)->op == OP_CALLV))

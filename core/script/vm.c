@@ -66,6 +66,7 @@ struct vm {
 static struct {
 	struct vm_conf conf;
 	vm_action_fn *on_action;
+	vm_assign_fn *on_assign;
 } self = { .conf = { .max_while_loops = 100, .max_recursive_level = 256 } };
 
 void vm_configure(const struct vm_conf *conf)
@@ -76,6 +77,11 @@ void vm_configure(const struct vm_conf *conf)
 void vm_on_action(vm_action_fn *fn)
 {
 	self.on_action = fn;
+}
+
+void vm_on_assign(vm_assign_fn *fn)
+{
+	self.on_assign = fn;
 }
 
 /* ---- positions and messages ---- */
@@ -463,7 +469,16 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 		case OP_TRACE:
 			if (UNLIKELY(self.on_action)) {
 				SAVE();
-				self.on_action(ctx, (enum script_action)in->a, code->consts[in->c].s, in->b);
+				if (self.on_action(ctx, (enum script_action)in->a, code->consts[in->c].s, in->b) == SCRIPT_SUSPEND) {
+					vm->wait = WAIT_RETRY;
+					return VM_PARKED;
+				}
+			}
+			break;
+		case OP_TRACESET:
+			if (UNLIKELY(self.on_assign)) {
+				SAVE();
+				self.on_assign(ctx, code->pvs[in->c], &sp[-1]);
 			}
 			break;
 		case OP_COND:

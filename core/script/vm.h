@@ -32,9 +32,17 @@ void vm_on_idle(void (*fn)(struct script *s));
 /* Context: before forking, once. */
 MUST_CHECK int vm_register(void);
 
-/* name: of the function; STR_NULL for other actions. Called before each action of scripts compiled after script_trace(). */
-typedef void vm_action_fn(struct ctx *ctx, enum script_action action, struct str name, unsigned n_args);
+/*
+ * Those who watch scripts run (module debugger). Called in scripts compiled after script_trace(): before each action, with the name of its
+ * function (STR_NULL for other actions), and before each assignment, with what is about to be assigned. An action's hook returns 0,
+ * or SCRIPT_SUSPEND after ctx_park(): then the action follows when the context is woken.
+ */
+typedef int vm_action_fn(struct ctx *ctx, enum script_action action, struct str name, unsigned n_args);
 void vm_on_action(vm_action_fn *fn); /* one; NULL: none */
+struct pv_spec;
+struct value;
+typedef void vm_assign_fn(struct ctx *ctx, const struct pv_spec *to, const struct value *v);
+void vm_on_assign(vm_assign_fn *fn); /* one; NULL: none */
 
 struct vm_conf {
 	unsigned max_while_loops;     /* 0: no limit */

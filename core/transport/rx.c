@@ -106,6 +106,11 @@ uint32_t rx_next_msg_no(void)
 	return ++rx.msg_no;
 }
 
+uint32_t rx_msg_no_restart(void)
+{
+	return rx.msg_no = 1;
+}
+
 unsigned rx_worker(void)
 {
 	return rx.worker;

@@ -25,5 +25,7 @@ struct rx_conf {
 	unsigned batch;             /* datagrams per system call, 1-64 */
 };
 void rx_configure(const struct rx_conf *conf);
+/* Numbers of messages ($mi) begin again in this process: 1, which is returned for the message at hand. */
+uint32_t rx_msg_no_restart(void);
 
 #endif
