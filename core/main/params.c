@@ -631,22 +631,31 @@ bool params_as_setting(const char *name, struct setting *ret)
 	return true;
 }
 
+/* clang-format off */
+static const struct {
+	const char *name;
+	int value;
+} facilities[] = {
+	{ "LOG_AUTH", LOG_AUTH }, { "LOG_AUTHPRIV", LOG_AUTHPRIV }, { "LOG_CRON", LOG_CRON }, { "LOG_DAEMON", LOG_DAEMON },
+	{ "LOG_FTP", LOG_FTP }, { "LOG_KERN", LOG_KERN }, { "LOG_LOCAL0", LOG_LOCAL0 }, { "LOG_LOCAL1", LOG_LOCAL1 },
+	{ "LOG_LOCAL2", LOG_LOCAL2 }, { "LOG_LOCAL3", LOG_LOCAL3 }, { "LOG_LOCAL4", LOG_LOCAL4 }, { "LOG_LOCAL5", LOG_LOCAL5 },
+	{ "LOG_LOCAL6", LOG_LOCAL6 }, { "LOG_LOCAL7", LOG_LOCAL7 }, { "LOG_LPR", LOG_LPR }, { "LOG_MAIL", LOG_MAIL },
+	{ "LOG_NEWS", LOG_NEWS }, { "LOG_SYSLOG", LOG_SYSLOG }, { "LOG_USER", LOG_USER }, { "LOG_UUCP", LOG_UUCP },
+};
+/* clang-format on */
+
 int params_facility(struct str name)
 {
-	static const struct {
-		const char *name;
-		int value;
-	} all[] = {
-		{ "LOG_AUTH", LOG_AUTH },	{ "LOG_AUTHPRIV", LOG_AUTHPRIV }, { "LOG_CRON", LOG_CRON },	{ "LOG_DAEMON", LOG_DAEMON },
-		{ "LOG_FTP", LOG_FTP },		{ "LOG_KERN", LOG_KERN },	  { "LOG_LOCAL0", LOG_LOCAL0 }, { "LOG_LOCAL1", LOG_LOCAL1 },
-		{ "LOG_LOCAL2", LOG_LOCAL2 },	{ "LOG_LOCAL3", LOG_LOCAL3 },	  { "LOG_LOCAL4", LOG_LOCAL4 }, { "LOG_LOCAL5", LOG_LOCAL5 },
-		{ "LOG_LOCAL6", LOG_LOCAL6 },	{ "LOG_LOCAL7", LOG_LOCAL7 },	  { "LOG_LPR", LOG_LPR },	{ "LOG_MAIL", LOG_MAIL },
-		{ "LOG_NEWS", LOG_NEWS },	{ "LOG_SYSLOG", LOG_SYSLOG },	  { "LOG_USER", LOG_USER },	{ "LOG_UUCP", LOG_UUCP },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(all); i++)
-		if (str_eq(name, str_lit(all[i].name)))
-			return all[i].value;
+	for (size_t i = 0; i < ARRAY_LEN(facilities); i++)
+		if (str_eq(name, str_lit(facilities[i].name)))
+			return facilities[i].value;
 	return -1;
+}
+
+const char *params_facility_name(int facility)
+{
+	for (size_t i = 0; i < ARRAY_LEN(facilities); i++)
+		if (facilities[i].value == facility)
+			return facilities[i].name;
+	return "";
 }

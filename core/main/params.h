@@ -69,6 +69,7 @@ void params_to_vm(const struct main_conf *conf, bool suspend_always, struct vm_c
 bool params_as_setting(const char *name, struct setting *ret);
 /* LOG_LOCAL0 ...; -1 when unknown. */
 int params_facility(struct str name);
+const char *params_facility_name(int facility); /* "" when unknown */
 #define PARAMS_MAX 512u
 /* Number of the row of a name, below PARAMS_MAX, or -1; names of the same parameter have the same one. */
 int params_row(struct str name);

@@ -1,128 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Module debugger: each action of the script as a line of the log (cfgtrace), switched per process by RPC. Scripts are compiled
- * with what it needs only when the module is loaded; then an action costs one call that looks at a word when tracing is off.
+ * Module debugger: what scripts do, action by action; breakpoints; levels of the log for single modules. Scripts are compiled with what it
+ * needs only when the module is loaded; then an action costs one call that looks at a byte of shared memory when nothing is on.
  */
 #include <errno.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/base/num.h"
-#include "core/base/strbuf.h"
 #include "core/main/params.h"
-#include "core/module/abi.h"
-#include "core/script/vm.h"
+#include "core/transport/rx.h"
+#include "modules/debugger/debugger_priv.h"
 #include "shm/arena.h"
 #include "shm/slab.h"
-#include "shm/slot.h"
 
-static struct conf {
-	int cfgtrace, log_level, mod_hash_size, step_usleep, step_loops;
-	struct str log_level_name, log_facility, log_prefix;
-	int facility; /* -1: that of the core */
-} conf;
+struct dbg_conf dbg_conf;
+struct dbg_shared *dbg_shared;
 
-/* In shared memory: what each process shows. Written: RPC process; read: the slot's process. */
-static struct shown {
-	_Atomic uint8_t trace[SHM_SLOTS_MAX];
-} *shown;
+static uint32_t msgid_seen; /* resets that this process has made */
 
-/* ---- the line ---- */
-
-/* clang-format off */
-static const struct { const char *func; unsigned no; const char *name; } commands[] = { /* numbers and words of Kamailio 5.6.3 */
-	{ "rewriteuri", 12, "seturi" }, { "rewritehost", 7, "sethost" }, { "rewritehostport", 8, "sethostport" },
-	{ "rewritehostporttrans", 13, "sethostporttrans" }, { "rewriteport", 11, "setport" }, { "rewriteuser", 9, "setuser" },
-	{ "rewriteuserpass", 10, "setuserpass" }, { "prefix", 44, "prefix" }, { "strip", 45, "strip" }, { "strip_tail", 46, "striptail" },
-	{ "userphone", 15, "setuserphone" }, { "revert_uri", 50, "reverturi" }, { "clear_branches", 49, "unknown" }, { "remove_branch", 48, "unknown" },
-	{ "force_send_socket", 62, "force_send_socket" }, { "set_advertised_address", 57, "set_adv_addr" }, { "set_advertised_port", 58, "set_adv_port" },
-	{ "force_rport", 55, "force_rport" }, { "add_local_rport", 56, "add_local_rport" }, { "udp_mtu_try_proto", 65, "udp_mtu_try_proto" },
-	{ "force_tcp_alias", 59, "force_tcp_alias" }, { "set_forward_no_connect", 66, "set_fwd_no_connect" }, { "set_reply_no_connect", 67, "set_rpl_no_connect" },
-	{ "set_forward_close", 68, "set_fwd_close" }, { "set_reply_close", 69, "set_rpl_close" }, { "setflag", 39, "setflag" },
-	{ "resetflag", 40, "resetflag" }, { "isflagset", 41, "isflagset" }, { "log", 3, "log" }, { "error", 4, "error" }, { "cfg_select", 70, "unknown" },
-	{ "forward", 1, "forward" },
-};
-static const struct { unsigned no; const char *name; } actions[] = {
-	[SA_ROUTE] = { 5, "route" }, [SA_IF] = { 16, "if" }, [SA_WHILE] = { 23, "while" }, [SA_SWITCH] = { 21, "switch" }, [SA_ASSIGN] = { 63, "assign" },
-	[SA_RETURN] = { 2, "return" }, [SA_EXIT] = { 2, "exit" }, [SA_DROP] = { 2, "drop" }, [SA_BREAK] = { 2, "exit" },
-};
-/* clang-format on */
-
-static const char *kind_name(enum ctx_kind kind)
+/* $mi begins with 1 again, with the message at hand: dbg.reset_msgid. */
+static void msgid_follow(struct ctx *ctx)
 {
-	switch (kind) {
-	case CTX_FAILURE:
-		return "failure_route";
-	case CTX_TM_REPLY:
-	case CTX_CORE_REPLY:
-		return "onreply_route";
-	case CTX_BRANCH:
-		return "branch_route";
-	case CTX_ONSEND:
-		return "onsend_route";
-	case CTX_BRANCH_FAILURE:
-		return "branch_failure_route";
-	case CTX_LOCAL:
-	case CTX_EVENT:
-		return "event_route";
-	default:
-		return "request_route";
-	}
+	uint32_t now = atomic_load_explicit(&dbg_shared->msgid_resets, memory_order_relaxed);
+
+	if (LIKELY(now == msgid_seen))
+		return;
+	msgid_seen = now;
+	ctx->msg_no = rx_msg_no_restart();
 }
 
-/* Number and word of an action. */
-static unsigned describe(enum script_action action, struct str func, unsigned n_args, struct str *ret_name)
-{
-	*ret_name = func;
-	if (action == SA_CALL)
-		return 24 + n_args;
-	if (action != SA_CORE) {
-		*ret_name = str_lit(actions[action].name);
-		return actions[action].no;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (str_eq(func, str_lit(commands[i].func))) {
-			*ret_name = str_lit(commands[i].name);
-			return commands[i].no;
-		}
-	}
-	return 24 + n_args;
-}
-
-static void on_action(struct ctx *ctx, enum script_action action, struct str func, unsigned n_args)
+static int on_action(struct ctx *ctx, enum script_action action, struct str func, unsigned n_args)
 {
 	int slot = shm_slot_self();
-	struct str file, route, name;
-	char mem[1024];
-	struct strbuf sb;
-	unsigned line, no;
+	uint8_t set = slot < 0 ? 0 : atomic_load_explicit(&dbg_shared->proc[slot].set, memory_order_relaxed);
+	bool stops = dbg_stops(ctx);
+	struct dbg_action a;
 
-	if (slot < 0 || !shown->trace[slot] || !log_on(conf.log_level) || !vm_position(ctx, &file, &line, &route))
-		return;
-	no = describe(action, func, n_args, &name);
-	strbuf_init_fixed(&sb, mem, sizeof(mem));
-	strbuf_add(&sb, conf.log_prefix);
-	strbuf_printf(&sb, "dbg_cfg_trace(): %s=[%.*s] c=[%.*s] l=%u a=%u n=%.*s\n", kind_name(ctx->kind), STR_FMT(route.n ? route : STR_LIT("DEFAULT_ROUTE")),
-		      STR_FMT(file), line, no, STR_FMT(name));
-	log_text_named(conf.log_level, conf.log_level_name, conf.facility, strbuf_str(&sb));
-}
-
-/* ---- dbg_sip_msg() ---- */
-
-static int f_sip_msg(struct ctx *ctx, const union script_arg *a, unsigned n)
-{
-	int level = n ? (int)(a[0].i < L_ALERT ? L_ALERT : a[0].i > 10 ? 10 : a[0].i) : conf.log_level;
-	struct strbuf sb;
-
-	if (!log_on(level))
-		return 1;
-	strbuf_init_pool(&sb, ctx->pool, 65535 + 256);
-	strbuf_add_lit(&sb, "CONFIG DEBUG: SIP message as received\n");
-	strbuf_add(&sb, ctx->msg.buf);
-	if (strbuf_err(&sb) < 0)
-		return -1;
-	log_text(level, conf.facility, NULL, strbuf_str(&sb));
-	return 1;
+	msgid_follow(ctx);
+	if (LIKELY(!(set & DBG_TRACE) && !stops) || !dbg_describe(ctx, action, func, n_args, &a))
+		return 0;
+	if (set & DBG_TRACE)
+		dbg_trace(&a);
+	return stops ? dbg_stop(ctx, &a) : 0;
 }
 
 /* ---- RPC ---- */
@@ -150,7 +68,10 @@ static void rpc_trace(struct rpc *rpc)
 	for (unsigned i = 0; i < SHM_SLOTS_MAX; i++) {
 		if (pid && (shm_slot_info(i, &info) < 0 || info.state != SHM_SLOT_ACTIVE || (uint32_t)info.pid != pid))
 			continue;
-		shown->trace[i] = on;
+		if (on)
+			atomic_fetch_or(&dbg_shared->proc[i].set, DBG_TRACE);
+		else
+			atomic_fetch_and(&dbg_shared->proc[i].set, (uint8_t)~DBG_TRACE);
 		found = true;
 	}
 	if (found)
@@ -162,43 +83,36 @@ static void rpc_trace(struct rpc *rpc)
 static void rpc_ls(struct rpc *rpc)
 {
 	struct shm_slot_info info;
+	int64_t pid = 0;
 
+	if (rpc_args_left(rpc) > 0 && rpc_arg_any_int(rpc, &pid) < 0) {
+		rpc_fault(rpc, 500, "Pid expected");
+		return;
+	}
 	for (unsigned i = 0; i < SHM_SLOTS_MAX; i++) {
+		const struct dbg_proc *p = &dbg_shared->proc[i];
 		struct rpc_node *n;
 
-		if (shm_slot_info(i, &info) < 0 || info.state != SHM_SLOT_ACTIVE)
+		if (shm_slot_info(i, &info) < 0 || info.state != SHM_SLOT_ACTIVE || (pid && info.pid != pid))
 			continue;
 		n = rpc_add_object(rpc, NULL, NULL);
 		rpc_add_int(rpc, n, "entry", i);
 		rpc_add_int(rpc, n, "pid", info.pid);
-		rpc_add_int(rpc, n, "set", shown->trace[i]);
-		rpc_add_int(rpc, n, "state", 0);
-		rpc_add_int(rpc, n, "in.pid", 0);
-		rpc_add_int(rpc, n, "in.cmd", 0);
+		rpc_add_int(rpc, n, "set", atomic_load(&p->set));
+		rpc_add_int(rpc, n, "state", atomic_load(&p->n_stopped));
+		rpc_add_int(rpc, n, "in.pid", atomic_load(&p->asker));
+		rpc_add_int(rpc, n, "in.cmd", atomic_load(&p->asker) ? p->cmd : 0);
 	}
-}
-
-static void rpc_get_level(struct rpc *rpc)
-{
-	struct str name;
-
-	if (rpc_arg_str(rpc, &name) == 0) /* all modules have the level of the core */
-		rpc_add_int(rpc, NULL, NULL, log_level());
-}
-
-static void rpc_set_level(struct rpc *rpc)
-{
-	rpc_fault(rpc, 500, "cannot store parameter"); /* as with mod_hash_size 0 */
 }
 
 static void rpc_reset_msgid(struct rpc *rpc)
 {
-	rpc_fault(rpc, 500, "reset_msgid is 0. Set it to 1 to enable.");
-}
-
-static void rpc_bp(struct rpc *rpc)
-{
-	rpc_fault(rpc, 500, "breakpoints stop a worker: not here");
+	if (!dbg_conf.reset_msgid) {
+		rpc_fault(rpc, 500, "reset_msgid is 0. Set it to 1 to enable.");
+		return;
+	}
+	atomic_fetch_add(&dbg_shared->msgid_resets, 1);
+	rpc_add_str(rpc, NULL, NULL, STR_LIT("200 ok"));
 }
 
 /* ---- start-up ---- */
@@ -206,74 +120,145 @@ static void rpc_bp(struct rpc *rpc)
 static int load(void)
 {
 	script_trace();
+	pv_on_parse(dbg_pv_seen);
 	return 0;
 }
 
 static int init(void)
 {
-	conf.facility = -1;
-	if (conf.log_facility.n) {
-		conf.facility = params_facility(conf.log_facility);
-		if (conf.facility < 0)
-			return log_fail(-EINVAL, "debugger: log_facility '%.*s' is unknown", STR_FMT(conf.log_facility));
+	int err;
+
+	dbg_conf.facility = -1;
+	if (dbg_conf.log_facility.n) {
+		dbg_conf.facility = params_facility(dbg_conf.log_facility);
+		if (dbg_conf.facility < 0)
+			return log_fail(-EINVAL, "debugger: log_facility '%.*s' is unknown", STR_FMT(dbg_conf.log_facility));
 	}
-	shown = shm_zalloc(sizeof(*shown));
-	if (!shown)
+	dbg_shared = shm_zalloc(sizeof(*dbg_shared));
+	if (!dbg_shared)
 		return log_fail(-ENOMEM, "debugger");
-	shm_publish(shown);
-	if (shm_root_set("debugger", shm_ref_of(shown)) < 0)
+	shm_publish(dbg_shared);
+	if (shm_root_set("debugger", shm_ref_of(dbg_shared)) < 0)
 		return log_fail(-ENOSPC, "debugger");
 	for (unsigned i = 0; i < SHM_SLOTS_MAX; i++)
-		shown->trace[i] = conf.cfgtrace != 0;
+		dbg_shared->proc[i].set = (uint8_t)((dbg_conf.cfgtrace ? DBG_TRACE : 0) | (dbg_conf.breakpoint ? DBG_BREAKPOINTS : 0));
+	err = dbg_bp_init();
+	if (err < 0)
+		return log_fail(err, "debugger");
+	err = dbg_levels_init();
+	if (err < 0)
+		return err;
 	vm_on_action(on_action);
+	if (dbg_conf.log_assign)
+		vm_on_assign(dbg_on_assign);
 	return 0;
 }
 
-static int only_off(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+static int worker_init(struct loop *loop, unsigned worker)
 {
-	(void)c, (void)s; /* a number */
-	return i == 0 ? 0 : diag_set(reterr, 0, "%s is not built: 0 is all that it can be", set->name);
+	(void)worker; /* all alike */
+	msgid_seen = atomic_load(&dbg_shared->msgid_resets);
+	return dbg_bp_worker_init(loop);
 }
 
-static int refuse(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
+static int not_here(void *c, const struct setting *set, int64_t i, struct str s, struct diag *reterr)
 {
-	(void)c, (void)i, (void)s; /* refused whatever it is */
-	return diag_set(reterr, 0, "%s: all modules share the level and facility of the core", set->name);
+	(void)c, (void)s; /* a number */
+	if (i == 0)
+		return 0;
+	return diag_set(reterr, 0, "%s: %s", set->name, strcmp(set->name, "cfgtest") == 0 ? "there is no module cfgt" : "there is no private memory pool that could be checked");
+}
+
+static int level_fixup(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	static const char *const names[] = { "L_ALERT", "L_BUG", "L_CRIT2", "L_CRIT", "L_ERR", "L_WARN", "L_NOTICE", "L_INFO", "L_DBG" };
+	int *level = pool_zalloc(pool, sizeof(*level));
+	int64_t n;
+
+	(void)index; /* a level, wherever it stands */
+	if (!level)
+		return diag_err(reterr, -ENOMEM, 0, "no memory");
+	*ret_p = level;
+	if (num_i64(text, &n) == 0 && n >= L_ALERT && n <= 10) {
+		*level = (int)n;
+		return 0;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+		if (str_eq(text, str_lit(names[i]))) {
+			*level = L_ALERT + (int)i;
+			return 0;
+		}
+	}
+	return diag_set(reterr, 0, "'%.*s': L_ALERT L_BUG L_CRIT L_ERR L_WARN L_NOTICE L_INFO L_DBG, or a number, expected", STR_FMT(text));
+}
+
+/* Level, then facility. */
+static int sip_msg_fixup(struct pool *pool, unsigned index, struct str text, void **ret_p, struct diag *reterr)
+{
+	int *facility;
+
+	if (index == 0)
+		return level_fixup(pool, index, text, ret_p, reterr);
+	facility = pool_zalloc(pool, sizeof(*facility));
+	if (!facility)
+		return diag_err(reterr, -ENOMEM, 0, "no memory");
+	*facility = params_facility(text);
+	*ret_p = facility;
+	return *facility >= 0 ? 0 : diag_set(reterr, 0, "facility '%.*s' is unknown", STR_FMT(text));
 }
 
 /* clang-format off */
 static const struct setting settings[] = {
-	SETTING_INT("cfgtrace",        struct conf, cfgtrace,       0, 0, 1),
-	SETTING_INT("log_level",       struct conf, log_level,      L_ERR, L_ALERT, 10),
-	SETTING_STR("log_level_name",  struct conf, log_level_name, NULL),
-	SETTING_STR("log_facility",    struct conf, log_facility,   NULL),
-	SETTING_STR("log_prefix",      struct conf, log_prefix,     "*** cfgtrace:"),
-	SETTING_INT("step_usleep",     struct conf, step_usleep,    100000, 0, INT32_MAX), /* of breakpoints, which are refused */
-	SETTING_INT("step_loops",      struct conf, step_loops,     200, 0, INT32_MAX),
-	SETTING_INT("mod_hash_size",   struct conf, mod_hash_size,  0, 0, 30),             /* of mod_level, likewise */
-	SETTING_FN_INT("breakpoint", only_off), SETTING_FN_INT("cfgtrace_format", only_off), SETTING_FN_INT("log_assign", only_off),
-	SETTING_FN_INT("mod_level_mode", only_off), SETTING_FN_INT("mod_facility_mode", only_off), SETTING_FN_INT("reset_msgid", only_off),
-	SETTING_FN_INT("cfgpkgcheck", only_off), SETTING_FN_INT("cfgtest", only_off),
-	SETTING_FN_STR("mod_level", refuse), SETTING_FN_STR("mod_facility", refuse),
+	SETTING_INT("cfgtrace",          struct dbg_conf, cfgtrace,          0, 0, 1),
+	SETTING_INT("cfgtrace_format",   struct dbg_conf, cfgtrace_format,   0, 0, 1),
+	SETTING_INT("breakpoint",        struct dbg_conf, breakpoint,        0, 0, 1),
+	SETTING_INT("log_level",         struct dbg_conf, log_level,         L_ERR, L_ALERT, 10),
+	SETTING_STR("log_level_name",    struct dbg_conf, log_level_name,    NULL),
+	SETTING_STR("log_facility",      struct dbg_conf, log_facility,      NULL),
+	SETTING_STR("log_prefix",        struct dbg_conf, log_prefix,        "*** cfgtrace:"),
+	SETTING_INT("log_assign",        struct dbg_conf, log_assign,        0, 0, 1),
+	SETTING_INT("step_usleep",       struct dbg_conf, step_usleep,       100000, 0, 60000000),
+	SETTING_INT("step_loops",        struct dbg_conf, step_loops,        200, 1, 1000000),
+	SETTING_INT("mod_hash_size",     struct dbg_conf, mod_hash_size,     0, 0, 30),
+	SETTING_INT("mod_level_mode",    struct dbg_conf, mod_level_mode,    0, 0, 1),
+	SETTING_INT("mod_facility_mode", struct dbg_conf, mod_facility_mode, 0, 0, 1),
+	SETTING_INT("reset_msgid",       struct dbg_conf, reset_msgid,       0, 0, 1),
+	SETTING_FN_STR("mod_level", dbg_set_level), SETTING_FN_STR("mod_facility", dbg_set_facility),
+	SETTING_FN_INT("cfgpkgcheck", not_here), SETTING_FN_INT("cfgtest", not_here),
 	SETTING_END,
 };
+static const struct cfg_live live[] = {
+	{ "mod_level_mode",    NULL, "1: levels of single modules count", CFG_WRITE_ONLY },
+	{ "mod_facility_mode", NULL, "1: facilities of single modules count", CFG_WRITE_ONLY },
+	{ "mod_hash_size",     NULL, "0: there is no table of modules", CFG_READ_ONLY },
+	{ .name = NULL },
+};
 static const struct script_func funcs[] = {
-	{ .name = "dbg_sip_msg", .fn = f_sip_msg, .kinds = CTX_REQUEST | CTX_ONREPLY },
-	{ .name = "dbg_sip_msg", .fn = f_sip_msg, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_REQUEST | CTX_ONREPLY },
+	{ .name = "dbg_breakpoint", .fn = dbg_f_breakpoint, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY, .may_suspend = true },
+	{ .name = "dbg_pv_dump", .fn = dbg_f_pv_dump, .kinds = CTX_ANY },
+	{ .name = "dbg_pv_dump", .fn = dbg_f_pv_dump, .n_params = 1, .param = { SP_DINT }, .kinds = CTX_ANY },
+	{ .name = "dbg_pv_dump", .fn = dbg_f_pv_dump, .n_params = 2, .param = { SP_DINT, SP_FIX }, .fixup = level_fixup, .kinds = CTX_ANY },
+	{ .name = "dbg_sip_msg", .fn = dbg_f_sip_msg, .kinds = CTX_REQUEST | CTX_ONREPLY },
+	{ .name = "dbg_sip_msg", .fn = dbg_f_sip_msg, .n_params = 1, .param = { SP_FIX }, .fixup = sip_msg_fixup, .kinds = CTX_REQUEST | CTX_ONREPLY },
+	{ .name = "dbg_sip_msg", .fn = dbg_f_sip_msg, .n_params = 2, .param = { SP_FIX, SP_FIX }, .fixup = sip_msg_fixup, .kinds = CTX_REQUEST | CTX_ONREPLY },
 	{ .name = NULL },
 };
 static const struct rpc_method rpcs[] = {
-	{ "dbg.bp",            rpc_bp,          0, "Breakpoints: not here" },
-	{ "dbg.get_mod_level", rpc_get_level,   0, "Log level of a module: that of all" },
-	{ "dbg.ls",            rpc_ls,          RPC_RET_ARRAY, "Processes and whether they trace" },
-	{ "dbg.reset_msgid",   rpc_reset_msgid, 0, "Not here" },
-	{ "dbg.set_mod_level", rpc_set_level,   0, "Not here: set the level of all, core.debug" },
-	{ "dbg.trace",         rpc_trace,       0, "Lines for each action: on or off, and the process (all)" },
+	{ "dbg.bp",               dbg_rpc_bp,           0, "Breakpoints: on, off, release [pid]; keep, next, move, show pid; eval, log pid variable" },
+	{ "dbg.get_mod_facility", dbg_rpc_get_facility, 0, "Facility of a module's lines" },
+	{ "dbg.get_mod_level",    dbg_rpc_get_level,    0, "Log level of a module" },
+	{ "dbg.ls",               rpc_ls,               RPC_RET_ARRAY, "Processes: what is on, and how many runs wait at breakpoints" },
+	{ "dbg.mod_level",        dbg_rpc_set_level,    0, "Sets the log level of a module: name, level" },
+	{ "dbg.reset_msgid",      rpc_reset_msgid,      0, "Numbers of messages ($mi) begin with 1 again" },
+	{ "dbg.set_mod_facility", dbg_rpc_set_facility, 0, "Sets the facility of a module's lines: name, facility" },
+	{ "dbg.set_mod_level",    dbg_rpc_set_level,    0, "Sets the log level of a module: name, level" },
+	{ "dbg.trace",            rpc_trace,            0, "Lines for each action: on or off, and the process (all)" },
 	{ .name = NULL },
 };
 /* clang-format on */
 
 extern const struct module module_debugger;
 const struct module module_debugger = {
-	.abi = MODULE_ABI, .name = "debugger", .settings = settings, .conf = &conf, .funcs = funcs, .rpcs = rpcs, .load = load, .init = init,
+	.abi = MODULE_ABI, .name = "debugger", .settings = settings, .conf = &dbg_conf, .funcs = funcs, .rpcs = rpcs, .load = load, .init = init,
+	.worker_init = worker_init, .live = live, .live_group = "dbg", .live_changed = dbg_levels_changed,
 };
