@@ -3,9 +3,10 @@
  * A hit counts on the node of the longest known prefix of the address. An inner node that gets a quarter of the limit in this unit, the last
  * one, or their mean, grows one byte deeper; a node at full length is an address, and hot when it reaches the limit the same way.
  *
- * Nodes hang on nothing but the table: the longest prefix is found by asking for the whole address, then for one byte less, and so on. A node
- * whose parent went before it is found as well as any. So each goes by its own idle time, there are no lists that a flood of forged
- * addresses could make long, and no lock is held for more than one bucket.
+ * Nodes hang on nothing but the table: the longest prefix is found by asking for the whole address, then from the first byte on, while a node
+ * says that longer ones were made: one lock for who is counted alone, two for all others while nobody floods. Each node goes by its own
+ * idle time; one whose shorter prefix went before it is found again when that has grown again. So there are no lists that a flood of
+ * forged addresses could make long, and no lock is held for more than one bucket.
  *
  * Counts are rolled when a node is touched, not by the sweep: each remembers in which unit its counts were made.
  */
@@ -33,7 +34,7 @@ struct node {
 	uint32_t hits[2]; /* previous and current unit; on a full address they count against the limit */
 	uint8_t blocked;
 	uint8_t is_v6, n; /* bytes of ip; written once */
-	uint8_t pad;
+	uint8_t grown;    /* longer prefixes of it were made */
 	uint8_t ip[16];
 };
 
@@ -144,36 +145,62 @@ static enum pike_verdict judge(struct node *n)
 	return was ? PIKE_BLOCKED : PIKE_NEWLY_BLOCKED;
 }
 
-enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm_ref *ret_node)
+enum visit { VISIT_NONE, VISIT_COUNTED, VISIT_LONGER };
+
+struct hit {
+	uint64_t now_s;
+	enum pike_verdict verdict;
+	shm_ref node;
+	bool grows;
+};
+
+/* Counts on the node of a prefix; unless always, only when no longer one was made. */
+static enum visit visit(const struct prefix *p, bool always, struct hit *h)
 {
 	unsigned quarter = g.tree->limits.limit / 4 ? g.tree->limits.limit / 4 : 1;
-	struct prefix p = { .ip = addr->ip, .is_v6 = addr->family == AF_INET6 };
+	uint32_t hash = hash_of(p);
+	struct shm_hbucket *b = shm_hash_lock(g.hash, hash);
+	struct node *n = (void *)shm_hash_find_locked(b, hash, is_prefix, p);
+	enum visit how = !n ? VISIT_NONE : n->grown && !always ? VISIT_LONGER : VISIT_COUNTED;
 
-	for (p.n = (uint8_t)full_len(p.is_v6); p.n > 0; p.n--) {
-		uint32_t hash = hash_of(&p);
-		struct shm_hbucket *b = shm_hash_lock(g.hash, hash);
-		struct node *n = (void *)shm_hash_find_locked(b, hash, is_prefix, &p);
-		enum pike_verdict v = PIKE_OK;
-		bool deeper = false;
-
-		if (n) {
-			count_up(n, now_s);
-			v = judge(n);
-			deeper = n->n < full_len(n->is_v6) && reached(n->hits, quarter);
-		}
-		shm_hash_unlock(b);
-		if (!n)
-			continue;
-		*ret_node = shm_ref_of(n);
-		if (deeper) {
-			p.n++;
-			grow(&p, now_s);
-		}
-		return v;
+	if (how == VISIT_COUNTED) {
+		count_up(n, h->now_s);
+		h->verdict = judge(n);
+		h->node = shm_ref_of(n);
+		h->grows = n->n < full_len(n->is_v6) && reached(n->hits, quarter);
+		n->grown |= h->grows;
 	}
-	p.n = 1;
-	grow(&p, now_s);
-	return PIKE_OK;
+	shm_hash_unlock(b);
+	return how;
+}
+
+enum pike_verdict pike_tree_hit(const struct net_addr *addr, uint64_t now_s, shm_ref *ret_node)
+{
+	struct prefix p = { .ip = addr->ip, .is_v6 = addr->family == AF_INET6 };
+	const uint8_t full = (uint8_t)full_len(p.is_v6);
+	struct hit h = { .now_s = now_s, .verdict = PIKE_OK };
+	enum visit how;
+
+	p.n = full;
+	how = visit(&p, true, &h);
+	if (how == VISIT_NONE) {
+		p.n = 1;
+		while ((how = visit(&p, p.n + 1 == full, &h)) == VISIT_LONGER)
+			p.n++;
+		if (how == VISIT_NONE && p.n > 1) { /* the longer ones that were made are others */
+			p.n--;
+			how = visit(&p, true, &h);
+		}
+	}
+	if (how == VISIT_COUNTED)
+		*ret_node = h.node;
+	if (how == VISIT_NONE && p.n == 1) {
+		grow(&p, now_s);
+	} else if (h.grows) {
+		p.n++;
+		grow(&p, now_s);
+	}
+	return h.verdict;
 }
 
 /* ---- sweeping and walking ---- */
@@ -273,7 +300,7 @@ static int check_node(struct shm_hnode *node, void *arg)
 	struct prefix p = { n->ip, n->n, n->is_v6 };
 
 	(void)arg;
-	return n->is_v6 > 1 || n->n == 0 || n->n > full_len(n->is_v6) || (n->blocked && n->n < full_len(n->is_v6)) || hash_of(&p) != node->hash ?
+	return n->is_v6 > 1 || n->grown > 1 || n->n == 0 || n->n > full_len(n->is_v6) || (n->blocked && n->n < full_len(n->is_v6)) || hash_of(&p) != node->hash ?
 		-EUCLEAN : 0;
 }
 
