@@ -186,6 +186,8 @@ int cmd_reload(struct rfctl *rf, int argc, char **argv)
 
 		print_messages(out, json_object_get(result, "errors"), "error: ");
 		print_messages(out, json_object_get(result, "warnings"), "warning: ");
+		if (rf_int(result, "errors_left_off") > 0)
+			(void)fprintf(out, "and %lld errors more\n", (long long)rf_int(result, "errors_left_off"));
 		(void)fprintf(out, "%s: generation %lld of the script runs\n", text ? text : "no result", (long long)rf_int(result, "generation"));
 	}
 	json_decref(result);

@@ -17,7 +17,7 @@
 #define SLICE_US 1000u      /* of compiling, per step: other clients wait no longer */
 #define PREPARE_MS 20000u   /* a worker that hangs is killed and replaced before */
 #define SETTLE_MS 20000u
-#define ERRORS_ANSWERED 1000u
+#define ANSWER_ROOM 24576u /* bytes of errors, then of warnings: both must fit a datagram */
 
 enum phase { IDLE, PROVING, PREPARING, SETTLING };
 
@@ -43,23 +43,35 @@ static struct rpc_node *outcome(struct rpc *rpc, const char *text, unsigned gene
 	return n;
 }
 
+/* Those of a level, as many as there is room for; how many more there are stands beside them, as NAME_left_off. */
 static void add_errors(struct rpc *rpc, struct rpc_node *n, const char *name, const struct script_err *e, enum script_err_level level)
 {
 	struct rpc_node *list = NULL, *o;
-	unsigned count = 0;
+	size_t room = ANSWER_ROOM;
+	unsigned left_off = 0;
+	char key[40];
 
-	for (; e && count < ERRORS_ANSWERED; e = e->next) {
+	for (; e; e = e->next) {
+		size_t size = e->file.n + e->text.n + 64; /* 64: names, numbers and signs of the row */
+
 		if (e->level != level)
 			continue;
+		if (left_off || size > room) {
+			left_off++;
+			continue;
+		}
+		room -= size;
 		if (!list)
 			list = rpc_add_array(rpc, n, name);
-		count++;
 		o = rpc_add_object(rpc, list, NULL);
 		rpc_add_str(rpc, o, "file", e->file);
 		rpc_add_int(rpc, o, "line", e->line);
 		rpc_add_int(rpc, o, "column", e->column);
 		rpc_add_str(rpc, o, "text", e->text);
 	}
+	(void)snprintf(key, sizeof(key), "%s_left_off", name);
+	if (left_off)
+		rpc_add_int(rpc, n, key, left_off);
 }
 
 static void over(void)
