@@ -125,7 +125,7 @@ static const struct vector { const char *msg, *in, *out; } vectors[] = {
 	{ invite, "$K(UDP) $K(WSS) $K(IPv4) $K(INET6)", "1 6 2 10" },
 	/* flags, branches */
 	{ invite, "$mf|$mF|$Mf(3)|$bf|$bF|$Bf(1)|$sf|$sF|$Sf(0)", "0|00000000|0|0|00000000|0|0|00000000|0" },
-	{ invite, "$br|$bR|$branch(count)|[$branch(uri)]|$ruid|$location_ua|$sbranch(uri)", "<null>|<null>|0|[<null>]|<null>|<null>|<null>" },
+	{ invite, "$br|$bR|$branch(count)|[$branch(uri)]|$ruid|$location_ua|$sbranch(uri)", "<null>|<null>|<null>|[<null>]|<null>|<null>|<null>" },
 	/* memory */
 	{ invite, "$var(pvt)|$vz(pvt)|$vn(pvt)|$avp(pvt)|$xavp(pvt)|$xavp(pvt=>f)|$xavi(p)|$xavu(p)", "0|0|<null>|<null>|<null>|<null>|<null>|<null>" },
 	{ invite, "$_s(sip:$rU@$rd)", "sip:bob@example.com" },
