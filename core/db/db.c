@@ -3,7 +3,7 @@
  * Database handles of one process: which driver a URL names, the queries that wait for an answer, and their deadlines.
  *
  * A handle is made on first use and shared by all who name the same URL. Each query is a heap object that the driver carries
- * through; when its deadline passes the caller hears -ETIMEDOUT at once, and the late answer is dropped on arrival. The
+ * through; when its deadline passes the caller hears -ETIMEDOUT at once, the driver does not begin it any more, and a late answer is dropped. The
  * number of waiting queries is bounded: over it a query is refused, so that a dead database costs memory only up to there.
  */
 #include "core/db/db.h"
@@ -288,7 +288,7 @@ int db_query(struct db *db, struct str sql, const struct db_val *params, unsigne
 		if (err < 0)
 			goto fail;
 	}
-	err = db->driver->query(db->conn, sql, params, n_params, answered, q);
+	err = db->driver->query(db->conn, sql, params, n_params, clock_now_us() + (uint64_t)deadline_ms * 1000, answered, q);
 	if (err < 0)
 		goto fail;
 	q->prev = db->last;

@@ -33,8 +33,10 @@ struct db_driver {
 	int (*probe)(struct str url, struct diag *reterr);
 	int (*open)(struct loop *loop, struct str url, void **ret_conn, struct diag *reterr);
 	void (*close)(void *conn);
-	/* Starts one query: text with ? placeholders. done is called once from the loop, never from within. */
-	int (*query)(void *conn, struct str sql, const struct db_val *params, unsigned n_params, void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text), void *arg);
+	/* Starts one query: text with ? placeholders. done is called once from the loop, never from within. What has not begun at deadline_us
+	 * (clock_now_us()) must not begin any more: the caller was told that it failed, and may have written something else since. */
+	int (*query)(void *conn, struct str sql, const struct db_val *params, unsigned n_params, uint64_t deadline_us,
+		     void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text), void *arg);
 	/* Blocking, for start-up only (loading tables, versions). */
 	int (*query_sync)(struct str url, struct str sql, const struct db_val *params, unsigned n_params, struct db_rows **ret_rows, struct diag *reterr);
 	/* Blocking: all that next() gives, in one transaction. NULL: not supported. */
@@ -70,7 +72,7 @@ MUST_CHECK int db_get(struct str url, struct db **ret_db, struct diag *reterr);
 typedef void db_done_fn(void *arg, int err, struct db_rows *rows, struct str err_text);
 /*
  * Queues one statement; '?' marks a parameter. At most `queue_max` wait: over it -EBUSY at once (shed).
- * deadline_ms: then done gets -ETIMEDOUT and a late answer is dropped.
+ * deadline_ms: then done gets -ETIMEDOUT. A statement that has begun by then is carried out, and its answer dropped; no other is begun.
  */
 MUST_CHECK int db_query(struct db *db, struct str sql, const struct db_val *params, unsigned n_params, unsigned deadline_ms, db_done_fn *done, void *arg);
 

@@ -18,6 +18,9 @@
 #include <strings.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
 
 #define FILES_MAX 16u
 #define STMTS_MAX 32u         /* prepared statements kept per connection */
@@ -52,6 +55,7 @@ struct job {
 	size_t sql_n;
 	struct db_val *params;
 	unsigned n_params;
+	uint64_t deadline_us;
 	void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text);
 	void *arg;
 	int err;
@@ -66,6 +70,7 @@ struct side { /* one connection and its queue */
 	uint64_t clock;
 	struct job *first, *last; /* waiting; touched by the loop only */
 	struct job *running;      /* batch that a thread works on */
+	uint64_t wait_until_us;   /* for the lock of another process */
 	bool busy;
 };
 
@@ -198,6 +203,13 @@ static void wal_limit(sqlite3 *db, const char *path)
 		sqlite3_wal_autocheckpoint(db, pages < WAL_PAGES_MIN ? WAL_PAGES_MIN : (int)pages);
 }
 
+static unsigned busy_ms(const char *path)
+{
+	const struct file_opts *f = file_find(path, false);
+
+	return f && f->busy_ms >= 0 ? (unsigned)f->busy_ms : BUSY_DEFAULT_MS;
+}
+
 static int open_file(const char *path, sqlite3 **ret_db, char *err_text, size_t size)
 {
 	const struct file_opts *f = file_find(path, false);
@@ -211,7 +223,7 @@ static int open_file(const char *path, sqlite3 **ret_db, char *err_text, size_t 
 	                         SQLITE_OPEN_NOMUTEX,
 	                     NULL);
 	if (rc == SQLITE_OK) {
-		sqlite3_busy_timeout(db, f && f->busy_ms >= 0 ? f->busy_ms : BUSY_DEFAULT_MS);
+		sqlite3_busy_timeout(db, (int)busy_ms(path));
 		rc = sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL);
 	}
 	if (rc == SQLITE_OK && !readonly) {
@@ -431,10 +443,35 @@ static bool make_room(struct side *s)
 	return sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK;
 }
 
+/* The database is locked: try again? SQLite's own timeout knows nothing of deadlines. */
+static int on_busy(void *arg, int n_tries)
+{
+	const struct side *s = arg;
+
+	if (clock_now_us() >= s->wait_until_us)
+		return 0;
+	usleep(n_tries < 10 ? 1000 : 5000);
+	return 1;
+}
+
+static void wait_until(struct side *s, uint64_t deadline_us)
+{
+	uint64_t busy_us = clock_now_us() + (uint64_t)busy_ms(s->conn->path) * 1000;
+
+	s->wait_until_us = deadline_us < busy_us ? deadline_us : busy_us;
+}
+
 static void job_run(struct side *s, struct job *j)
 {
+	if (clock_now_us() >= j->deadline_us) { /* the caller has gone on */
+		j->err = -ETIMEDOUT;
+		return;
+	}
+	wait_until(s, j->deadline_us);
 	j->err_text[0] = '\0';
 	j->err = run(s, j->sql, j->sql_n, j->params, j->n_params, &j->rows, j->err_text, sizeof(j->err_text));
+	if (j->err == -EBUSY && clock_now_us() >= j->deadline_us)
+		j->err = -ETIMEDOUT;
 }
 
 static void batch_fail(struct side *s, int err, const char *text)
@@ -468,6 +505,16 @@ static int batch_together(struct side *s)
 	return err;
 }
 
+static bool batch_begin(struct side *s)
+{
+	uint64_t last_us = 0;
+
+	for (const struct job *j = s->running; j; j = j->next)
+		last_us = j->deadline_us > last_us ? j->deadline_us : last_us;
+	wait_until(s, last_us);
+	return sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
+}
+
 /* In a thread: the whole batch. */
 static void side_work(void *arg)
 {
@@ -476,13 +523,16 @@ static void side_work(void *arg)
 	char text[200] = "";
 	int err = 0;
 
-	if (!s->db)
+	if (!s->db) {
 		err = open_file(s->conn->path, &s->db, text, sizeof(text));
+		if (err == 0)
+			sqlite3_busy_handler(s->db, on_busy, s);
+	}
 	if (err < 0) {
 		batch_fail(s, err, text);
 		return;
 	}
-	if (writes && s->running->next && sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK && batch_together(s) != -ENOSPC)
+	if (writes && s->running->next && batch_begin(s) && batch_together(s) != -ENOSPC)
 		return;
 	/* one, or each for itself: busy, or there may be room for some */
 	for (struct job *j = s->running; j; j = j->next) {
@@ -611,7 +661,7 @@ static struct db_val *params_dup(const struct db_val *params, unsigned n)
 	return copy;
 }
 
-static int drv_query(void *conn, struct str sql, const struct db_val *params, unsigned n_params,
+static int drv_query(void *conn, struct str sql, const struct db_val *params, unsigned n_params, uint64_t deadline_us,
                      void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text), void *arg)
 {
 	struct conn *c = conn;
@@ -631,6 +681,7 @@ static int drv_query(void *conn, struct str sql, const struct db_val *params, un
 	j->sql[sql.n] = '\0';
 	j->sql_n = sql.n;
 	j->n_params = n_params;
+	j->deadline_us = deadline_us;
 	j->done = done;
 	j->arg = arg;
 	if (s->last)

@@ -2,8 +2,9 @@
 /*
  * Write-through (db_mode 1) has made its change in memory when the database does not take it. The client is told so, and what he was
  * refused must not stay: each contact that is as that change left it gets back what it had. The database may have taken it all the same
- * (an answer that came too late), or in part, so what is put back counts as unwritten, and a contact that was not there before is
- * removed as one that the database has.
+ * (its answer came too late), or in part, so what is put back counts as unwritten, and a contact that was not there before is
+ * removed as one that the database has. What the database has not begun by then it does not begin any more (db_query()), so that what
+ * is written now comes after it.
  */
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
@@ -50,6 +51,7 @@ static void put_back(struct ul_domain *d, const struct ul_save *s, struct ul_aor
 		ul_cell_change(d, a, NULL, *fresh);
 		*fresh = NULL;
 	} else if (atomic_load_explicit(&c->state, memory_order_relaxed) == UL_DELETED) {
+		c->version++; /* a write of it that ends now came before its removal, which may be on its way */
 		atomic_store_explicit(&c->state, UL_DIRTY, memory_order_relaxed);
 		ul_aor_recount(a);
 	} else if (c->version == was->version + 1 && is_ours(s, c)) {
@@ -88,6 +90,7 @@ void ul_undo(struct ul_domain *d, struct str aor, const struct ul_save *s)
 		if (was.state == UL_DELETED)
 			continue;
 		was.state = UL_DIRTY;
+		was.modified = 0; /* now: rows that are older than what the database took would not replace it */
 		fresh[i] = ul_cell_new(&was);
 		ok = fresh[i] != NULL;
 	}

@@ -111,12 +111,12 @@ static void answer(void *arg)
 		query.done(query.arg, 0, rows(), STR_NULL);
 }
 
-static int driver_query(void *conn, struct str sql, const struct db_val *params, unsigned n_params,
+static int driver_query(void *conn, struct str sql, const struct db_val *params, unsigned n_params, uint64_t deadline_us,
 			void (*done)(void *arg, int err, struct db_rows *rows, struct str err_text), void *arg)
 {
 	unsigned marks = 0;
 
-	(void)conn, (void)params;
+	(void)conn, (void)params, (void)deadline_us;
 	for (size_t i = 0; i < sql.n; i++)
 		marks += sql.s[i] == '?';
 	fuzz_require(marks == n_params && !query.waits);

@@ -181,6 +181,8 @@ START_TEST(locked_database_stops_nobody_else)
 	ck_assert_int_eq(ask("INSERT INTO t (i) VALUES (9)", NULL, 0, 20000), 0);
 	ck_assert_int_eq(ask("SELECT count(*) FROM t WHERE i IN (7, 9)", NULL, 0, 5000), 0);
 	ck_assert_int_eq(got.val[0].i, 2);
+	ck_assert_int_eq(ask("SELECT count(*) FROM t WHERE i=8", NULL, 0, 5000), 0);
+	ck_assert_int_eq(got.val[0].i, 0); /* not begun after its caller heard that it failed */
 }
 END_TEST
 
