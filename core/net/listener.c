@@ -30,6 +30,7 @@
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
 #include "core/net/handover.h"
+#include "core/net/sockopt.h"
 
 #define ALIASES_MAX 4096u
 #define MYSELF_FNS_MAX 16u
@@ -675,50 +676,6 @@ const struct net_listener *net_listener_for(enum sip_proto proto, const struct n
 
 /* ---- opening ---- */
 
-static int set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
-
-void net_stream_options(int fd, const struct net_stream_opts *opts)
-{
-	(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (opts->keepalive)
-		(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	if (opts->keepalive && opts->keepidle > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, opts->keepidle);
-	if (opts->keepalive && opts->keepintvl > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, opts->keepintvl);
-	if (opts->keepalive && opts->keepcnt > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, opts->keepcnt);
-	if (opts->quick_ack)
-		(void)set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
-	if (opts->linger2_s > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_LINGER2, opts->linger2_s);
-	if (opts->syn_retries > 0)
-		(void)set_int(fd, IPPROTO_TCP, TCP_SYNCNT, opts->syn_retries);
-	if (opts->close_rst) {
-		struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	}
-}
-
-/* The larger of what the limits of the system allow and what is there already. */
-static void set_buffer(int fd, int name, int force_name, int bytes)
-{
-	int have = 0;
-	socklen_t n = sizeof(have);
-
-	if (bytes <= 0)
-		return;
-	if (getsockopt(fd, SOL_SOCKET, name, &have, &n) == 0 && have / 2 >= bytes)
-		return;
-	if (set_int(fd, SOL_SOCKET, force_name, bytes) < 0)
-		(void)set_int(fd, SOL_SOCKET, name,
-		              bytes); /* a smaller buffer is no reason not to start */
-}
-
 socklen_t net_listener_sockaddr(const struct net_listener *l, const struct net_addr *addr, struct sockaddr_storage *ret_sa)
 {
 	socklen_t n = net_addr_to_sockaddr(addr, ret_sa);
@@ -743,32 +700,32 @@ static int open_socket(const struct net_listener *l, const struct net_open_opts 
 	if (fd < 0)
 		return -errno;
 	if (v6)
-		err = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		err = net_sockopt_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 	if (err == 0 && stream)
-		err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		err = net_sockopt_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (err == 0 && role == SOCK_SERVE)
-		err = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+		err = net_sockopt_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (err == 0 && (opts->free_bind || l->is_virtual))
-		err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
-		         : set_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
+		err = v6 ? net_sockopt_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)
+		         : net_sockopt_int(fd, IPPROTO_IP, IP_FREEBIND, 1);
 	if (err == 0 && !stream && net_addr_is_any(&l->addr))
-		err = v6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-		         : set_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
+		err = v6 ? net_sockopt_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+		         : net_sockopt_int(fd, IPPROTO_IP, IP_PKTINFO, 1);
 	if (err < 0)
 		goto fail;
 	if (opts->tos >= 0)
-		(void)(v6 ? set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, opts->tos)
-		          : set_int(fd, IPPROTO_IP, IP_TOS, opts->tos));
+		(void)(v6 ? net_sockopt_int(fd, IPPROTO_IPV6, IPV6_TCLASS, opts->tos)
+		          : net_sockopt_int(fd, IPPROTO_IP, IP_TOS, opts->tos));
 	if (!stream && !v6 && opts->pmtu_discovery != 2)
-		(void)set_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, opts->pmtu_discovery ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
+		(void)net_sockopt_int(fd, IPPROTO_IP, IP_MTU_DISCOVER, opts->pmtu_discovery ? IP_PMTUDISC_DO : IP_PMTUDISC_DONT);
 	if (role == SOCK_SERVE) {
-		set_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, stream ? 0 : opts->rx_bytes);
-		set_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, stream ? 0 : opts->tx_bytes);
+		net_sockopt_buffer(fd, SO_RCVBUF, SO_RCVBUFFORCE, stream ? 0 : opts->rx_bytes);
+		net_sockopt_buffer(fd, SO_SNDBUF, SO_SNDBUFFORCE, stream ? 0 : opts->tx_bytes);
 	}
 	if (stream && role == SOCK_SERVE) {
 		net_stream_options(fd, &opts->stream);
 		if (opts->stream.defer_accept)
-			(void)set_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+			(void)net_sockopt_int(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
 	}
 	if (bind(fd, (const struct sockaddr *)&sa, sa_len) < 0 ||
 	    (stream && listen(fd, opts->backlog > 0 ? opts->backlog : 1024) < 0)) {

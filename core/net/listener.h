@@ -8,6 +8,7 @@
 
 #include "core/base/diag.h"
 #include "core/net/addr.h"
+#include "core/net/sockopt.h"
 #include "core/sip/uri.h"
 
 #define NET_LISTENERS_MAX 256u
@@ -73,18 +74,6 @@ bool net_is_myself(struct str host, uint16_t port, enum sip_proto proto);
 typedef bool net_myself_fn(struct str host, uint16_t port, enum sip_proto proto);
 MUST_CHECK int net_myself_register(net_myself_fn *fn);
 unsigned net_myself_count(void);
-
-/* Options of stream sockets; connections inherit them from the listening socket. 0: as the system has it. */
-struct net_stream_opts {
-	bool keepalive;
-	int keepidle, keepintvl, keepcnt;
-	int linger2_s, syn_retries;
-	bool quick_ack;    /* what comes is acknowledged at once */
-	bool close_rst;    /* close(2) throws away what was not sent, and resets */
-	bool defer_accept; /* listening sockets: a connection shows when its first bytes are there */
-};
-/* None of these is needed for a connection to work: failures are ignored. */
-void net_stream_options(int fd, const struct net_stream_opts *opts);
 
 /* What bind(2) wants for a socket of that listener. Returns the length. */
 socklen_t net_listener_sockaddr(const struct net_listener *l, const struct net_addr *addr, struct sockaddr_storage *ret_sa);

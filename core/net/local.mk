@@ -7,3 +7,4 @@ libringfort_a_SOURCES += core/net/handover.c core/net/handover.h
 libringfort_a_SOURCES += core/net/listener.c core/net/listener.h
 libringfort_a_SOURCES += core/net/proxy.c core/net/proxy.h
 libringfort_a_SOURCES += core/net/resolve.c core/net/resolve.h
+libringfort_a_SOURCES += core/net/sockopt.c core/net/sockopt.h

@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/event/doorbell.h"
+#include "core/net/sockopt.h"
 #include "core/transport/conn_priv.h"
 #include "shm/counter.h"
 #include "shm/ring.h"
@@ -18,11 +19,6 @@ struct remote_send { /* what goes over the ring, before the bytes */
 	uint32_t id;
 	struct tx_dest dest;
 };
-
-static int set_int(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
-}
 
 /* From the listener's address, and with tcp_reuse_port from its port, too; or from the address that
  * was set for all connections. */
@@ -34,9 +30,9 @@ static int bind_source(int fd, const struct net_listener *l, const struct net_ad
 	int err;
 
 	if (conns.conf.reuse_port) {
-		err = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+		err = net_sockopt_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 		if (err == 0)
-			err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+			err = net_sockopt_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (err < 0)
 			return err;
 	} else {
@@ -48,8 +44,7 @@ static int bind_source(int fd, const struct net_listener *l, const struct net_ad
 		         net_addr_is_loopback(&from) != net_addr_is_loopback(to))
 			return 0; /* the route decides */
 		from.port = 0;
-		(void)set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT,
-		              1); /* ports are only unique per peer then */
+		(void)net_sockopt_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1); /* ports are only unique per peer then */
 	}
 	n = net_listener_sockaddr(l, &from, &sa);
 	return bind(fd, (const struct sockaddr *)&sa, n) < 0 ? -errno : 0;
