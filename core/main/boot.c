@@ -35,6 +35,7 @@
 #include "core/main/top_cmds.h"
 #include "core/module/loader.h"
 #include "core/net/handover.h"
+#include "core/net/myself.h"
 #include "core/proc/logd.h"
 #include "core/proc/proc.h"
 #include "core/pv/stat.h"

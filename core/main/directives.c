@@ -15,6 +15,7 @@
 #include "core/base/pool.h"
 #include "core/main/live.h"
 #include "core/module/loader.h"
+#include "core/net/myself.h"
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"
 #include "core/transport/rx.h"

@@ -214,6 +214,11 @@ bool net_addr_is_loopback(const struct net_addr *a)
 	return a->family == AF_INET6 && memcmp(a->ip, one, sizeof(one)) == 0;
 }
 
+bool net_addr_is_link_local(const struct net_addr *a)
+{
+	return a->family == AF_INET6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
 bool net_addr_in(const struct net_addr *a, const struct net_addr *net, unsigned bits)
 {
 	size_t whole = bits / 8;

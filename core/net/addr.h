@@ -31,6 +31,7 @@ bool net_addr_equal(const struct net_addr *a, const struct net_addr *b);    /* i
 bool net_addr_ip_equal(const struct net_addr *a, const struct net_addr *b); /* ip alone */
 bool net_addr_is_any(const struct net_addr *a);
 bool net_addr_is_loopback(const struct net_addr *a);
+bool net_addr_is_link_local(const struct net_addr *a); /* fe80::/10 */
 /* a inside net/bits. */
 bool net_addr_in(const struct net_addr *a, const struct net_addr *net, unsigned bits);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sockets that this server listens on, and the names that count as "myself". The table is filled by the
- * script at load and is the same in every process; entries are named by index. The supervisor opens the sockets.
+ * The sockets that this server listens on. The table is filled by the script at load and is the same in every
+ * process; entries are named by index. The supervisor opens the sockets.
  */
 #ifndef RF_NET_LISTENER_H
 #define RF_NET_LISTENER_H
@@ -62,18 +62,6 @@ const struct net_listener *net_listener_find(struct str text);
 const struct net_listener *net_listener_named(struct str name);
 /* The one to send from to this destination: same protocol and family; `prefer` (index or NET_LISTENER_NONE) when it fits. */
 const struct net_listener *net_listener_for(enum sip_proto proto, const struct net_addr *to, uint16_t prefer);
-
-/* alias= / domain=: [proto:]host[:port]; 0 = any port, SIP_PROTO_NONE = any protocol. */
-MUST_CHECK int net_alias_add(enum sip_proto proto, struct str host, uint16_t port);
-/* Takes back one net_alias_add(). Context: any process, for itself. */
-void net_alias_del(enum sip_proto proto, struct str host, uint16_t port);
-unsigned net_alias_count(void);
-MUST_CHECK int net_alias_at(unsigned i, enum sip_proto *ret_proto, struct str *ret_host, uint16_t *ret_port);
-/* "myself": sockets, their advertised names, aliases, then what modules claim. port 0: any. proto NONE: any. */
-bool net_is_myself(struct str host, uint16_t port, enum sip_proto proto);
-typedef bool net_myself_fn(struct str host, uint16_t port, enum sip_proto proto);
-MUST_CHECK int net_myself_register(net_myself_fn *fn);
-unsigned net_myself_count(void);
 
 /* What bind(2) wants for a socket of that listener. Returns the length. */
 socklen_t net_listener_sockaddr(const struct net_listener *l, const struct net_addr *addr, struct sockaddr_storage *ret_sa);

@@ -13,6 +13,7 @@
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
 #include "core/event/loop.h"
+#include "core/net/myself.h"
 #include "core/script/func.h"
 #include "core/tm/out.h"
 

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/event/loop.h"
 #include "core/net/listener.h"
+#include "core/net/myself.h"
 #include "core/proc/proc.h"
 #include "core/rpc/rpc_priv.h"
 #include "shm/arena.h"

@@ -3,6 +3,7 @@
 #include "core/script/script_priv.h"
 
 #include "core/base/num.h"
+#include "core/net/myself.h"
 #include "core/transport/tx.h"
 
 static struct str method_of(struct ctx *ctx)

@@ -7,7 +7,7 @@
 #include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/net/dns.h"
-#include "core/net/listener.h"
+#include "core/net/myself.h"
 #include "core/settings/schema.h"
 #include "modules/corex/corex_priv.h"
 

@@ -4,6 +4,7 @@
 
 #include "core/base/log.h"
 #include "core/net/listener.h"
+#include "core/net/myself.h"
 #include "core/proc/proc.h"
 #include "core/rpc/rpc.h"
 #include "core/settings/cfg.h"

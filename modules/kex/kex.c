@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/strbuf.h"
 #include "core/module/abi.h"
+#include "core/net/myself.h"
 #include "core/pv/stat.h"
 #include "core/route/route.h"
 #include "modules/kex/kex_mem.h"

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
+#include "core/net/myself.h"
 #include "core/transport/conn.h"
 #include "modules/registrar/reg_priv.h"
 

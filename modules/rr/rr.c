@@ -13,6 +13,7 @@
 #include "core/base/strbuf.h"
 #include "core/module/abi.h"
 #include "core/net/listener.h"
+#include "core/net/myself.h"
 #include "core/tm/out.h"
 #include "modules/outbound/outbound_api.h"
 #include "modules/rr/rr_api.h"

@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/scan.h"
 #include "core/module/abi.h"
+#include "core/net/myself.h"
 
 struct siputils_conf siputils_conf;
 

@@ -8,6 +8,7 @@
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
 #include "core/module/loader.h"
+#include "core/net/myself.h"
 #include "core/pv/pv.h"
 #include "core/route/route.h"
 #include "shm/arena.h"

@@ -6,7 +6,7 @@
 
 #include "core/base/log.h"
 #include "core/base/strbuf.h"
-#include "core/net/listener.h"
+#include "core/net/myself.h"
 #include "core/rpc/rpc.h"
 #include "tests/unit/modules/mod_test.h"
 

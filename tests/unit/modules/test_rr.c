@@ -2,6 +2,7 @@
 /* modules/rr: Record-Route as it is sent, loose_route()'s codes and what it changes, direction. */
 #include "core/net/listener.h"
 #include "core/module/abi.h"
+#include "core/net/myself.h"
 #include "core/tm/out.h"
 #include "modules/outbound/outbound_api.h"
 #include "tests/lib/test_main.h"

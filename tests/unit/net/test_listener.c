@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/net/listener.h"
+#include "core/net/myself.h"
 #include "tests/lib/free_port.h"
 #include "tests/lib/hosts.h"
 #include "tests/lib/test_main.h"
@@ -84,33 +85,6 @@ START_TEST(interface)
 		return;
 	ck_assert_int_eq(add(SIP_PROTO_TCP, "localhost", PORT, NULL), 0);
 	ck_assert(net_is_myself(STR_LIT("LocalHost"), PORT, SIP_PROTO_TCP));
-}
-END_TEST
-
-START_TEST(myself)
-{
-	struct net_listen_spec spec = { .proto = SIP_PROTO_UDP,
-		                        .host = STR_LIT("127.0.0.1"),
-		                        .port = 5060,
-		                        .adv_host = STR_LIT("adv.example") };
-
-	ck_assert_int_eq(net_listener_add(&spec, NULL), 0);
-	ck_assert_int_eq(add(SIP_PROTO_UDP, "::1", 5060, NULL), 0);
-	ck_assert_int_eq(net_alias_add(SIP_PROTO_NONE, STR_LIT("Example.COM"), 0), 0);
-	ck_assert_int_eq(net_alias_add(SIP_PROTO_TCP, STR_LIT("tcp.example"), 5080), 0);
-	ck_assert_int_eq(net_alias_add(SIP_PROTO_TCP, STR_LIT("tcp.example"), 5080),
-	                 0); /* once is enough */
-	ck_assert_uint_eq(net_alias_count(), 2);
-	ck_assert(net_is_myself(STR_LIT("example.com"), 5090, SIP_PROTO_UDP));
-	ck_assert(net_is_myself(STR_LIT("EXAMPLE.com."), 0, SIP_PROTO_NONE));
-	ck_assert(!net_is_myself(STR_LIT("xexample.com"), 0, SIP_PROTO_NONE));
-	ck_assert(net_is_myself(STR_LIT("127.0.0.1"), 5060, SIP_PROTO_UDP));
-	ck_assert(!net_is_myself(STR_LIT("127.0.0.1"), 5061, SIP_PROTO_UDP));
-	ck_assert(net_is_myself(STR_LIT("adv.example"), 5060, SIP_PROTO_NONE));
-	ck_assert(net_is_myself(STR_LIT("[0:0:0:0:0:0:0:1]"), 5060, SIP_PROTO_NONE));
-	ck_assert(net_is_myself(STR_LIT("tcp.example"), 5080, SIP_PROTO_TCP));
-	ck_assert(!net_is_myself(STR_LIT("tcp.example"), 5080, SIP_PROTO_UDP));
-	ck_assert(!net_is_myself(STR_LIT(""), 0, SIP_PROTO_NONE));
 }
 END_TEST
 
@@ -226,7 +200,6 @@ Suite *test_suite(void)
 	tcase_add_test(tc, texts);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, interface);
-	tcase_add_test(tc, myself);
 	tcase_add_test(tc, chosen);
 	tcase_add_test(tc, by_route);
 	tcase_add_test(tc, opened);
