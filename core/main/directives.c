@@ -538,6 +538,7 @@ void config_apply(const struct config *c, struct main_conf *conf)
 	params_to_vm(running, c->opts->suspend_always, &vm);
 	vm_configure(&vm);
 	params_to_route(running, &route_conf);
+	sip_msg_rules(params_sip_rules(running));
 	params_to_tm(running, &tm_conf);
 	params_to_db(running, &db);
 	sip_uri_phone2tel(running->phone2tel != 0);

@@ -30,6 +30,7 @@ static void core_changed(void)
 	struct db_conf db;
 
 	params_to_route(self.conf, &route_conf);
+	sip_msg_rules(params_sip_rules(self.conf));
 	params_to_tm(self.conf, &tm_conf);
 	params_to_db(self.conf, &db);
 	db_configure(&db);

@@ -131,8 +131,8 @@ static const struct row rows[] = { /* sorted by name */
 	STR("gid", group),
 	STR("group", group),
 	NEEDLESS("hdr_name_extra_chars", STR, 0, "the name of a header field may have any character but white space and the colon"),
-	REFUSED("http_reply_hack", INT, 0, "replies are those of SIP"),
-	REFUSED("http_reply_parse", INT, 0, "replies are those of SIP"),
+	LIVE_INT("http_reply_hack", http_reply_parse, 0, 0, 1),
+	LIVE_INT("http_reply_parse", http_reply_parse, 0, 0, 1),
 	INT("ip_free_bind", free_bind, 0, -1, 1),
 	INT("ip_nonlocal_bind", free_bind, 0, -1, 1),
 	INT("ipfreebind", free_bind, 0, -1, 1),
@@ -541,6 +541,11 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->latency_limit_cfg_us = (unsigned)c->latency_limit_cfg;
 	r->latency_cfg_log = c->latency_cfg_log;
 	r->n_locks = (unsigned)c->route_locks_size;
+}
+
+unsigned params_sip_rules(const struct main_conf *c)
+{
+	return c->http_reply_parse ? SIP_HTTP_REPLIES : 0;
 }
 
 void params_to_tm(const struct main_conf *c, struct tm_conf *r)

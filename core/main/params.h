@@ -33,7 +33,7 @@ struct main_conf {
 	/* messages */
 	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, via_dns, via_rev_dns, max_branches, onsend_route_reply,
 		received_route_mode /* event_route[core:msg-received] runs for 1: SIP messages, 2: what a socket gave */,
-		msg_recv_max_size, udp_mtu, phone2tel, route_locks_size;
+		msg_recv_max_size, udp_mtu, phone2tel, route_locks_size, http_reply_parse;
 	struct str server_header, user_agent_header, udp_mtu_try_proto, uri_host_extra_chars, xavp_via_params, xavp_via_fields, xavp_via_reply_params;
 	int maxbuffer, maxsndbuffer;
 	/* streams */
@@ -58,6 +58,7 @@ MUST_CHECK int params_set(struct main_conf *conf, struct str name, bool is_int, 
 
 /* The parts, in the form that their owners want. */
 void params_to_route(const struct main_conf *conf, struct route_conf *ret);
+unsigned params_sip_rules(const struct main_conf *conf); /* for sip_msg_rules() */
 /* Not what modparam("tm", ...) says. */
 void params_to_tm(const struct main_conf *conf, struct tm_conf *ret);
 void params_to_db(const struct main_conf *conf, struct db_conf *ret);

@@ -163,7 +163,7 @@ int sip_edit_replace(struct sip_edits *e, struct pool *pool, const struct sip_ms
 int sip_edit_status(struct sip_edits *e, struct pool *pool, struct sip_msg *msg, unsigned code,
                     struct str reason)
 {
-	size_t at = sizeof("SIP/2.0 ") - 1;
+	size_t at = msg->version.n + 1;
 	struct str text, line = msg->first_line;
 	int err;
 

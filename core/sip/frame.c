@@ -63,7 +63,7 @@ static int find_body(struct sip_frame *f, struct str buf)
 
 static bool is_start_line(struct str line)
 {
-	return str_ifind(line, STR_LIT("SIP/")) >= 0;
+	return str_ifind(line, STR_LIT("SIP/")) >= 0 || sip_http_version(line) > 0;
 }
 
 static int read_length(struct sip_frame *f, struct str buf, bool no_cl_ok, uint64_t *ret_len,

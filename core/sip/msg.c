@@ -21,6 +21,12 @@
 enum cache { CACHE_RURI, CACHE_VIA1, CACHE_VIA2, CACHE_FROM, CACHE_TO, CACHE_CSEQ, CACHE_CONTACT, N_CACHES };
 
 static const struct str sip_version = STR_LIT("SIP/2.0");
+static unsigned taken; /* enum sip_rules */
+
+void sip_msg_rules(unsigned rules)
+{
+	taken = rules;
+}
 
 static void msg_clear(struct sip_msg *m, struct pool *pool, struct str bytes)
 {
@@ -40,17 +46,34 @@ static void msg_clear(struct sip_msg *m, struct pool *pool, struct str bytes)
 	m->parsed = 0;
 }
 
-/* SIP/2.0 SP 3DIGIT SP reason; the SP before an empty reason may be missing. */
-static int parse_status_line(struct sip_msg *m, struct str line, struct diag *reterr)
+/* HTTP-version SP 3DIGIT SP reason: RFC 9112, 4; the last SP has to be there. */
+size_t sip_http_version(struct str line)
 {
-	const char *p = line.s + sip_version.n, *end = sip_end(line);
+	static const struct str name = STR_LIT("HTTP/");
+	size_t n = name.n + 1;
+	const char *p;
+
+	if (LIKELY(!(taken & SIP_HTTP_REPLIES)) || !str_istarts(line, name))
+		return 0;
+	if (line.n > n && line.s[n] == '.')
+		n += 2;
+	if (line.n < n + 5 || !sip_char_is(line.s[name.n], CHARS_DIGIT) || !sip_char_is(line.s[n - 1], CHARS_DIGIT))
+		return 0;
+	p = line.s + n;
+	return p[0] == ' ' && sip_char_is(p[1], CHARS_DIGIT) && sip_char_is(p[2], CHARS_DIGIT) && sip_char_is(p[3], CHARS_DIGIT) && p[4] == ' ' ? n : 0;
+}
+
+/* SIP/2.0 SP 3DIGIT SP reason; the SP before an empty reason may be missing. */
+static int parse_status_line(struct sip_msg *m, struct str line, size_t version_n, struct diag *reterr)
+{
+	const char *p = line.s + version_n, *end = sip_end(line);
 
 	m->kind = SIP_REPLY;
-	m->version = str_sub(line, 0, sip_version.n);
+	m->version = str_sub(line, 0, version_n);
 	if (end - p < 4 || *p != ' ' || !sip_char_is(p[1], CHARS_DIGIT) ||
 	    !sip_char_is(p[2], CHARS_DIGIT) || !sip_char_is(p[3], CHARS_DIGIT) || p[1] < '1' ||
 	    p[1] > '6' || (end - p > 4 && p[4] != ' '))
-		return diag_set(reterr, sip_version.n, "Bad Status Code");
+		return diag_set(reterr, version_n, "Bad Status Code");
 	m->status = (uint16_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0'));
 	m->reason = end - p > 5 ? sip_span(p + 5, end) : sip_span(end, end);
 	return 0;
@@ -98,6 +121,7 @@ static int parse_first_line(struct sip_msg *m, struct diag *reterr)
 {
 	const char *p = m->buf.s, *end = p + m->buf.n, *lf = sip_find2(p, end, '\n', '\n');
 	struct str line;
+	size_t n;
 
 	if (lf == end)
 		return diag_set(reterr, 0, "Not A SIP Message");
@@ -108,7 +132,10 @@ static int parse_first_line(struct sip_msg *m, struct diag *reterr)
 	m->first_line = line;
 	if (line.n >= sip_version.n + 1 && line.s[sip_version.n] == ' ' &&
 	    str_istarts(line, sip_version))
-		return parse_status_line(m, line, reterr);
+		return parse_status_line(m, line, sip_version.n, reterr);
+	n = sip_http_version(line);
+	if (UNLIKELY(n > 0))
+		return parse_status_line(m, line, n, reterr);
 	return parse_request_line(m, line, reterr);
 }
 

@@ -19,6 +19,13 @@
 
 enum sip_msg_kind { SIP_REQUEST = 1, SIP_REPLY = 2 };
 
+/* What the parser and the framing take besides SIP as it is written; parameters of the core. */
+enum sip_rules {
+	SIP_HTTP_REPLIES = 1 /* http_reply_parse: a start line HTTP/DIGIT[.DIGIT] SP 3DIGIT SP reason begins a reply, too */
+};
+/* Context: start-up, and a process between two messages. None at first. */
+void sip_msg_rules(unsigned rules);
+
 struct sip_hdr {
 	struct str name;   /* as received */
 	struct str value;  /* trimmed; folding kept */

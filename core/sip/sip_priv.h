@@ -271,6 +271,9 @@ struct sip_hostport {
 	bool host_v6;
 };
 
+/* With SIP_HTTP_REPLIES: the length of the version when the line is the start of an HTTP reply, else 0. */
+size_t sip_http_version(struct str line);
+
 struct diag;
 bool sip_is_ipv6(struct str s);
 /* Moves *pos behind it. base: where positions in reterr count from. Returns 0 or -EBADMSG. */

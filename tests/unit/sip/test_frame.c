@@ -154,6 +154,34 @@ START_TEST(frame_agrees_with_parser)
 }
 END_TEST
 
+#define HTTP_HEAD "HTTP/1.1 200 OK\r\nCall-ID: 1\r\n"
+
+START_TEST(http_replies)
+{
+	static const char two[] = HTTP_HEAD "l: 3\r\n\r\nabc" HEAD "l: 0\r\n\r\n";
+	struct str in = exact(two);
+	struct sip_frame f = { 0 };
+	enum sip_frame_kind kind;
+
+	ck_assert_int_eq(sip_frame_next(&f, in, MAX_BYTES, false, &kind, NULL), -EBADMSG);
+	sip_msg_rules(SIP_HTTP_REPLIES);
+	f = (struct sip_frame){ 0 };
+	ck_assert_int_eq(sip_frame_next(&f, in, MAX_BYTES, false, &kind, NULL), sizeof(HTTP_HEAD "l: 3\r\n\r\nabc") - 1);
+	ck_assert_int_eq((int)kind, SIP_FRAME_MSG);
+	exact_free(in);
+	/* requests of HTTP are none, and the length has to be there, once */
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const bad[] = { "GET / HTTP/1.1\r\nl: 0\r\n\r\n", HTTP_HEAD "\r\n", HTTP_HEAD "l: 0\r\nl: 1\r\n\r\n" };
+
+		in = exact(bad[i]);
+		f = (struct sip_frame){ 0 };
+		ck_assert_int_eq(sip_frame_next(&f, in, MAX_BYTES, false, &kind, NULL), -EBADMSG);
+		exact_free(in);
+	}
+	sip_msg_rules(0);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	TCase *t = tcase_create("frame");
@@ -163,5 +191,6 @@ Suite *test_suite(void)
 	tcase_add_loop_test(t, frame_random_splits, 0, 40);
 	tcase_add_test(t, frame_header_too_long);
 	tcase_add_loop_test(t, frame_agrees_with_parser, 0, ARRAY_LEN(sip_samples));
+	tcase_add_test(t, http_replies);
 	return suite_of("sip/frame", t);
 }

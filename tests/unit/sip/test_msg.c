@@ -254,6 +254,53 @@ START_TEST(random_damage)
 }
 END_TEST
 
+/* clang-format off */
+static const struct { const char *line; bool on; unsigned status; const char *version, *reason; } http_lines[] = {
+	{ "HTTP/1.1 200 OK",          true,  200, "HTTP/1.1", "OK" },
+	{ "http/1.0 404 Not Found",   true,  404, "http/1.0", "Not Found" },
+	{ "HTTP/2 503 ",              true,  503, "HTTP/2",   "" },
+	{ "SIP/2.0 180 Ringing",      true,  180, "SIP/2.0",  "Ringing" },
+	{ "HTTP/1.1 200 OK",          false, 0,   "",         "" },
+	{ "HTTP/1.1 200",             true,  0,   "",         "" },
+	{ "HTTP/1.1  200 OK",         true,  0,   "",         "" },
+	{ "HTTP/1.1 20 OK",           true,  0,   "",         "" },
+	{ "HTTP/1.1 2000 OK",         true,  0,   "",         "" },
+	{ "HTTP/1.1 099 OK",          true,  0,   "",         "" },
+	{ "HTTP/1.1 700 OK",          true,  0,   "",         "" },
+	{ "HTTP/ 200 OK",             true,  0,   "",         "" },
+	{ "HTTP/1. 200 OK",           true,  0,   "",         "" },
+	{ "HTTP/11 200 OK",           true,  0,   "",         "" },
+	{ "HTTPS/1.1 200 OK",         true,  0,   "",         "" },
+	{ "HTTP/",                    true,  0,   "",         "" },
+};
+/* clang-format on */
+
+#define REPLY_FIELDS CRLF "Via: SIP/2.0/UDP h;branch=z9hG4bK1" CRLF "From: <sip:a@b>;tag=1" CRLF "To: <sip:a@b>;tag=2" CRLF "Call-ID: 1" CRLF "CSeq: 1 OPTIONS" CRLF CRLF
+
+START_TEST(http_replies)
+{
+	char text[512];
+	struct str in;
+
+	snprintf(text, sizeof(text), "%s" REPLY_FIELDS, http_lines[_i].line);
+	in = exact(text);
+	sip_msg_rules(http_lines[_i].on ? SIP_HTTP_REPLIES : 0);
+	if (http_lines[_i].status == 0) {
+		ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), -EBADMSG);
+		ck_assert(!sip_msg_answerable(&msg));
+	} else {
+		ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+		ck_assert_int_eq(sip_msg_check(&msg, NULL), 0);
+		ck_assert_int_eq((int)msg.kind, SIP_REPLY);
+		ck_assert_uint_eq(msg.status, http_lines[_i].status);
+		ck_str(msg.version, http_lines[_i].version);
+		ck_str(msg.reason, http_lines[_i].reason);
+	}
+	sip_msg_rules(0);
+	exact_free(in);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	TCase *t = tcase_create("msg");
@@ -268,5 +315,6 @@ Suite *test_suite(void)
 	tcase_add_test(t, pool_budget);
 	tcase_add_test(t, no_memory);
 	tcase_add_loop_test(t, random_damage, 0, ARRAY_LEN(sip_samples));
+	tcase_add_loop_test(t, http_replies, 0, ARRAY_LEN(http_lines));
 	return suite_of("sip/msg", t);
 }
