@@ -71,6 +71,18 @@ int net_addr_parse(struct str text, uint16_t port, struct net_addr *ret_addr)
 	return 0;
 }
 
+void net_addr_unmap(struct net_addr *addr)
+{
+	uint8_t ip[4];
+
+	if (addr->family != AF_INET6 || memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix)) != 0)
+		return;
+	memcpy(ip, addr->ip + sizeof(mapped_prefix), sizeof(ip));
+	memset(addr->ip, 0, sizeof(addr->ip));
+	memcpy(addr->ip, ip, sizeof(ip));
+	addr->family = AF_INET;
+}
+
 void net_addr_from_sockaddr(const struct sockaddr *sa, struct net_addr *ret_addr)
 {
 	struct net_addr a = { 0 };
@@ -85,13 +97,9 @@ void net_addr_from_sockaddr(const struct sockaddr *sa, struct net_addr *ret_addr
 		const struct sockaddr_in6 *in6 = (const void *)sa;
 
 		a.port = ntohs(in6->sin6_port);
-		if (memcmp(&in6->sin6_addr, mapped_prefix, sizeof(mapped_prefix)) == 0) {
-			memcpy(a.ip, in6->sin6_addr.s6_addr + 12, 4);
-			a.family = AF_INET;
-		} else {
-			memcpy(a.ip, &in6->sin6_addr, 16);
-			a.family = AF_INET6;
-		}
+		memcpy(a.ip, &in6->sin6_addr, 16);
+		a.family = AF_INET6;
+		net_addr_unmap(&a);
 	}
 	*ret_addr = a;
 }

@@ -167,7 +167,11 @@ int net_proxy_parse(enum net_proxy_kind kind, struct str bytes, struct net_proxy
 		err = v2(kind, bytes, &got, ret_need, reterr);
 	if (err == -ENODATA && kind == NET_PROXY_DATAGRAM)
 		return diag_set(reterr, bytes.n, "the header is cut off");
-	if (err == 0)
+	if (err == 0) {
+		/* A balancer that listens to both families on one socket says so; here an address has one form, else bans and rules miss it. */
+		net_addr_unmap(&got.src);
+		net_addr_unmap(&got.dst);
 		*ret = got;
+	}
 	return err;
 }

@@ -9,6 +9,7 @@
 #define SIG "\r\n\r\n\0\r\nQUIT\n"
 #define V4 "\x0a\x01\x02\x03\x0a\x09\x08\x07\x04\xd2\x13\xce"
 #define V6 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\x04\xd2\x13\xce"
+#define V4MAPPED "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\x02\x03\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x09\x08\x07\x04\xd2\x13\xce"
 #define X(lit) STR_LIT(lit)
 
 /* clang-format off */
@@ -21,6 +22,7 @@ static const struct vector {
 	{ X("PROXY TCP4 10.1.2.3 10.9.8.7 1234 5070\r\n"), NET_PROXY_STREAM, 0, "10.1.2.3:1234", "10.9.8.7:5070" },
 	{ X("PROXY TCP4 10.1.2.3 10.9.8.7 0 65535\r\n"), NET_PROXY_STREAM, 0, "10.1.2.3:0", "10.9.8.7:65535" },
 	{ X("PROXY TCP6 2001:db8::1 2001:db8::2 1234 5070\r\n"), NET_PROXY_STREAM, 0, "[2001:db8::1]:1234", "[2001:db8::2]:5070" },
+	{ X("PROXY TCP6 ::ffff:10.1.2.3 ::ffff:10.9.8.7 1234 5070\r\n"), NET_PROXY_STREAM, 0, "10.1.2.3:1234", "10.9.8.7:5070" },
 	{ X("PROXY UNKNOWN\r\n"), NET_PROXY_STREAM, 0, NULL, NULL },
 	{ X("PROXY UNKNOWN a b c d\r\n"), NET_PROXY_STREAM, 0, NULL, NULL },
 	{ X("PROXY TCP4 10.1.2.3 10.9.8.7 1234 5070\n"), NET_PROXY_STREAM, -EBADMSG, NULL, NULL },
@@ -41,6 +43,7 @@ static const struct vector {
 	{ X("PROXY UNKNOWN 01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890\r\n"), NET_PROXY_STREAM, -EBADMSG, NULL, NULL },
 	{ X(SIG "\x21\x11\0\x0c" V4), NET_PROXY_STREAM, 0, "10.1.2.3:1234", "10.9.8.7:5070" },
 	{ X(SIG "\x21\x21\0\x24" V6), NET_PROXY_STREAM, 0, "[2001:db8::1]:1234", "[2001:db8::2]:5070" },
+	{ X(SIG "\x21\x21\0\x24" V4MAPPED), NET_PROXY_STREAM, 0, "10.1.2.3:1234", "10.9.8.7:5070" },
 	{ X(SIG "\x21\x11\0\x11" V4 "\x04\0\x02" "ab"), NET_PROXY_STREAM, 0, "10.1.2.3:1234", "10.9.8.7:5070" },
 	{ X(SIG "\x20\0\0\0"), NET_PROXY_STREAM, 0, NULL, NULL },
 	{ X(SIG "\x20\x11\0\x0c" V4), NET_PROXY_STREAM, 0, NULL, NULL },
