@@ -57,7 +57,8 @@ static int send_to(struct ctx *ctx, const struct resolve_answer *a)
 
 	for (unsigned i = 0; i < a->n; i++) {
 		enum sip_proto proto = a->target[i].proto, fits = proto;
-		struct out_request req = { .edits = &ctx->edits, .ruri = ctx->main.uri, .path = ctx->main.path, .vbflags = ctx->vbflags | ctx->main.vbflags };
+		struct out_request req = { .edits = &ctx->edits, .ruri = ctx->main.uri, .path = ctx->main.path, .vbflags = ctx->vbflags | ctx->main.vbflags,
+			.via_alone = ctx->via_alone };
 		struct tx_dest dest = { .to = a->target[i].addr };
 		struct sip_out out;
 
@@ -90,8 +91,6 @@ static int send_to(struct ctx *ctx, const struct resolve_answer *a)
 /* errno -> the codes that scripts know from tm (core-routing.md, 1.4). */
 static int to_code(struct ctx *ctx, int err)
 {
-	ctx->mflags &= ~(uint32_t)CTX_F_VIA_ALONE;
-	ctx->via_index = 0;
 	if (err == 0) {
 		route_count(RC_FWD_REQUESTS);
 		return 1;
@@ -147,12 +146,14 @@ static int bad_uri(struct ctx *ctx)
 	return -479;
 }
 
-static int forward_by(struct ctx *ctx, const struct resolve_query *q)
+static int forward_by(struct ctx *ctx, const struct resolve_query *q, bool via_alone, uint16_t via_index)
 {
 	struct resolve_answer a;
 	uint64_t ticket;
 	int err = resolve_now(q, &a);
 
+	ctx->via_alone = via_alone;
+	ctx->via_index = via_index;
 	if (err != -EAGAIN)
 		return to_code(ctx, err < 0 ? err : send_to(ctx, &a));
 	ticket = ctx_park(ctx, 10000, -478);
@@ -180,7 +181,7 @@ int route_forward(struct ctx *ctx, struct str host, uint16_t port, enum sip_prot
 		return bad_uri(ctx);
 	if (host.n && proto == SIP_PROTO_NONE)
 		q.proto = ctx->rx.proto;
-	return forward_by(ctx, &q);
+	return forward_by(ctx, &q, false, 0);
 }
 
 int route_forward_uac(struct ctx *ctx, struct str uri, uint16_t index)
@@ -191,9 +192,7 @@ int route_forward_uac(struct ctx *ctx, struct str uri, uint16_t index)
 		return -1;
 	if (out_query(uri.n ? uri : out_next_hop(ctx, &ctx->main), SIP_PROTO_NONE, &q) < 0)
 		return bad_uri(ctx);
-	ctx->mflags |= CTX_F_VIA_ALONE;
-	ctx->via_index = index;
-	return forward_by(ctx, &q);
+	return forward_by(ctx, &q, true, index);
 }
 
 int route_forward_reply(struct ctx *ctx)

@@ -209,7 +209,7 @@ int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip
 	if (err < 0)
 		return err;
 	fwd.ruri = req->ruri;
-	fwd.via_alone = (ctx->mflags & CTX_F_VIA_ALONE) != 0;
+	fwd.via_alone = req->via_alone;
 	if (req->path.n) {
 		err = pool_printf(ctx->pool, &fwd.extra, "Route: %.*s\r\n", STR_FMT(req->path));
 		if (err < 0)

@@ -36,6 +36,18 @@ uint32_t out_via_flags(struct str branch)
 
 /* ---- attributes ---- */
 
+/* One quoted-string from its first byte to its last. */
+static bool is_quoted(struct str s)
+{
+	if (s.n < 2 || s.s[0] != '"' || s.s[s.n - 1] != '"')
+		return false;
+	for (size_t i = 1; i + 1 < s.n; i++) {
+		if (s.s[i] == '"' || (s.s[i] == '\\' && ++i + 1 >= s.n))
+			return false;
+	}
+	return true;
+}
+
 /* As text that may stand behind "name=": a token or a host, else in quotes. False: it cannot. */
 static bool add_value(struct strbuf *sb, struct str s)
 {
@@ -47,7 +59,7 @@ static bool add_value(struct strbuf *sb, struct str s)
 		if (!char_is(s.s[i], CHARS_TOKEN) && !memchr("[]:", s.s[i], 3))
 			plain = false;
 	}
-	if (plain || (s.n > 1 && s.s[0] == '"' && s.s[s.n - 1] == '"')) {
+	if (plain || is_quoted(s)) {
 		strbuf_add(sb, s);
 		return true;
 	}

@@ -61,7 +61,6 @@ enum ctx_msg_flags { /* ctx->mflags, about sending */
 	CTX_F_OUTGOING = 65536,         /* bytes that are about to be written */
 	CTX_F_VIA_SRVID = 131072, CTX_F_VIA_PARAMS = 262144, CTX_F_VIA_FIELDS = 524288, /* what own Via gets: core/tm/out_via.c */
 	CTX_F_VIA_REPLY_PARAMS = 1048576,
-	CTX_F_VIA_ALONE = 2097152,      /* forward_uac() */
 	CTX_F_VIA_IS_SOURCE = 4194304   /* the name in the top Via is that of where the request came from */
 };
 
@@ -84,7 +83,8 @@ struct ctx {
 	uint64_t xflags, iflags;   /* setxflag, msg_iflag_set */
 	uint32_t mflags;           /* enum ctx_msg_flags */
 	uint32_t vbflags;          /* msg_vbflag_set */
-	uint16_t via_index;        /* forward_uac(): number at the end of the branch parameter; 0: none */
+	bool via_alone;            /* the forward() under way is a forward_uac(): with own Via only */
+	uint16_t via_index;        /* its number, at the end of the branch parameter; 0: none */
 	struct str adv_host;       /* set_advertised_address */
 	uint16_t adv_port;
 	uint8_t mtu_try;           /* udp_mtu_try_proto: enum sip_proto + 1; 0: as configured */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a script may put into own Via, with and without a transaction; flags that travel in it; requests sent on as our own; parameters for the Via of replies."""
 import re
+import socket
 
 import sip
 
@@ -56,7 +57,7 @@ def run(r, ctx):
             r.check(f"{name} answered all the same", answer("ft"))
         m = send("stateful", "q", "q")
         via = m and m.all("Via")[0]
-        r.check(f"{name} text that needs quotes, and what cannot stand there", via and via.endswith(';quoted="a b;c"') and "X-Injected" not in m.raw.decode(), via)
+        r.check(f"{name} text that needs quotes, and what cannot stand there", via and via.endswith(r';one="as \"it\" is";two="\"x\";branch=z9hG4bKevil;y=\"z\"";quoted="a b;c"') and "X-Injected" not in m.raw.decode(), via)
         if m:
             b.reply(m, 200, "OK")
         r.check(f"{name} is said", sip.wait_until(lambda: "$xavp(xvia=>bad)" in server.log_text()), server.log_text()[-300:])
@@ -132,3 +133,25 @@ def run(r, ctx):
         a.close()
         b.close()
     tcp.close()
+    full(r, ctx, name)
+
+
+def full(r, ctx, name):
+    """A forward_uac() that could ask nobody for its name leaves nothing behind for what is tried instead."""
+    mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    mute.bind(("127.0.0.1", 0))
+    none = 'name="name=unused.test;type=A;addr=127.0.0.1"'
+    with ctx.server("server.cfg", defines=["ONE", none.replace("name", "FIRST", 1), none.replace("name", "SECOND", 1)], env={"RINGFORT_DNS_SERVERS": "127.0.0.1:%d" % mute.getsockname()[1]}) as server:
+        a, b = sip.Ua(server.host, server.port), sip.Ua(server.host, server.port)
+        for i in range(4200):  # as many questions as a worker has at once
+            a.send(a.request("OPTIONS", "sip:fill@test.ringfort", "<sip:x@test.ringfort>", callid=f"h{i}"))
+            if i % 100 == 99:
+                sip.options(server.host, server.port)  # else the socket's buffer overflows
+        for user in ("stuck", "stuckt"):
+            a.send(a.request("OPTIONS", f"sip:{user}@test.ringfort", "<sip:x@test.ringfort>", callid=user, headers=[f"X-Port: {b.port}"]))
+            m = b.expect(lambda m: m.method == "OPTIONS" and m.get("Call-ID") == user, 3)
+            via = m and m.all("Via")
+            r.check(f"{name} {user}: with the client's Via", via and len(via) == 2 and not via[0].endswith(".3"), via)
+        a.close()
+        b.close()
+    mute.close()
