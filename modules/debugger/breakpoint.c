@@ -83,7 +83,7 @@ int dbg_stop(struct ctx *ctx, const struct dbg_action *a)
 	struct stop *s = NULL;
 	uint64_t ticket;
 
-	if (!self.loop || ctx->kind == CTX_ONSEND || self.n >= STOPS_MAX) {
+	if (!self.loop || (ctx->mflags & CTX_F_OUTGOING) || self.n >= STOPS_MAX) {
 		log_text(dbg_conf.log_level, dbg_conf.facility, NULL, self.n >= STOPS_MAX ? STR_LIT("breakpoint passed: too many runs wait at one\n") : STR_LIT("breakpoint passed: nothing can wait here\n"));
 		return 0;
 	}
@@ -378,12 +378,17 @@ int dbg_bp_init(void)
 int dbg_bp_worker_init(struct loop *loop)
 {
 	struct dbg_proc *p = own();
+	struct strbuf out;
 
 	self.loop = loop;
 	if (!p)
 		return 0;
-	/* what a dead worker had at breakpoints died with it */
+	/* what a dead worker had at breakpoints died with it, and who waits for its answer is told so */
 	atomic_store_explicit(&p->n_stopped, 0, memory_order_relaxed);
-	atomic_store_explicit(&p->answered, atomic_load(&p->asked), memory_order_relaxed);
+	p->failed = true;
+	strbuf_init_fixed(&out, p->out, sizeof(p->out));
+	strbuf_add_lit(&out, "the process died");
+	p->out_n = (uint16_t)out.n;
+	atomic_store_explicit(&p->answered, atomic_load(&p->asked), memory_order_release);
 	return 0;
 }

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Module debugger: a run that stops at breakpoints stops nobody else; what the commands show, in the words of Kamailio 5.6.3; dumps; levels of modules."""
 import json
+import os
 import re
+import signal
+import threading
 
 import sip
 
@@ -74,6 +77,43 @@ def stopping(r, ctx):
         b.close()
 
 
+def outgoing(r, ctx):
+    """What is about to be written cannot wait: its routes stop nowhere."""
+    with ctx.server("server.cfg", defines=["LEVEL=0", "WIRE"]) as server:
+        a = sip.Ua(server.host, server.port)
+        pid = server.workers()[0]
+        server.rpc("dbg.bp", "on", pid)
+        message(a, "wire")
+        r.check(f"{NAME} what came stops before it is read", sip.wait_until(lambda: waiting(server, pid) == 1, 5) and "n=" in server.rpc("dbg.bp", "show", pid))
+        server.rpc("dbg.bp", "move", pid)
+        r.check(f"{NAME} and in the script", sip.wait_until(lambda: waiting(server, pid) == 1 and "dbg_breakpoint" in server.rpc("dbg.bp", "show", pid), 5), server.rpc("dbg.ls", pid))
+        server.rpc("dbg.bp", "move", pid)
+        r.check(f"{NAME} the answer leaves all the same", a.expect(202, 3) and waiting(server, pid) == 0, server.log_text()[-500:])
+        server.rpc("dbg.bp", "off")
+        a.close()
+
+
+def death(r, ctx):
+    """Who waits for a process's answer hears of its death."""
+    with ctx.server("server.cfg", defines=["LEVEL=0"]) as server:
+        a = sip.Ua(server.host, server.port)
+        pid = server.workers()[0]
+        server.rpc("dbg.bp", "on", pid)
+        message(a, "dies")
+        r.check(f"{NAME} it stops", sip.wait_until(lambda: waiting(server, pid) == 1, 5) and server.rpc("dbg.bp", "show", pid))
+        os.kill(pid, signal.SIGSTOP)
+        said = []
+        asking = threading.Thread(target=lambda: said.append(fault(server, "dbg.bp", "eval", pid, "$ci")))
+        asking.start()
+        sip.wait_until(lambda: server.rpc("dbg.ls", pid)[0]["in.pid"] != 0, 2)
+        os.kill(pid, signal.SIGKILL)
+        asking.join(10)
+        r.check(f"{NAME} its death is told", said and "the process died" in said[0], said)
+        server.rpc("dbg.bp", "off")
+        r.check(f"{NAME} nothing waits in the next", sip.wait_until(lambda: sip.options(server.host, server.port) == 200, 5) and waiting(server, server.workers()[0]) == 0)
+        a.close()
+
+
 def texts(r, ctx):
     with ctx.server("server.cfg", defines=["LEVEL=3", "TRACE", "ASSIGN"]) as server:
         a = sip.Ua(server.host, server.port)
@@ -132,5 +172,7 @@ def levels(r, ctx):
 
 def run(r, ctx):
     stopping(r, ctx)
+    outgoing(r, ctx)
+    death(r, ctx)
     texts(r, ctx)
     levels(r, ctx)
