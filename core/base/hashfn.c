@@ -58,11 +58,8 @@ uint32_t hashfn32_icase(struct str s)
 	do { /* a block at a time: any length without memory */
 		size_t n = s.n - at < sizeof(low) ? s.n - at : sizeof(low);
 
-		for (size_t i = 0; i < n; i++) {
-			char c = s.s[at + i];
-
-			low[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-		}
+		for (size_t i = 0; i < n; i++)
+			low[i] = char_lower(s.s[at + i]);
 		h = at == 0 ? hashfn64(low, n) : hashfn64_seed(low, n, h);
 		at += n;
 	} while (at < s.n);

@@ -62,10 +62,6 @@ static inline bool char_is(char c, unsigned chars)
 {
 	return (scan_class[(unsigned char)c] & chars) != 0;
 }
-static inline char char_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
 /* Takes c when it is next. */
 static inline bool scan_char(struct scan *s, char c)
 {

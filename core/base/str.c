@@ -8,17 +8,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static inline unsigned char fold(char c)
-{
-	unsigned char u = (unsigned char)c;
-
-	return u >= 'A' && u <= 'Z' ? (unsigned char)(u | 0x20) : u;
-}
-
 static bool same_folded(const char *a, const char *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (a[i] != b[i] && fold(a[i]) != fold(b[i]))
+		if (a[i] != b[i] && char_lower(a[i]) != char_lower(b[i]))
 			return false;
 	return true;
 }
@@ -120,7 +113,7 @@ struct str str_sub(struct str s, size_t off, size_t n)
 void str_lower(struct str s, char *out)
 {
 	for (size_t i = 0; i < s.n; i++)
-		out[i] = (char)fold(s.s[i]);
+		out[i] = char_lower(s.s[i]);
 }
 
 struct str str_heap_dup(struct str s)

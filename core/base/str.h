@@ -29,6 +29,11 @@ static inline bool str_eq(struct str a, struct str b)
 {
 	return a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, a.n) == 0);
 }
+/* An ASCII letter in lower case, any other byte as it is. */
+static inline char char_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
 bool str_ieq(struct str a, struct str b); /* ASCII case folded */
 int str_cmp(struct str a, struct str b);
 bool str_starts(struct str s, struct str prefix);
@@ -39,7 +44,7 @@ ptrdiff_t str_find(struct str hay, struct str needle);
 ptrdiff_t str_ifind(struct str hay, struct str needle);
 ptrdiff_t str_find_char(struct str s, char c);
 ptrdiff_t str_rfind_char(struct str s, char c);
-/* The same bytes, ASCII letters in lower case; out: s.n bytes. */
+/* The same bytes, ASCII letters in lower case; out: s.n bytes, s itself or apart from it. */
 void str_lower(struct str s, char *out);
 struct str str_trim(struct str s); /* SP HTAB CR LF at both ends */
 /* [off, off+n), clamped to s. */

@@ -75,7 +75,7 @@ static int read_name(struct reader *r, struct name *ret)
 
 			if (c == '.' || c == 0)
 				return -EBADMSG; /* legal in a label, but in no host name */
-			ret->text[ret->n++] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+			ret->text[ret->n++] = char_lower(c);
 		}
 	}
 	if (jumps == 0)

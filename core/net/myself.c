@@ -38,11 +38,6 @@ static struct {
 	unsigned n_claims;
 } my;
 
-static char lower(char c)
-{
-	return (unsigned char)(c - 'A') < 26 ? (char)(c | 0x20) : c;
-}
-
 /* The names in the table are the operator's, so an unkeyed hash does. */
 static unsigned name_bucket(const char *p, size_t n)
 {
@@ -57,7 +52,7 @@ static unsigned name_bucket(const char *p, size_t n)
  * be empty. */
 static size_t name_normal(struct str host, char out[NET_NAME_MAX + 1])
 {
-	size_t n = 0;
+	size_t n;
 
 	if (host.n >= 2 && host.s[0] == '[' && host.s[host.n - 1] == ']')
 		host = str_sub(host, 1, host.n - 2);
@@ -65,8 +60,8 @@ static size_t name_normal(struct str host, char out[NET_NAME_MAX + 1])
 		host.n--;
 	if (host.n == 0 || host.n > NET_NAME_MAX)
 		return 0;
-	for (; n < host.n; n++)
-		out[n] = lower(host.s[n]);
+	str_lower(host, out);
+	n = host.n;
 	if (memchr(host.s, ':', host.n)) {
 		struct net_addr a;
 		char text[NET_ADDR_TEXT_MAX];

@@ -104,8 +104,7 @@ static const char *arch_os(void)
 		return "unknown";
 	(void)snprintf(text, sizeof(text), "%.70s/%.70s", u.machine, u.sysname);
 	for (char *p = text; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p + 32);
+		*p = char_lower(*p);
 	return text;
 }
 

@@ -34,7 +34,7 @@ static int parse_bracketed(struct sip_addr *a, const char **pos, const char *end
 	const char *p = *pos + 1, *q;
 
 	for (q = p; (q = sip_find_uri_end(q, end)) < end && *q != '>'; q++)
-		if (sip_char_is(*q, CHARS_LWS) || *q == '<')
+		if (char_is(*q, CHARS_LWS) || *q == '<')
 			return diag_set(reterr, (size_t)(q - base), "white space or '<' inside <>");
 	if (q == end)
 		return diag_set(reterr, (size_t)(p - base), "'>' expected");
@@ -52,7 +52,7 @@ static int parse_bare(struct sip_addr *a, const char **pos, const char *end, con
 	const char *p = *pos, *q;
 	bool colon = false;
 
-	for (q = p; q < end && *q != ';' && !sip_char_is(*q, CHARS_LWS); q++) {
+	for (q = p; q < end && *q != ';' && !char_is(*q, CHARS_LWS); q++) {
 		if (*q == '?' || *q == ',' || *q == '>')
 			return diag_set(reterr, (size_t)(q - base), "this URI needs <>");
 		colon |= *q == ':';
@@ -118,7 +118,7 @@ int sip_list_next(struct str *rest, struct str *ret_item)
 	const char *p = rest->s, *end = sip_end(*rest), *start;
 	struct str item;
 
-	while (rest->n > 0 && p < end && (*p == ',' || sip_char_is(*p, CHARS_LWS)))
+	while (rest->n > 0 && p < end && (*p == ',' || char_is(*p, CHARS_LWS)))
 		p++;
 	if (rest->n == 0 || p == end) {
 		*rest = STR_NULL;

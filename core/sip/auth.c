@@ -63,7 +63,7 @@ static int parse_field(struct sip_credentials *c, const char **pos, const char *
 		value = sip_span(value.s, q - 1);
 	} else {
 		value.s = q;
-		while (q < end && *q != ',' && *q != '"' && !sip_char_is(*q, CHARS_LWS))
+		while (q < end && *q != ',' && *q != '"' && !char_is(*q, CHARS_LWS))
 			q++;
 		value = sip_span(value.s, q);
 	}
@@ -84,12 +84,12 @@ int sip_credentials_parse(struct str in, struct sip_credentials *ret_cred, struc
 
 	q = sip_skip_class(p, end, CHARS_TOKEN);
 	c.scheme = sip_span(p, q);
-	if (c.scheme.n == 0 || (q < end && !sip_char_is(*q, CHARS_LWS)))
+	if (c.scheme.n == 0 || (q < end && !char_is(*q, CHARS_LWS)))
 		return diag_set(reterr, (size_t)(q - in.s), "authentication scheme expected");
 	c.is_digest = str_ieq(c.scheme, STR_LIT("Digest"));
 	p = c.is_digest ? q : end;
 	for (;;) {
-		while (p < end && (*p == ',' || sip_char_is(*p, CHARS_LWS)))
+		while (p < end && (*p == ',' || char_is(*p, CHARS_LWS)))
 			p++;
 		if (p == end)
 			break;

@@ -116,7 +116,7 @@ int64_t sip_frame_next(struct sip_frame *f, struct str buf, size_t max_bytes, bo
 			return keepalive(f, buf, err, ret_kind);
 		if (err < 0)
 			return err;
-		if (!sip_char_is(buf.s[0], CHARS_TOKEN))
+		if (!char_is(buf.s[0], CHARS_TOKEN))
 			return diag_set(reterr, 0, "Not A SIP Message");
 		f->half_ping = false;
 	}

@@ -57,10 +57,10 @@ size_t sip_http_version(struct str line)
 		return 0;
 	if (line.n > n && line.s[n] == '.')
 		n += 2;
-	if (line.n < n + 5 || !sip_char_is(line.s[name.n], CHARS_DIGIT) || !sip_char_is(line.s[n - 1], CHARS_DIGIT))
+	if (line.n < n + 5 || !char_is(line.s[name.n], CHARS_DIGIT) || !char_is(line.s[n - 1], CHARS_DIGIT))
 		return 0;
 	p = line.s + n;
-	return p[0] == ' ' && sip_char_is(p[1], CHARS_DIGIT) && sip_char_is(p[2], CHARS_DIGIT) && sip_char_is(p[3], CHARS_DIGIT) && p[4] == ' ' ? n : 0;
+	return p[0] == ' ' && char_is(p[1], CHARS_DIGIT) && char_is(p[2], CHARS_DIGIT) && char_is(p[3], CHARS_DIGIT) && p[4] == ' ' ? n : 0;
 }
 
 /* SIP/2.0 SP 3DIGIT SP reason; the SP before an empty reason may be missing. */
@@ -70,8 +70,8 @@ static int parse_status_line(struct sip_msg *m, struct str line, size_t version_
 
 	m->kind = SIP_REPLY;
 	m->version = str_sub(line, 0, version_n);
-	if (end - p < 4 || *p != ' ' || !sip_char_is(p[1], CHARS_DIGIT) ||
-	    !sip_char_is(p[2], CHARS_DIGIT) || !sip_char_is(p[3], CHARS_DIGIT) || p[1] < '1' ||
+	if (end - p < 4 || *p != ' ' || !char_is(p[1], CHARS_DIGIT) ||
+	    !char_is(p[2], CHARS_DIGIT) || !char_is(p[3], CHARS_DIGIT) || p[1] < '1' ||
 	    p[1] > '6' || (end - p > 4 && p[4] != ' '))
 		return diag_set(reterr, version_n, "Bad Status Code");
 	m->status = (uint16_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0'));

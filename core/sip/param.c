@@ -26,7 +26,7 @@ static inline const char *skip_value(const char *p, const char *end)
 {
 	for (;; p++) {
 		p = sip_find(p, end, (struct sip_stops){ ';', '"', ';', '"', true });
-		if (p == end || *p == ';' || *p == '"' || sip_char_is(*p, CHARS_LWS))
+		if (p == end || *p == ';' || *p == '"' || char_is(*p, CHARS_LWS))
 			return p;
 	}
 }
@@ -38,7 +38,7 @@ int sip_param_next(struct str *rest, struct sip_param *ret_param)
 
 	if (rest->n == 0)
 		return 0;
-	while (p < end && (*p == ';' || sip_char_is(*p, CHARS_LWS)))
+	while (p < end && (*p == ';' || char_is(*p, CHARS_LWS)))
 		p++;
 	if (p == end) {
 		*rest = sip_span(end, end);

@@ -9,22 +9,17 @@
 #include <emmintrin.h>
 #endif
 
-static inline bool sip_char_is(char c, unsigned classes)
-{
-	return (scan_class[(unsigned char)c] & classes) != 0;
-}
-
 /* Skips LWS: [p, end). */
 static inline const char *sip_skip_ws(const char *p, const char *end)
 {
-	while (p < end && sip_char_is(*p, CHARS_LWS))
+	while (p < end && char_is(*p, CHARS_LWS))
 		p++;
 	return p;
 }
 
 static inline const char *sip_skip_class(const char *p, const char *end, unsigned classes)
 {
-	while (p < end && sip_char_is(*p, classes))
+	while (p < end && char_is(*p, classes))
 		p++;
 	return p;
 }
@@ -42,18 +37,13 @@ static inline const char *sip_end(struct str s)
 
 static inline struct str sip_trim(struct str s)
 {
-	while (s.n > 0 && sip_char_is(s.s[0], CHARS_LWS)) {
+	while (s.n > 0 && char_is(s.s[0], CHARS_LWS)) {
 		s.s++;
 		s.n--;
 	}
-	while (s.n > 0 && sip_char_is(s.s[s.n - 1], CHARS_LWS))
+	while (s.n > 0 && char_is(s.s[s.n - 1], CHARS_LWS))
 		s.n--;
 	return s;
-}
-
-static inline char sip_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
 static inline uint64_t sip_load(const char *p, size_t n)
@@ -257,7 +247,7 @@ static inline enum sip_line_kind sip_line_take(const char *p, const char *end, s
 		return SIP_LINE_BROKEN;
 	/* From the end first: an empty value stands behind the colon, not on the next line. */
 	ret->value_end = eol;
-	while (ret->value_end > ret->value && sip_char_is(ret->value_end[-1], CHARS_LWS))
+	while (ret->value_end > ret->value && char_is(ret->value_end[-1], CHARS_LWS))
 		ret->value_end--;
 	ret->value = sip_skip_ws(ret->value, ret->value_end);
 	return stray ? SIP_LINE_STRAY_CR : SIP_LINE_FIELD;

@@ -294,7 +294,7 @@ int sip_uri_parse(struct str in, struct sip_uri *ret_uri, struct diag *reterr)
 	q = sip_find_uri_end(p, end);
 	if (q < end)
 		return diag_set(reterr, (size_t)(q - in.s), "character not allowed in a URI");
-	if (!sip_char_is(*p, CHARS_ALPHA))
+	if (!char_is(*p, CHARS_ALPHA))
 		return diag_set(reterr, 0, "URI scheme expected");
 	q = sip_skip_class(p, end, CHARS_SCHEME);
 	if (q == end || *q != ':')
@@ -329,9 +329,9 @@ uint16_t sip_uri_port(const struct sip_uri *uri)
 
 static unsigned hex_digit(char c)
 {
-	if (sip_char_is(c, CHARS_DIGIT))
+	if (char_is(c, CHARS_DIGIT))
 		return (unsigned)(c - '0');
-	return (unsigned)(sip_lower(c) - 'a') + 10u;
+	return (unsigned)(char_lower(c) - 'a') + 10u;
 }
 
 /* Takes one character, decoding %XX; a '%' that starts no escape stands for itself. */
@@ -341,8 +341,8 @@ static unsigned char next_char(struct str *s, bool *ret_escaped)
 	size_t used = 1;
 
 	*ret_escaped = false;
-	if (c == '%' && s->n >= 3 && sip_char_is(s->s[1], CHARS_HEX) &&
-	    sip_char_is(s->s[2], CHARS_HEX)) {
+	if (c == '%' && s->n >= 3 && char_is(s->s[1], CHARS_HEX) &&
+	    char_is(s->s[2], CHARS_HEX)) {
 		c = (unsigned char)(hex_digit(s->s[1]) << 4 | hex_digit(s->s[2]));
 		used = 3;
 		*ret_escaped = true;
@@ -382,8 +382,8 @@ static bool same_text(struct str a, struct str b, bool fold)
 		unsigned char x = next_char(&a, &ea), y = next_char(&b, &eb);
 
 		if (fold) {
-			x = (unsigned char)sip_lower((char)x);
-			y = (unsigned char)sip_lower((char)y);
+			x = (unsigned char)char_lower((char)x);
+			y = (unsigned char)char_lower((char)y);
 		}
 		if (x != y || (ea != eb && is_reserved(x)))
 			return false;
@@ -491,7 +491,7 @@ static bool same_number(struct str a, struct str b)
 			k++;
 		if (i == a.n || k == b.n)
 			return i == a.n && k == b.n;
-		if (sip_lower(a.s[i++]) != sip_lower(b.s[k++]))
+		if (char_lower(a.s[i++]) != char_lower(b.s[k++]))
 			return false;
 	}
 }

@@ -116,8 +116,7 @@ static int read_pair(struct str one, struct given *ret)
 
 static uint8_t lower(struct str s, char out[DNS_NAME_MAX])
 {
-	for (size_t k = 0; k < s.n; k++)
-		out[k] = s.s[k] >= 'A' && s.s[k] <= 'Z' ? (char)(s.s[k] | 32) : s.s[k];
+	str_lower(s, out);
 	return (uint8_t)s.n;
 }
 

@@ -91,13 +91,6 @@ struct reg_state *reg_state(struct ctx *ctx)
 	return st;
 }
 
-static void lower(char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i] >= 'A' && p[i] <= 'Z')
-			p[i] = (char)(p[i] + 32);
-}
-
 int reg_aor(struct ctx *ctx, struct str text, struct str *ret_aor, enum reg_error *reterr)
 {
 	bool use_domain = reg.ul->use_domain();
@@ -131,13 +124,12 @@ int reg_aor(struct ctx *ctx, struct str text, struct str *ret_aor, enum reg_erro
 		}
 		n_user = (size_t)n;
 		if (!reg_conf.case_sensitive)
-			lower(mem, n_user);
+			str_lower(str_of(mem, n_user), mem);
 	}
 	if (n_user == 0 || (use_domain && host.n)) {
 		if (n_user)
 			mem[n_user++] = '@';
-		memcpy(mem + n_user, host.s, host.n);
-		lower(mem + n_user, host.n);
+		str_lower(host, mem + n_user);
 		n_user += host.n;
 	}
 	*ret_aor = str_of(mem, n_user);

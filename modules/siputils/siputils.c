@@ -336,7 +336,7 @@ static int f_tel2sip(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 		if ((semi < 0 || i < (size_t)semi) && (c == '-' || c == '.' || c == '(' || c == ')'))
 			continue;
-		strbuf_add_char(&sb, c >= 'A' && c <= 'Z' && semi >= 0 && i > (size_t)semi ? (char)(c | 32) : c);
+		strbuf_add_char(&sb, semi >= 0 && i > (size_t)semi ? char_lower(c) : c);
 	}
 	strbuf_add_char(&sb, '@');
 	strbuf_add(&sb, a[1].s);

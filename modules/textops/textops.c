@@ -3,7 +3,6 @@
  * Module textops: text operations on messages. This file has the table of functions, is_method(), and the comparisons of plain texts;
  * search and replace, header fields and bodies have files of their own.
  */
-#include <ctype.h>
 
 #include "core/base/log.h"
 #include "modules/textops/textops_priv.h"
@@ -148,7 +147,7 @@ static int f_cmp_istr(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 	(void)ctx, (void)n;
 	for (size_t i = 0; i < common && order == 0; i++)
-		order = tolower((unsigned char)a[0].s.s[i]) - tolower((unsigned char)a[1].s.s[i]);
+		order = (unsigned char)char_lower(a[0].s.s[i]) - (unsigned char)char_lower(a[1].s.s[i]);
 	if (order == 0)
 		order = (a[0].s.n > a[1].s.n) - (a[0].s.n < a[1].s.n);
 	return compared(order);

@@ -81,6 +81,22 @@ START_TEST(cuts_inside)
 }
 END_TEST
 
+/* Only ASCII letters change: neither their neighbours in the table nor bytes above 127. */
+START_TEST(lowers)
+{
+	char all[256], out[256];
+
+	for (unsigned i = 0; i < sizeof(all); i++)
+		all[i] = (char)i;
+	str_lower(str_of(all, sizeof(all)), out);
+	for (unsigned i = 0; i < sizeof(all); i++)
+		ck_assert_int_eq(out[i], i >= 'A' && i <= 'Z' ? (char)(i - 'A' + 'a') : (char)i);
+	str_lower(str_of(all, sizeof(all)), all); /* in place */
+	ck_assert_mem_eq(all, out, sizeof(all));
+	str_lower(STR_NULL, NULL);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("str");
@@ -91,6 +107,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, finds_chars);
 	tcase_add_loop_test(tc, trims_blanks, 0, ARRAY_LEN(trims));
 	tcase_add_test(tc, cuts_inside);
+	tcase_add_test(tc, lowers);
 	suite_add_tcase(s, tc);
 	return s;
 }

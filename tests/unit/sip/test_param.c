@@ -75,15 +75,15 @@ START_TEST(char_classes)
 		bool alpha = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 		bool digit = c >= '0' && c <= '9';
 
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_ALPHA), alpha);
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_DIGIT), digit);
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_TOKEN),
+		ck_assert_int_eq(char_is((char)c, CHARS_ALPHA), alpha);
+		ck_assert_int_eq(char_is((char)c, CHARS_DIGIT), digit);
+		ck_assert_int_eq(char_is((char)c, CHARS_TOKEN),
 		                 alpha || digit || (c && strchr("-.!%*_+`'~", (int)c) != NULL));
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_LWS),
+		ck_assert_int_eq(char_is((char)c, CHARS_LWS),
 		                 c == ' ' || c == '\t' || c == '\r' || c == '\n');
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_HEX),
+		ck_assert_int_eq(char_is((char)c, CHARS_HEX),
 		                 digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'));
-		ck_assert_int_eq(sip_char_is((char)c, CHARS_HOST),
+		ck_assert_int_eq(char_is((char)c, CHARS_HOST),
 		                 alpha || digit || c == '-' || c == '.' || c == '_');
 	}
 }
