@@ -13,6 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "core/base/num.h"
 #include "rfctl/rfctl.h"
 
 #define NAME_MAX_BYTES 64u /* columns username and domain */
@@ -159,8 +160,8 @@ static bool hash(const EVP_MD *md, const char *user, const char *domain, const c
 	bool ok = len > 0 && len < (int)sizeof(text) && EVP_Digest(text, (size_t)len, sum, &n, md, NULL) == 1;
 
 	OPENSSL_cleanse(text, sizeof(text));
-	for (unsigned i = 0; i < n && ok; i++)
-		(void)snprintf(out + i * 2, 3, "%02x", sum[i]);
+	if (ok)
+		*num_hex_of(sum, n, out) = '\0';
 	return ok;
 }
 

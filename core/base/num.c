@@ -60,7 +60,7 @@ int num_i64(struct str s, int64_t *ret)
 }
 
 /* One more than a hexadecimal digit is worth; 0: none. */
-static const uint8_t hex_worth[256] = {
+const uint8_t num_hex_worth[256] = {
 	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11,
 	['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
@@ -73,16 +73,32 @@ int num_hex_u64(struct str s, uint64_t *ret)
 	if (s.n == 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned worth = hex_worth[(unsigned char)s.s[i]];
+		int worth = num_hex_digit(s.s[i]);
 
-		if (!worth)
+		if (worth < 0)
 			return -EBADMSG;
 		over |= v >> 60 != 0;
-		v = v << 4 | (worth - 1);
+		v = v << 4 | (unsigned)worth;
 	}
 	if (over)
 		return -ERANGE;
 	*ret = v;
+	return 0;
+}
+
+int num_hex_bytes(struct str hex, void *out)
+{
+	unsigned char *to = out;
+
+	if (hex.n % 2)
+		return -EBADMSG;
+	for (size_t i = 0; i < hex.n; i += 2) {
+		int hi = num_hex_digit(hex.s[i]), lo = num_hex_digit(hex.s[i + 1]);
+
+		if (hi < 0 || lo < 0)
+			return -EBADMSG;
+		*to++ = (unsigned char)(hi << 4 | lo);
+	}
 	return 0;
 }
 
@@ -125,11 +141,22 @@ size_t num_dec(int64_t v, char *out)
 	return (size_t)(end - p);
 }
 
+static const char hex[] = "0123456789abcdef";
+
 char *num_hex(uint64_t v, unsigned digits, char *out)
 {
-	static const char hex[] = "0123456789abcdef";
-
 	for (unsigned i = digits; i-- > 0; v >>= 4)
 		out[i] = hex[v & 15];
 	return out + digits;
+}
+
+char *num_hex_of(const void *bytes, size_t n, char *out)
+{
+	const unsigned char *b = bytes;
+
+	for (size_t i = 0; i < n; i++) {
+		*out++ = hex[b[i] >> 4];
+		*out++ = hex[b[i] & 15];
+	}
+	return out;
 }

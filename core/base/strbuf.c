@@ -110,15 +110,10 @@ void strbuf_add_i64(struct strbuf *sb, int64_t v)
 
 void strbuf_add_hex(struct strbuf *sb, const void *bytes, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
-	const unsigned char *b = bytes;
-
 	if (n > SIZE_MAX / 2 || !room(sb, n * 2))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		sb->p[sb->n++] = digits[b[i] >> 4];
-		sb->p[sb->n++] = digits[b[i] & 15];
-	}
+	(void)num_hex_of(bytes, n, sb->p + sb->n);
+	sb->n += n * 2;
 }
 
 void strbuf_printf(struct strbuf *sb, const char *fmt, ...)

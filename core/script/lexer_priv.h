@@ -105,10 +105,6 @@ static inline bool lx_is_hex(int c)
 {
 	return lx_is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
-static inline int lx_hex_digit(int c)
-{
-	return lx_is_digit(c) ? c - '0' : (c | 0x20) - 'a' + 10;
-}
 
 /* View of the unread text, n bytes. */
 static inline struct str lx_view(const struct lexer *lx, size_t n)

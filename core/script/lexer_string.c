@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Text in quotes: escapes in double quotes, none in single ones; neighbours are joined; #!subst rules applied. */
+#include "core/base/num.h"
 #include "core/script/lexer_priv.h"
 
 static void read_escape(struct lexer *lx, struct strbuf *sb)
@@ -26,10 +27,10 @@ static void read_escape(struct lexer *lx, struct strbuf *sb)
 			strbuf_add_lit(sb, "\\x");
 			break;
 		}
-		v = lx_hex_digit(lx_at(lx, 2));
+		v = num_hex_digit((char)lx_at(lx, 2));
 		n = 3;
 		if (lx_is_hex(lx_at(lx, 3))) {
-			v = v * 16 + lx_hex_digit(lx_at(lx, 3));
+			v = v * 16 + num_hex_digit((char)lx_at(lx, 3));
 			n = 4;
 		}
 		strbuf_add_char(sb, (char)v);

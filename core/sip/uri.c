@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
+#include "core/base/num.h"
 #include "core/sip/sip_priv.h"
 
 static const struct {
@@ -327,13 +328,6 @@ uint16_t sip_uri_port(const struct sip_uri *uri)
 	return uri->port ? uri->port : sip_uri_default_port(uri);
 }
 
-static unsigned hex_digit(char c)
-{
-	if (char_is(c, CHARS_DIGIT))
-		return (unsigned)(c - '0');
-	return (unsigned)(char_lower(c) - 'a') + 10u;
-}
-
 /* Takes one character, decoding %XX; a '%' that starts no escape stands for itself. */
 static unsigned char next_char(struct str *s, bool *ret_escaped)
 {
@@ -343,7 +337,7 @@ static unsigned char next_char(struct str *s, bool *ret_escaped)
 	*ret_escaped = false;
 	if (c == '%' && s->n >= 3 && char_is(s->s[1], CHARS_HEX) &&
 	    char_is(s->s[2], CHARS_HEX)) {
-		c = (unsigned char)(hex_digit(s->s[1]) << 4 | hex_digit(s->s[2]));
+		c = (unsigned char)(num_hex_digit(s->s[1]) << 4 | num_hex_digit(s->s[2]));
 		used = 3;
 		*ret_escaped = true;
 	}

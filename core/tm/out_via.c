@@ -26,11 +26,8 @@ uint32_t out_via_flags(struct str branch)
 		n++;
 	if (n == 0 || branch.n < n + flags_mark.n || !str_eq(str_sub(branch, branch.n - n - flags_mark.n, flags_mark.n), flags_mark))
 		return 0;
-	for (size_t i = branch.n - n; i < branch.n; i++) {
-		char c = branch.s[i];
-
-		v = v << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-	}
+	for (size_t i = branch.n - n; i < branch.n; i++)
+		v = v << 4 | (unsigned)num_hex_digit(branch.s[i]);
 	return v;
 }
 

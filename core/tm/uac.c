@@ -196,8 +196,6 @@ static bool has_field(struct str headers, const char *name)
 /* Writes the request. Returns 0 or diag_set(). */
 static int write_request(const struct tm_uac_req *req, struct strbuf *sb, struct diag *reterr)
 {
-	static const char hex[] = "0123456789abcdef";
-
 	if (!has_field(req->headers, "\r\nFrom:") && !has_field(req->headers, "\r\nf:"))
 		return diag_set(reterr, 0, "no From among the headers");
 	if (!has_field(req->headers, "\r\nTo:") && !has_field(req->headers, "\r\nt:"))
@@ -213,8 +211,7 @@ static int write_request(const struct tm_uac_req *req, struct strbuf *sb, struct
 		} else {
 			uint64_t r[2] = { rng_u64(), rng_u64() };
 
-			for (unsigned i = 0; i < 32; i++)
-				strbuf_add_char(sb, hex[(r[i / 16] >> (4 * (i % 16))) & 15]);
+			strbuf_add_hex(sb, r, sizeof(r));
 		}
 		strbuf_add_lit(sb, "\r\n");
 	}

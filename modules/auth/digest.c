@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "core/base/num.h"
 #include "modules/auth/auth_priv.h"
 
 static const struct {
@@ -57,7 +58,6 @@ size_t auth_ha1_len(enum auth_alg alg)
 /* Hex of the hash of the parts with ':' between them. */
 static int hash(enum auth_alg alg, char out[AUTH_HEX_MAX], const struct str *parts, unsigned n)
 {
-	static const char hex[] = "0123456789abcdef";
 	unsigned char raw[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
@@ -74,11 +74,7 @@ static int hash(enum auth_alg alg, char out[AUTH_HEX_MAX], const struct str *par
 	}
 	if (EVP_DigestFinal_ex(g.ctx, raw, &len) != 1)
 		return -ENOMEM;
-	for (unsigned i = 0; i < len; i++) {
-		out[2 * i] = hex[raw[i] >> 4];
-		out[2 * i + 1] = hex[raw[i] & 15];
-	}
-	out[2 * (size_t)len] = '\0';
+	*num_hex_of(raw, len, out) = '\0';
 	return 0;
 }
 

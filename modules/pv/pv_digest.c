@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
+#include "core/base/num.h"
 #include "core/base/scan.h"
 #include "core/sip/uri.h"
 
@@ -118,35 +119,14 @@ uint32_t pv_crc32(struct str in)
 
 ptrdiff_t pv_hex_encode(struct str in, char *out)
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < in.n; i++) {
-		out[2 * i] = digits[(unsigned char)in.s[i] >> 4];
-		out[2 * i + 1] = digits[in.s[i] & 15];
-	}
-	return (ptrdiff_t)(2 * in.n);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 32;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+	return num_hex_of(in.s, in.n, out) - out;
 }
 
 ptrdiff_t pv_hex_decode(struct str in, char *out)
 {
-	if (in.n % 2)
-		return -EBADMSG;
-	for (size_t i = 0; i < in.n; i += 2) {
-		int hi = hex_digit(in.s[i]), lo = hex_digit(in.s[i + 1]);
+	int err = num_hex_bytes(in, out);
 
-		if (hi < 0 || lo < 0)
-			return -EBADMSG;
-		out[i / 2] = (char)(hi << 4 | lo);
-	}
-	return (ptrdiff_t)(in.n / 2);
+	return err < 0 ? err : (ptrdiff_t)(in.n / 2);
 }
 
 /* ---- base64 (RFC 4648) ---- */
@@ -354,7 +334,7 @@ ptrdiff_t pv_7bit_decode(struct str in, char *out)
 	if (in.n % 2 != 0)
 		return -EBADMSG;
 	for (size_t i = 0; i < in.n; i += 2) {
-		int hi = hex_digit(in.s[i]), lo = hex_digit(in.s[i + 1]);
+		int hi = num_hex_digit(in.s[i]), lo = num_hex_digit(in.s[i + 1]);
 
 		if (hi < 0 || lo < 0)
 			return -EBADMSG;
@@ -437,7 +417,6 @@ ptrdiff_t pv_crlf_unescape(struct str in, char *out)
 /* All but what `plain` says as %XX. */
 static ptrdiff_t percent(struct str in, char *out, unsigned plain, bool plus)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	size_t n = 0;
 
 	for (size_t i = 0; i < in.n; i++) {
@@ -449,8 +428,7 @@ static ptrdiff_t percent(struct str in, char *out, unsigned plain, bool plus)
 			out[n++] = (char)c;
 		} else {
 			out[n++] = '%';
-			out[n++] = digits[c >> 4];
-			out[n++] = digits[c & 15];
+			n += hex_byte(out + n, c);
 		}
 	}
 	return (ptrdiff_t)n;
@@ -509,7 +487,7 @@ ptrdiff_t pv_form_decode(struct str in, char *out)
 		if (in.s[i] == '+') {
 			out[n++] = ' ';
 		} else if (in.s[i] == '%') {
-			int hi = i + 2 < in.n ? hex_digit(in.s[i + 1]) : -1, lo = hi < 0 ? -1 : hex_digit(in.s[i + 2]);
+			int hi = i + 2 < in.n ? num_hex_digit(in.s[i + 1]) : -1, lo = hi < 0 ? -1 : num_hex_digit(in.s[i + 2]);
 
 			if (lo < 0)
 				return -EBADMSG;

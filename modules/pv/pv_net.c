@@ -4,6 +4,7 @@
  * source address is made once per message, since scripts ask for $si again and again.
  */
 #include "core/base/log.h"
+#include "core/base/num.h"
 #include "modules/pv/pv_priv.h"
 
 static struct {
@@ -291,11 +292,6 @@ static int rcvmsg_get(struct ctx *ctx, const struct pv_spec *spec, struct value 
 	return -EINVAL;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* What came is still wanted: the quarantine knows a message by it. */
 static void rcv_replace(struct ctx *ctx, struct str bytes)
 {
@@ -325,15 +321,10 @@ static int rcv_patch(struct ctx *ctx, struct str v, bool hex)
 	buf = ctx->msg.buf;
 	if (buf.n > 0)
 		memcpy(out, buf.s, buf.n);
-	for (size_t i = 0; i < n; i++) {
-		if (!hex) {
-			out[pos + i] = what.s[i];
-			continue;
-		}
-		if (hex_digit(what.s[2 * i]) < 0 || hex_digit(what.s[2 * i + 1]) < 0)
-			return -EINVAL;
-		out[pos + i] = (char)(hex_digit(what.s[2 * i]) << 4 | hex_digit(what.s[2 * i + 1]));
-	}
+	if (!hex && n > 0)
+		memcpy(out + pos, what.s, n);
+	if (hex && num_hex_bytes(what, out + pos) < 0)
+		return -EINVAL;
 	rcv_replace(ctx, str_of(out, buf.n));
 	return 0;
 }

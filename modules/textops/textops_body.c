@@ -3,6 +3,7 @@
  * Bodies: asking for them, replacing them, and the parts of multipart ones (RFC 2046, 5.1). A replaced body and its Content-Type are
  * kept with the message, so that parts can be added one after the other.
  */
+#include "core/base/num.h"
 #include "modules/textops/textops_priv.h"
 
 #define BODY_MAX 65535u
@@ -105,7 +106,7 @@ static bool from_hex(struct ctx *ctx, struct str in, struct str *ret)
 		return false;
 	for (size_t i = 0; i < in.n; i++) {
 		char c = in.s[i];
-		int d = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+		int d = num_hex_digit(c);
 
 		if (c == ' ')
 			continue;

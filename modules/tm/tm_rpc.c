@@ -260,31 +260,18 @@ static int take_request(struct rpc *rpc, struct tm_uac_req *req)
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* The body's bytes, in memory that the next call overwrites. Returns 0, or -EINVAL and a fault is set. */
 static int take_hex(struct rpc *rpc, struct str *body)
 {
 	static char bytes[65536];
 	struct str hex = *body;
 
-	if (hex.n % 2 || hex.n / 2 > sizeof(bytes))
-		goto bad;
-	for (size_t i = 0; i < hex.n; i += 2) {
-		int hi = hex_digit(hex.s[i]), lo = hex_digit(hex.s[i + 1]);
-
-		if (hi < 0 || lo < 0)
-			goto bad;
-		bytes[i / 2] = (char)(hi << 4 | lo);
+	if (hex.n / 2 > sizeof(bytes) || num_hex_bytes(hex, bytes) < 0) {
+		rpc_fault(rpc, 400, "Invalid body");
+		return -EINVAL;
 	}
 	*body = str_of(bytes, hex.n / 2);
 	return 0;
-bad:
-	rpc_fault(rpc, 400, "Invalid body");
-	return -EINVAL;
 }
 
 #define UAC_WAIT_MS 80000u

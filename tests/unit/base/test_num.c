@@ -97,6 +97,27 @@ START_TEST(writes_hex)
 }
 END_TEST
 
+START_TEST(bytes_and_hex)
+{
+	static const char *const wrong[] = { "0", "012", "0g", "g0", "-1", "0x", " 0", "0:", "@0", "`0", "/0" };
+	unsigned char bytes[256], back[256];
+	char text[2 * sizeof(bytes) + 1];
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)i;
+	ck_assert_ptr_eq(num_hex_of(bytes, sizeof(bytes), text), text + sizeof(text) - 1);
+	ck_assert_mem_eq(text, "000102", 6);
+	ck_assert_mem_eq(text + sizeof(text) - 7, "fdfeff", 6);
+	ck_assert_int_eq(num_hex_bytes(str_of(text, sizeof(text) - 1), back), 0);
+	ck_assert_mem_eq(bytes, back, sizeof(bytes));
+	ck_assert_int_eq(num_hex_bytes(STR_LIT("aBCdEf"), back), 0);
+	ck_assert_mem_eq(back, "\xab\xcd\xef", 3);
+	ck_assert_int_eq(num_hex_bytes(STR_NULL, NULL), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++)
+		ck_assert_int_eq(num_hex_bytes(str_lit(wrong[i]), back), -EBADMSG);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("num");
@@ -106,6 +127,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, lowest_number);
 	tcase_add_loop_test(tc, writes_decimal, 0, ARRAY_LEN(decs));
 	tcase_add_test(tc, writes_hex);
+	tcase_add_test(tc, bytes_and_hex);
 	suite_add_tcase(s, tc);
 	return s;
 }
