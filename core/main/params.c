@@ -220,7 +220,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("shm_mem_size", shm_mb, 64, 1, 16777216),
 	LIVE_INT("sip_parser_log", sip_parser_log, -1, -10, 100),
 	NEEDLESS("sip_parser_log_oneline", INT, 0, "a bad message is told in one line"),
-	REFUSED("sip_parser_mode", INT, 1, "header fields are always checked"),
+	LIVE_INT("sip_parser_mode", sip_parser_mode, 1, 0, 1),
 	LIVE_INT("sip_warning", sip_warning, 0, 0, 1),
 	NEEDLESS("socket_workers", INT, 0, WORKERS),
 	NEEDLESS("sql_buffer_size", INT, 65535, "values are bound, not written into SQL"),
@@ -545,7 +545,7 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 
 unsigned params_sip_rules(const struct main_conf *c)
 {
-	return c->http_reply_parse ? SIP_HTTP_REPLIES : 0;
+	return (c->http_reply_parse ? SIP_HTTP_REPLIES : 0u) | (c->sip_parser_mode ? 0u : SIP_REPEATS);
 }
 
 void params_to_tm(const struct main_conf *c, struct tm_conf *r)

@@ -244,8 +244,17 @@ static unsigned count(const struct sip_msg *m, enum sip_header id)
 	return n;
 }
 
-/* Makes Content-Length tell body_bytes; *ret_add: the text to put before the empty line (n 0:
- * none). */
+/* What a field of Content-Length says: the first counts when there are several and they differ (SIP_REPEATS). */
+static uint32_t length_in(const struct sip_msg *m, const struct sip_hdr *h)
+{
+	uint32_t n = m->content_length;
+
+	if (UNLIKELY(h != sip_msg_hdr(m, SIP_H_CONTENT_LENGTH)) && num_u32(h->value, &n) < 0)
+		return UINT32_MAX;
+	return n;
+}
+
+/* Makes each Content-Length tell body_bytes; *ret_add: the text to put before the empty line (n 0: none). */
 static int change_content_length(struct changes *c, struct pool *pool, const struct sip_msg *m,
                                  const struct sip_edits *edits, size_t body_bytes, bool need_cl,
                                  struct str *ret_add)
@@ -263,7 +272,7 @@ static int change_content_length(struct changes *c, struct pool *pool, const str
 		if (edits && sip_edit_hdr_removed(edits, h))
 			continue;
 		there = true;
-		if (m->content_length != body_bytes)
+		if (length_in(m, h) != body_bytes)
 			err = changes_add(c, offset_in(m, h->value.s), (uint32_t)h->value.n, text);
 	}
 	if (err == 0 && !there && (need_cl || body_bytes != m->body.n))

@@ -139,7 +139,10 @@ static int parse_first_line(struct sip_msg *m, struct diag *reterr)
 	return parse_request_line(m, line, reterr);
 }
 
-/* Several equal values are one; anything else cannot be told from an attack. */
+/*
+ * Several equal values are one; anything else cannot be told from an attack. With SIP_REPEATS the first counts: in streams, where it would decide
+ * what the next message is, framing has refused it before; and what is sent on says the same in each (build.c).
+ */
 static int take_content_length(struct sip_msg *m, const struct sip_hdr *h, struct diag *reterr)
 {
 	uint32_t n;
@@ -147,7 +150,7 @@ static int take_content_length(struct sip_msg *m, const struct sip_hdr *h, struc
 	if (num_u32(h->value, &n) < 0)
 		return diag_set(reterr, h->off, "Bad Content-Length");
 	if (m->has_content_length && n != m->content_length)
-		return diag_set(reterr, h->off, "Conflicting Content-Length");
+		return taken & SIP_REPEATS ? 0 : diag_set(reterr, h->off, "Conflicting Content-Length");
 	m->has_content_length = true;
 	m->content_length = n;
 	return 0;
@@ -475,7 +478,7 @@ static int check_single(const struct sip_msg *m, struct diag *reterr)
 
 		if (!h && rules[i].required)
 			return diag_set(reterr, m->headers_off, "%s", rules[i].missing);
-		if (h && h->next)
+		if (h && h->next && !(rules[i].required && (taken & SIP_REPEATS)))
 			return diag_set(reterr, m->hdrs[h->next - 1].off, "%s", rules[i].repeated);
 	}
 	return 0;

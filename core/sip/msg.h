@@ -21,7 +21,8 @@ enum sip_msg_kind { SIP_REQUEST = 1, SIP_REPLY = 2 };
 
 /* What the parser and the framing take besides SIP as it is written; parameters of the core. */
 enum sip_rules {
-	SIP_HTTP_REPLIES = 1 /* http_reply_parse: a start line HTTP/DIGIT[.DIGIT] SP 3DIGIT SP reason begins a reply, too */
+	SIP_HTTP_REPLIES = 1, /* http_reply_parse: a start line HTTP/DIGIT[.DIGIT] SP 3DIGIT SP reason begins a reply, too */
+	SIP_REPEATS = 2       /* sip_parser_mode 0: of Call-ID, CSeq, From, To and (in datagrams) Content-Length the first counts, others are passed over */
 };
 /* Context: start-up, and a process between two messages. None at first. */
 void sip_msg_rules(unsigned rules);
@@ -75,7 +76,7 @@ struct sip_msg {
  */
 MUST_CHECK int sip_msg_parse(struct pool *pool, struct str bytes, struct sip_msg *ret_msg, struct diag *reterr);
 /* Checks what every message needs before the script sees it: Via, Call-ID, CSeq (matching the method), From, To present,
- * single and parseable, no more Content-Length than bytes; of requests also the Request-URI (any scheme will do: 416 is the
+ * single (but for SIP_REPEATS) and parseable, no more Content-Length than bytes; of requests also the Request-URI (any scheme will do: 416 is the
  * script's), Max-Forwards in 0 to 255 when present, and the Contacts of a REGISTER.
  * Returns 0, or -EBADMSG with the reason phrase for a 400 in reterr. */
 MUST_CHECK int sip_msg_check(struct sip_msg *msg, struct diag *reterr);

@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1 + n_steps || size > 4 * MAX_BYTES)
 		return 0;
 	size -= 1 + n_steps;
-	sip_msg_rules(size & 2 ? SIP_HTTP_REPLIES : 0);
+	sip_msg_rules((size & 2 ? SIP_HTTP_REPLIES : 0u) | (size & 4 ? SIP_REPEATS : 0u));
 	run(stream, size, NULL, 0, &whole);
 	run(stream, size, data + 1, n_steps, &cut);
 	fuzz_require(whole.n_msgs == cut.n_msgs && whole.n_pings == cut.n_pings);

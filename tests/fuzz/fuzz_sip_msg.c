@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_require(pool != NULL);
 	memset(&m, 0xa5, sizeof(m));
-	sip_msg_rules(size & 2 ? SIP_HTTP_REPLIES : 0);
+	sip_msg_rules((size & 2 ? SIP_HTTP_REPLIES : 0u) | (size & 4 ? SIP_REPEATS : 0u));
 	err = sip_msg_parse(pool, in, &m, &diag);
 	fuzz_require(err == 0 || diag.text[0] != '\0');
 	fuzz_require(diag.pos <= size);

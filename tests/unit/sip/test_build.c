@@ -151,6 +151,25 @@ START_TEST(relayed_reply_without_via)
 }
 END_TEST
 
+/* What a datagram said twice with sip_parser_mode 0 says the same when it is sent on. */
+START_TEST(conflicting_content_length)
+{
+	struct sip_forward fwd = { .ruri = STR_NULL };
+	struct sip_edits edits = { 0 };
+	struct sip_out out;
+
+	sip_msg_rules(SIP_REPEATS);
+	parse("OPTIONS sip:b@x SIP/2.0" CRLF "l: 2" CRLF "X: 1" CRLF "Content-Length: 999" CRLF "l: 0" CRLF CRLF "abc");
+	ck_str(msg.body, "ab");
+	ck_assert_int_eq(sip_build_request(pool, &msg, NULL, &fwd, true, &out), 0);
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "l: 2" CRLF "X: 1" CRLF "Content-Length: 2" CRLF "l: 2" CRLF CRLF "ab");
+	ck_assert_int_eq(sip_edit_remove_hdr(&edits, pool, &msg, &msg.hdrs[0], SIP_EDIT_SCRIPT), 0);
+	ck_assert_int_eq(sip_build_request(pool, &msg, &edits, &fwd, true, &out), 0);
+	expect(&out, "OPTIONS sip:b@x SIP/2.0" CRLF "X: 1" CRLF "Content-Length: 2" CRLF "l: 2" CRLF CRLF "ab");
+	sip_msg_rules(0);
+}
+END_TEST
+
 START_TEST(content_length)
 {
 	struct sip_forward fwd = { .ruri = STR_NULL };
@@ -393,6 +412,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(t, relayed_reply, 0, ARRAY_LEN(tops));
 	tcase_add_test(t, relayed_reply_without_via);
 	tcase_add_test(t, content_length);
+	tcase_add_test(t, conflicting_content_length);
 	tcase_add_test(t, local_reply);
 	tcase_add_test(t, local_reply_keeps_a_tag);
 	tcase_add_test(t, bare_lf_is_mended_in_replies);

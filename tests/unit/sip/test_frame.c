@@ -154,6 +154,20 @@ START_TEST(frame_agrees_with_parser)
 }
 END_TEST
 
+/* Whatever the mode of the parser: where the next message begins is never a matter of taste. */
+START_TEST(lengths_that_differ)
+{
+	struct str in = exact(HEAD "l: 2\r\nl: 3\r\n\r\nabc");
+	struct sip_frame f = { 0 };
+	enum sip_frame_kind kind;
+
+	sip_msg_rules(SIP_REPEATS);
+	ck_assert_int_eq(sip_frame_next(&f, in, MAX_BYTES, false, &kind, NULL), -EBADMSG);
+	sip_msg_rules(0);
+	exact_free(in);
+}
+END_TEST
+
 #define HTTP_HEAD "HTTP/1.1 200 OK\r\nCall-ID: 1\r\n"
 
 START_TEST(http_replies)
@@ -191,6 +205,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(t, frame_random_splits, 0, 40);
 	tcase_add_test(t, frame_header_too_long);
 	tcase_add_loop_test(t, frame_agrees_with_parser, 0, ARRAY_LEN(sip_samples));
+	tcase_add_test(t, lengths_that_differ);
 	tcase_add_test(t, http_replies);
 	return suite_of("sip/frame", t);
 }

@@ -301,6 +301,51 @@ START_TEST(http_replies)
 }
 END_TEST
 
+/* clang-format off */
+static const struct { const char *field; bool strict, lax; } repeats[] = { /* behind a whole request: whether it is taken */
+	{ "i: 2",                   false, true },
+	{ "Call-ID: 1",             false, true },
+	{ "CSeq: 2 INVITE",         false, true },
+	{ "CSeq: rubbish",          false, true },
+	{ "From: <sip:x@y>;tag=9",  false, true },
+	{ "t: <sip:x@y>",           false, true },
+	{ "Content-Length: 1",      false, true },
+	{ "Content-Length: 0",      true,  true },
+	{ "Content-Length: x",      false, false },
+	{ "Max-Forwards: 9",        false, false },
+	{ "Expires: 2",             true,  true },
+};
+/* clang-format on */
+
+START_TEST(repeated_fields)
+{
+	for (unsigned lax = 0; lax < 2; lax++) {
+		char text[512];
+		struct str in;
+		int err;
+
+		snprintf(text, sizeof(text), "OPTIONS sip:x SIP/2.0" CRLF "Via: SIP/2.0/UDP h;branch=z9hG4bK1" CRLF "Max-Forwards: 70" CRLF "From: <sip:a@b>;tag=1" CRLF
+		         "To: <sip:a@b>" CRLF "Call-ID: 1" CRLF "CSeq: 1 OPTIONS" CRLF "Expires: 1" CRLF "Content-Length: 0" CRLF "%s" CRLF CRLF "x", repeats[_i].field);
+		in = exact(text);
+		sip_msg_rules(lax ? SIP_REPEATS : 0);
+		err = sip_msg_parse(pool, in, &msg, NULL);
+		if (err == 0)
+			err = sip_msg_check(&msg, NULL);
+		ck_assert_int_eq(err, (lax ? repeats[_i].lax : repeats[_i].strict) ? 0 : -EBADMSG);
+		if (err == 0) {
+			ck_str(sip_msg_call_id(&msg), "1");
+			ck_str(sip_msg_from(&msg)->tag, "1");
+			ck_str(sip_msg_to(&msg)->uri, "sip:a@b");
+			ck_assert_uint_eq(sip_msg_cseq(&msg)->number, 1);
+			ck_assert_uint_eq(msg.body.n, 0);
+		}
+		pool_reset(pool);
+		exact_free(in);
+	}
+	sip_msg_rules(0);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	TCase *t = tcase_create("msg");
@@ -315,6 +360,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, pool_budget);
 	tcase_add_test(t, no_memory);
 	tcase_add_loop_test(t, random_damage, 0, ARRAY_LEN(sip_samples));
+	tcase_add_loop_test(t, repeated_fields, 0, ARRAY_LEN(repeats));
 	tcase_add_loop_test(t, http_replies, 0, ARRAY_LEN(http_lines));
 	return suite_of("sip/msg", t);
 }
