@@ -63,5 +63,28 @@ CREATE TABLE IF NOT EXISTS htable (
     key_value VARCHAR(512) DEFAULT '' NOT NULL,
     expires INTEGER DEFAULT 0 NOT NULL
 );
+CREATE TABLE IF NOT EXISTS acc (
+    id INTEGER PRIMARY KEY NOT NULL,
+    method VARCHAR(16) DEFAULT '' NOT NULL,
+    from_tag VARCHAR(128) DEFAULT '' NOT NULL,
+    to_tag VARCHAR(128) DEFAULT '' NOT NULL,
+    callid VARCHAR(255) DEFAULT '' NOT NULL,
+    sip_code VARCHAR(3) DEFAULT '' NOT NULL,
+    sip_reason VARCHAR(128) DEFAULT '' NOT NULL,
+    time TIMESTAMP WITHOUT TIME ZONE NOT NULL
+);
+CREATE INDEX IF NOT EXISTS acc_callid_idx ON acc (callid);
+CREATE TABLE IF NOT EXISTS missed_calls (
+    id INTEGER PRIMARY KEY NOT NULL,
+    method VARCHAR(16) DEFAULT '' NOT NULL,
+    from_tag VARCHAR(128) DEFAULT '' NOT NULL,
+    to_tag VARCHAR(128) DEFAULT '' NOT NULL,
+    callid VARCHAR(255) DEFAULT '' NOT NULL,
+    sip_code VARCHAR(3) DEFAULT '' NOT NULL,
+    sip_reason VARCHAR(128) DEFAULT '' NOT NULL,
+    time TIMESTAMP WITHOUT TIME ZONE NOT NULL
+);
+CREATE INDEX IF NOT EXISTS missed_calls_callid_idx ON missed_calls (callid);
 INSERT OR IGNORE INTO version (table_name, table_version) VALUES
-    ('version', 1), ('subscriber', 7), ('location', 9), ('location_attrs', 1), ('htable', 2);
+    ('version', 1), ('subscriber', 7), ('location', 9), ('location_attrs', 1), ('htable', 2),
+    ('acc', 5), ('missed_calls', 4);

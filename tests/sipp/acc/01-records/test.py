@@ -9,18 +9,15 @@ import time
 import sip
 
 KAMAILIO = "kamailio"
-TABLES = """create table version (table_name varchar(32), table_version int);
-insert into version values ('acc', 5), ('missed_calls', 4);"""
-COLUMNS = """(id integer primary key, method varchar(16) default '' not null, from_tag varchar(128) default '' not null, to_tag varchar(128) default '' not null,
-callid varchar(255) default '' not null, sip_code varchar(3) default '' not null, sip_reason varchar(128) default '' not null,
-time timestamp without time zone not null, time_attr, time_exten, src_user, dst_user, src_ip, leg_src, leg_dst)"""
+EXTRA = ("time_attr", "time_exten", "src_user", "dst_user", "src_ip", "leg_src", "leg_dst")  # columns that the script asks for
 POINTS = ["tm.tell.before", "tm.tell.told", "acc.queue.linked", "acc.queue.unlinked"]
 
 
 def database(version=5):
     path = f"{sip.temp_dir()}/acc.db"
     with sqlite3.connect(path) as c:
-        c.executescript(TABLES.replace("'acc', 5", f"'acc', {version}") + "".join(f"create table {t} {COLUMNS};" for t in ("acc", "missed_calls")))
+        c.executescript(open(f"{sip.TOP}/conf/sql/sqlite/standard.sql").read() + f"update version set table_version = {version} where table_name = 'acc';" +
+                        "".join(f"alter table {t} add column {x};" for t in ("acc", "missed_calls") for x in EXTRA))
     return path
 
 
@@ -199,10 +196,10 @@ def database_rows(r, ctx, name):
         r.check(f"{name} answered while the database is locked", sip.wait_until(lambda: len(lines_of(server.log_text())) == 30))
         lock.execute("rollback")
         r.check(f"{name} written when it is free", sip.wait_until(lambda: sorted(x[2] for x in rows(busy)) == sorted(f"b{i}" for i in range(30)), 40), rows(busy))
-        lock.execute("drop table acc")
+        lock.executescript("delete from acc; alter table acc rename to away")
         message(server, "gone")
         r.check(f"{name} a table that is gone is told", sip.wait_until(lambda: "acc: records are not written" in server.log_text(), 10))
-        lock.execute(f"create table acc {COLUMNS}")
+        lock.execute("alter table away rename to acc")
         r.check(f"{name} and nothing is lost", sip.wait_until(lambda: [x[2] for x in rows(busy)] == ["gone"], 40))
         lock.execute("create trigger refuse before insert on acc when new.callid like 'poison%' begin select raise(abort, 'not this one'); end")
         for cid in ("before", "poison1", "poison2", "poison3", "behind"):
@@ -236,11 +233,11 @@ def database_rows(r, ctx, name):
     left = database()
     lock = sqlite3.connect(left, isolation_level=None)
     with ctx.server("server.cfg", defines=[f'DB="sqlite:///{left}"']) as server:
-        lock.execute("drop table acc")
+        lock.executescript("delete from acc; alter table acc rename to away")
         for i in range(5):
             message(server, f"e{i}")
         sip.wait_until(lambda: "acc: records are not written" in server.log_text(), 20)
-        lock.execute(f"create table acc {COLUMNS}")
+        lock.execute("alter table away rename to acc")
         server.stop()
         r.check(f"{name} what waits at the end is written", sorted(x[2] for x in rows(left)) == [f"e{i}" for i in range(5)], rows(left))
     lock.close()
