@@ -146,15 +146,10 @@ static bool take_name(struct rpc *rpc, char mem[DNS_NAME_MAX], struct str *ret)
 
 	if (rpc_arg_any_str(rpc, &in) < 0)
 		return false;
-	if (in.n > 1 && in.s[in.n - 1] == '.')
-		in.n--;
-	if (in.n == 0 || in.n > DNS_NAME_MAX) {
+	*ret = str_of(mem, dns_name_lower(in, mem));
+	if (ret->n == 0)
 		rpc_fault(rpc, 400, "Invalid name");
-		return false;
-	}
-	str_lower(in, mem);
-	*ret = str_of(mem, in.n);
-	return true;
+	return ret->n > 0;
 }
 
 static bool take_type(struct rpc *rpc, enum dns_type *ret)

@@ -44,6 +44,9 @@ struct dns_set {
 MUST_CHECK int dns_answer_parse(const uint8_t *p, size_t n, enum dns_type type,
                                 struct dns_set *ret_set);
 
+/* A name as sets of records have it: lower case, no final dot. Returns its length; 0: no name can be that. */
+size_t dns_name_lower(struct str in, char out[DNS_NAME_MAX]);
+
 struct dns_cache_conf {
 	uint32_t negative_ttl_s, min_ttl_s, max_ttl_s; /* max 0: no limit */
 	uint64_t bytes_max;

@@ -301,6 +301,16 @@ void dns_cache_put(enum dns_type type, struct str name, const struct dns_set *se
 	}
 }
 
+size_t dns_name_lower(struct str in, char out[DNS_NAME_MAX])
+{
+	if (in.n > 1 && in.s[in.n - 1] == '.')
+		in.n--;
+	if (in.n == 0 || in.n > DNS_NAME_MAX)
+		return 0;
+	str_lower(in, out);
+	return in.n;
+}
+
 bool dns_cache_exists(void)
 {
 	return root != NULL;

@@ -66,7 +66,7 @@ static const struct net_listener *find_advertised(enum sip_proto proto, struct s
 {
 	for (unsigned i = 0; i < net_table.n; i++) {
 		const struct net_listener *l = &net_table.at[i];
-		uint16_t want = port ? port : net_default_port(proto ? proto : l->proto);
+		uint16_t want = port ? port : sip_proto_default_port(proto ? proto : l->proto);
 
 		if (l->adv_host.n && (proto == SIP_PROTO_NONE || l->proto == proto) && str_ieq(l->adv_host, host) &&
 		    (l->adv_port ? l->adv_port : l->addr.port) == want && net_listener_usable(l))
@@ -98,7 +98,7 @@ const struct net_listener *net_listener_find(struct str text)
 		return find_advertised(proto, text, (uint16_t)port);
 	for (unsigned i = 0; i < net_table.n; i++) {
 		const struct net_listener *l = &net_table.at[i];
-		uint16_t want = port ? (uint16_t)port : net_default_port(proto ? proto : l->proto);
+		uint16_t want = port ? (uint16_t)port : sip_proto_default_port(proto ? proto : l->proto);
 
 		if ((proto == SIP_PROTO_NONE || l->proto == proto) && l->addr.port == want &&
 		    net_addr_ip_equal(&l->addr, &a) && net_listener_usable(l))

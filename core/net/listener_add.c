@@ -24,7 +24,7 @@ static struct str host_port(struct str host, uint16_t port, enum sip_proto proto
 
 	strbuf_init_fixed(&sb, text, sizeof(text));
 	strbuf_add(&sb, host);
-	if (port != net_default_port(proto)) {
+	if (port != sip_proto_default_port(proto)) {
 		strbuf_add_char(&sb, ':');
 		strbuf_add_u64(&sb, port);
 	}
@@ -83,7 +83,7 @@ static int add_one(const struct net_listen_spec *spec, enum sip_proto proto,
 	l->index = (uint16_t)net_table.n;
 	l->proto = proto;
 	l->addr = *ip;
-	l->addr.port = spec->port ? spec->port : net_default_port(proto);
+	l->addr.port = spec->port ? spec->port : sip_proto_default_port(proto);
 	l->is_virtual = spec->is_virtual;
 	l->listen_fd = -1;
 	for (unsigned i = 0; i < net_table.n; i++) {

@@ -17,11 +17,6 @@ static inline bool net_is_stream(enum sip_proto proto)
 	return proto != SIP_PROTO_UDP;
 }
 
-static inline uint16_t net_default_port(enum sip_proto proto)
-{
-	return proto == SIP_PROTO_TLS || proto == SIP_PROTO_WSS ? 5061 : 5060;
-}
-
 /* Not one of the streams that disable_tcp leaves closed. */
 static inline bool net_listener_usable(const struct net_listener *l)
 {

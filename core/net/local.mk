@@ -4,6 +4,7 @@ libringfort_a_SOURCES += core/net/dns_ask.c
 libringfort_a_SOURCES += core/net/dns_cache.c core/net/dns.h
 libringfort_a_SOURCES += core/net/dns_msg.c
 libringfort_a_SOURCES += core/net/handover.c core/net/handover.h
+libringfort_a_SOURCES += core/net/hosts.c core/net/hosts.h
 libringfort_a_SOURCES += core/net/listener.c core/net/listener.h core/net/listener_priv.h
 libringfort_a_SOURCES += core/net/listener_add.c
 libringfort_a_SOURCES += core/net/listener_open.c

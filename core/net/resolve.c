@@ -7,8 +7,6 @@
  * no state machine to get stuck in, and a cached name costs no job at all.
  *
  * A job ends at its deadline whatever c-ares does (dns_ask.c).
- *
- * /etc/hosts is read once at start: reading files while calls wait is not done here.
  */
 #include "core/net/resolve.h"
 
@@ -18,13 +16,13 @@
 
 #include "core/base/clock.h"
 #include "core/base/rng.h"
+#include "core/net/hosts.h"
 #include "core/net/listener.h"
 #include "shm/counter.h"
 
 #define MISSING_MAX 40u
 #define ROUNDS_MAX 8u /* NAPTR, SRV, addresses, and some in reserve */
 #define JOBS_MAX 4096u
-#define HOSTS_MAX 2048u
 #define DEFAULT_TIMEOUT_MS 5000u
 
 struct question {
@@ -44,12 +42,6 @@ struct job {
 	bool step_due;
 };
 
-struct host { /* a line of /etc/hosts */
-	struct net_addr addr;
-	uint8_t name_n;
-	char name[DNS_NAME_MAX];
-};
-
 struct walk {
 	const struct job *job; /* NULL: none yet */
 	struct resolve_answer *out;
@@ -63,45 +55,10 @@ static struct {
 	char servers[512];
 	struct loop *loop;
 	unsigned n_jobs;
-	struct host *hosts;
-	unsigned n_hosts;
 	int failed; /* counter */
 } res = { .failed = -1 };
 
 /* ---- known record sets ---- */
-
-static size_t lower_name(struct str in, char out[DNS_NAME_MAX])
-{
-	if (in.n > 1 && in.s[in.n - 1] == '.')
-		in.n--;
-	if (in.n == 0 || in.n > DNS_NAME_MAX)
-		return 0;
-	str_lower(in, out);
-	return in.n;
-}
-
-static int from_hosts(enum dns_type type, struct str name, struct dns_set *set)
-{
-	bool known = false;
-
-	if (type != DNS_A && type != DNS_AAAA)
-		return -ENOENT;
-	set->n = 0;
-	for (unsigned i = 0; i < res.n_hosts; i++) {
-		const struct host *h = &res.hosts[i];
-
-		if (h->name_n != name.n || memcmp(h->name, name.s, name.n) != 0)
-			continue;
-		known = true;
-		if (h->addr.family != (type == DNS_A ? AF_INET : AF_INET6) || set->n == DNS_RRS_MAX)
-			continue;
-		memset(&set->rr[set->n], 0, sizeof(set->rr[0]));
-		memcpy(set->rr[set->n++].ip, h->addr.ip, 16);
-	}
-	set->err = set->n ? 0 : -ENOENT;
-	set->ttl_s = 0;
-	return known ? 0 : -ENOENT;
-}
 
 static int from_job(const struct job *job, enum dns_type type, struct str name, struct dns_set *set)
 {
@@ -127,7 +84,7 @@ static bool known(struct walk *w, enum dns_type type, struct str name, struct dn
 		set->err = -ENOENT;
 		return true;
 	}
-	if (from_hosts(type, name, set) == 0 || from_job(w->job, type, name, set) == 0)
+	if (net_hosts_find(type, name, set) == 0 || from_job(w->job, type, name, set) == 0)
 		goto found;
 	if (res.conf.use_cache && dns_cache_get(type, name, set) == 0)
 		goto found;
@@ -358,11 +315,6 @@ static bool walk_any_srv(struct walk *w, struct str host)
 	return missing;
 }
 
-static uint16_t default_port(enum sip_proto proto)
-{
-	return proto == SIP_PROTO_TLS || proto == SIP_PROTO_WSS ? 5061 : 5060;
-}
-
 /* Returns 0; -EAGAIN with the missing questions; else why there is nothing. */
 static int walk(struct walk *w, const struct resolve_query *q)
 {
@@ -376,11 +328,11 @@ static int walk(struct walk *w, const struct resolve_query *q)
 	w->err = 0;
 	if (q->secure && proto == SIP_PROTO_TCP)
 		proto = SIP_PROTO_TLS;
-	if (net_addr_parse(q->host, q->port ? q->port : default_port(proto), &a) == 0) {
+	if (net_addr_parse(q->host, q->port ? q->port : sip_proto_default_port(proto), &a) == 0) {
 		answer_add(w->out, &a, proto);
 		return 0;
 	}
-	host = str_of(text, lower_name(q->host, text));
+	host = str_of(text, dns_name_lower(q->host, text));
 	if (host.n == 0)
 		return -ENOENT;
 	if (q->port == 0) {
@@ -392,7 +344,7 @@ static int walk(struct walk *w, const struct resolve_query *q)
 		        : walk_srv(w, srv_name(proto, host, srv), proto) != SRV_NONE)
 			goto out;
 	}
-	walk_addresses(w, host, q->port ? q->port : default_port(proto), proto);
+	walk_addresses(w, host, q->port ? q->port : sip_proto_default_port(proto), proto);
 out:
 	if (w->n_missing)
 		return -EAGAIN;
@@ -596,7 +548,7 @@ int resolve_set_ask(enum dns_type type, struct str name, resolve_set_fn *done, v
 
 	if (!res.loop)
 		return -EBUSY;
-	name = str_of(text, lower_name(name, text));
+	name = str_of(text, dns_name_lower(name, text));
 	if (name.n == 0)
 		return -ENOENT;
 	l = calloc(1, sizeof(*l));
@@ -640,14 +592,6 @@ size_t resolve_reverse_name(const struct net_addr *addr, char out[RESOLVE_REVERS
 	return n + sizeof(v6) - 1;
 }
 
-bool resolve_hosts_has(const struct net_addr *addr, struct str name)
-{
-	for (unsigned i = 0; i < res.n_hosts; i++)
-		if (net_addr_ip_equal(&res.hosts[i].addr, addr) && str_ieq(str_of(res.hosts[i].name, res.hosts[i].name_n), name))
-			return true;
-	return false;
-}
-
 /* ---- start ---- */
 
 static void configure_asking(void)
@@ -662,58 +606,6 @@ int resolve_worker_init(struct loop *loop)
 {
 	res.loop = loop;
 	return dns_ask_init(loop);
-}
-
-static int hosts_line(char *line)
-{
-	static const char blank[] = " \t\r\n";
-	struct net_addr a;
-	char *at = line, *word;
-	bool first = true;
-
-	line[strcspn(line, "#")] = 0;
-	while ((word = strsep(&at, blank))) {
-		struct host *h;
-
-		if (!*word)
-			continue;
-		if (first && net_addr_parse(str_lit(word), 0, &a) < 0)
-			return 0;
-		if (!first) {
-			if (res.n_hosts == HOSTS_MAX)
-				return -ENOSPC;
-			h = &res.hosts[res.n_hosts];
-			h->addr = a;
-			h->name_n = (uint8_t)lower_name(str_lit(word), h->name);
-			res.n_hosts += h->name_n > 0;
-		}
-		first = false;
-	}
-	return 0;
-}
-
-static int hosts_read(void)
-{
-	char line[2048];
-	struct host *fit;
-	FILE *f;
-	int err = 0;
-
-	free(res.hosts);
-	res.n_hosts = 0;
-	res.hosts = calloc(HOSTS_MAX, sizeof(*res.hosts));
-	if (!res.hosts)
-		return -ENOMEM;
-	f = fopen("/etc/hosts", "re");
-	if (!f)
-		return 0; /* there need not be one */
-	while (err == 0 && fgets(line, sizeof(line), f))
-		err = hosts_line(line);
-	(void)fclose(f);
-	fit = realloc(res.hosts, (res.n_hosts ? res.n_hosts : 1) * sizeof(*res.hosts));
-	if (fit)
-		res.hosts = fit;
-	return 0; /* what is beyond HOSTS_MAX is asked of the name server */
 }
 
 static struct dns_cache_conf cache_conf(const struct resolve_conf *conf)
@@ -753,7 +645,7 @@ int resolve_init(const struct resolve_conf *conf)
 	res.failed = shm_counter_register("dns", "failed_dns_request");
 	dns_ask_register();
 	configure_asking();
-	err = hosts_read();
+	err = net_hosts_read();
 	if (err == 0 && conf->use_cache)
 		err = dns_cache_init(&cache);
 	return err;

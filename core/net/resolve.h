@@ -58,8 +58,6 @@ MUST_CHECK int resolve_set_ask(enum dns_type type, struct str name, resolve_set_
 /* "4.3.2.1.in-addr.arpa", or the like under ip6.arpa: the name that PTR records of an address have. Returns its length. */
 #define RESOLVE_REVERSE_MAX 80u
 size_t resolve_reverse_name(const struct net_addr *addr, char out[RESOLVE_REVERSE_MAX]);
-/* Does /etc/hosts give that address this name? Case does not count. */
-bool resolve_hosts_has(const struct net_addr *addr, struct str name);
 
 /* For RPC: bytes that the shared cache holds and may hold (0, 0: no cache); drop everything. */
 void resolve_cache_mem(uint64_t *ret_used, uint64_t *ret_max);

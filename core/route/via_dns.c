@@ -9,6 +9,7 @@
 
 #include <errno.h>
 
+#include "core/net/hosts.h"
 #include "core/net/resolve.h"
 
 #define WAIT_MS 2000u /* four retransmissions of the client */
@@ -57,7 +58,7 @@ static void ask_name(struct ctx *ctx)
 		go(ctx, OTHER);
 		return;
 	}
-	if (resolve_hosts_has(&ctx->rx.src, sip_msg_via1(&ctx->msg)->host)) {
+	if (net_hosts_has(&ctx->rx.src, sip_msg_via1(&ctx->msg)->host)) {
 		go(ctx, SAME);
 		return;
 	}

@@ -40,6 +40,10 @@ bool sip_is_ipv4(struct str host);
  * says whether all of them are allowed. Context: start-up; n 0: none. */
 void sip_host_extra_chars(struct str chars);
 bool sip_host_extra_allowed(struct str chars);
+static inline uint16_t sip_proto_default_port(enum sip_proto proto)
+{
+	return proto == SIP_PROTO_TLS || proto == SIP_PROTO_WSS ? 5061 : 5060;
+}
 /* 5060, or 5061 for sips and transport=tls. */
 uint16_t sip_uri_default_port(const struct sip_uri *uri);
 /* port or its default. */
