@@ -174,7 +174,7 @@ static const struct row rows[] = { /* sorted by name */
 	INT("mhomed", mhomed, 0, 0, 1),
 	INT("mlock_pages", mlock_pages, 0, 0, 1),
 	NEEDLESS("modinit_delay", INT, 0, "start-up does not wait"),
-	REFUSED("msg_apply_changes_mode", INT, 0, "a message of a transaction is not changed"),
+	LIVE_INT("msg_apply_changes_mode", msg_apply_changes_mode, 0, 0, 1),
 	NEEDLESS("msg_clone_extra_size", INT, 0, "a transaction keeps what was received and what is changed apart"),
 	INT("msg_recv_max_size", msg_recv_max_size, 32767, 256, 65535),
 	NEEDLESS("msg_time", INT, 1, "the time of receipt is always there"),
@@ -523,6 +523,7 @@ void params_to_route(const struct main_conf *c, struct route_conf *r)
 	r->reply_to_via = c->reply_to_via;
 	r->onsend_route_reply = c->onsend_route_reply;
 	r->received_route_mode = c->received_route_mode;
+	r->msg_apply_changes_mode = c->msg_apply_changes_mode;
 	r->sip_warning = c->sip_warning;
 	r->mhomed = c->mhomed;
 	r->udp_mtu = c->udp_mtu;

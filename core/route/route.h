@@ -9,7 +9,7 @@
 #include "core/transport/tx.h"
 
 struct route_conf { /* core parameters */
-	int force_rport, local_rport, check_via, reply_to_via, onsend_route_reply, received_route_mode, log_engine, sip_warning, mhomed, udp_mtu, sip_parser_log;
+	int force_rport, local_rport, check_via, reply_to_via, onsend_route_reply, received_route_mode, msg_apply_changes_mode, log_engine, sip_warning, mhomed, udp_mtu, sip_parser_log;
 	bool via_dns, via_rev_dns;  /* a name in the top Via that leads to the source, or that the source has, needs no `received` */
 	enum sip_proto udp_mtu_try_proto;
 	struct str server_header;   /* whole field without CRLF; n 0: none */

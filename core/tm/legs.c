@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a run leaves in its transaction for later ones: the edits of the request, 16 bytes each, then its text; the new body comes
- * last. And the context that a later run begins with.
+ * last. When the message was changed and read again after the transaction was made, the message that the edits belong to comes first; all is
+ * one object, so a later run finds both or neither. And the context that a later run begins with.
  */
 #include "core/base/log.h"
 #include "core/base/strbuf.h"
 #include "core/tm/tm_priv.h"
 
+enum packed_kind { PACKED_EDIT, PACKED_BODY, PACKED_MSG };
+
 struct packed_edit {
 	uint32_t off, drop, len;
 	uint16_t tag;
 	int8_t order;
-	uint8_t is_body;
+	uint8_t kind; /* enum packed_kind */
 };
 
 static void pack_edit(struct strbuf *sb, const struct packed_edit *p, struct str text)
@@ -25,16 +28,31 @@ static void edits_store(struct ctx *ctx, struct tm_txn *t)
 	struct strbuf sb;
 	struct tm_buf *buf;
 
-	strbuf_init_pool(&sb, ctx->pool, 65536);
+	strbuf_init_pool(&sb, ctx->pool, 2 * 65536);
+	if (UNLIKELY(ctx->mflags & CTX_F_NOT_AS_STORED))
+		pack_edit(&sb, &(struct packed_edit){ .len = (uint32_t)ctx->msg.buf.n, .kind = PACKED_MSG }, ctx->msg.buf);
 	for (const struct sip_edit *e = ctx->edits.head; e; e = e->next)
-		pack_edit(&sb, &(struct packed_edit){ e->off, e->drop, (uint32_t)e->put.n, e->tag, e->order, 0 }, e->put);
+		pack_edit(&sb, &(struct packed_edit){ e->off, e->drop, (uint32_t)e->put.n, e->tag, e->order, PACKED_EDIT }, e->put);
 	if (ctx->edits.body_replaced)
-		pack_edit(&sb, &(struct packed_edit){ .len = (uint32_t)ctx->edits.new_body.n, .is_body = 1 }, ctx->edits.new_body);
-	if (sb.n == 0 || strbuf_err(&sb) < 0)
+		pack_edit(&sb, &(struct packed_edit){ .len = (uint32_t)ctx->edits.new_body.n, .kind = PACKED_BODY }, ctx->edits.new_body);
+	if (sb.n == 0)
 		return;
-	buf = tm_buf_new(strbuf_str(&sb), 0);
+	buf = strbuf_err(&sb) < 0 ? NULL : tm_buf_new(strbuf_str(&sb), 0);
 	if (buf)
 		tm_ref_set(&t->edits, buf);
+	else
+		log_error("changes of the request of transaction %08x are not kept for its later routes: no room", tm_hash_of(t));
+}
+
+static bool msg_load(struct ctx *ctx, struct str bytes)
+{
+	struct str received = ctx->msg.buf;
+
+	if (sip_msg_parse(ctx->pool, bytes, &ctx->msg, NULL) < 0)
+		return false; /* it was read before it was stored */
+	ctx->received = received;
+	ctx->mflags |= CTX_F_NOT_AS_STORED;
+	return true;
 }
 
 static void edits_load(struct ctx *ctx, const struct tm_txn *t)
@@ -54,7 +72,10 @@ static void edits_load(struct ctx *ctx, const struct tm_txn *t)
 		i += p.len;
 		if (!text.s && p.len)
 			return;
-		if (p.is_body) {
+		if (p.kind == PACKED_MSG) {
+			if (!msg_load(ctx, text))
+				return;
+		} else if (p.kind == PACKED_BODY) {
 			ctx->edits.body_replaced = true;
 			ctx->edits.new_body = text;
 		} else if (sip_edit_add(&ctx->edits, ctx->pool, &ctx->msg, p.off, p.drop, text, p.tag, p.order) < 0) {
@@ -101,8 +122,8 @@ struct ctx *tm_txn_ctx(struct tm_txn *t)
 	if (!ctx)
 		return NULL;
 	tm_ctx_load(ctx, t);
-	edits_load(ctx, t);
 	ctx->mflags = t->mflags;
+	edits_load(ctx, t);
 	ctx->iflags = t->iflags;
 	ctx->vbflags = t->vbflags;
 	ctx->fr_ms = t->fr_ms;

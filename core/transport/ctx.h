@@ -61,7 +61,8 @@ enum ctx_msg_flags { /* ctx->mflags, about sending */
 	CTX_F_OUTGOING = 65536,         /* bytes that are about to be written */
 	CTX_F_VIA_SRVID = 131072, CTX_F_VIA_PARAMS = 262144, CTX_F_VIA_FIELDS = 524288, /* what own Via gets: core/tm/out_via.c */
 	CTX_F_VIA_REPLY_PARAMS = 1048576,
-	CTX_F_VIA_IS_SOURCE = 4194304   /* the name in the top Via is that of where the request came from */
+	CTX_F_VIA_IS_SOURCE = 4194304   /* the name in the top Via is that of where the request came from */,
+	CTX_F_NOT_AS_STORED = 8388608   /* msg is not the request that its transaction keeps: it was changed later (msg_apply_changes_mode) */
 };
 
 struct ctx {

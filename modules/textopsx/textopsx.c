@@ -27,6 +27,12 @@ static bool changeable(const struct ctx *ctx, const char *what)
 	return false;
 }
 
+/* In mode 1 a request route may change it all the same: core/tm/legs.c keeps what was received and what it became. */
+static bool changeable_later(const struct ctx *ctx)
+{
+	return ctx->txn && ctx->kind == CTX_REQUEST && route_conf.msg_apply_changes_mode;
+}
+
 /* A message that cannot be read again ends the script: nothing that follows could be right. */
 static int f_apply(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
@@ -34,10 +40,13 @@ static int f_apply(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 	(void)a;
 	(void)n;
-	if (!changeable(ctx, "msg_apply_changes"))
+	if (!changeable_later(ctx) && !changeable(ctx, "msg_apply_changes"))
 		return -1;
-	if (route_msg_apply(ctx, &d) == 0)
+	if (route_msg_apply(ctx, &d) == 0) {
+		if (ctx->txn)
+			ctx->mflags |= CTX_F_NOT_AS_STORED;
 		return 1;
+	}
 	log_error("textopsx: msg_apply_changes: the changed message cannot be read: %s", d.text);
 	return 0;
 }

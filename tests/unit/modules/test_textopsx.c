@@ -232,6 +232,31 @@ START_TEST(apply_refused)
 }
 END_TEST
 
+/* msg_apply_changes_mode: with a transaction in the request route alone, and marked as another message than the one in there. */
+START_TEST(apply_later)
+{
+	ctx_of(msg);
+	ctx->kind = CTX_REQUEST;
+	ctx->txn = (struct tm_txn *)ctx; /* any */
+	ck_assert_int_eq(call2("append_hf_value", "new", "v"), 1);
+	route_conf.msg_apply_changes_mode = 1;
+	ctx->kind = CTX_BRANCH;
+	ck_assert_int_eq(call1("msg_apply_changes", NULL), -1);
+	ctx->kind = CTX_REQUEST;
+	ck_assert_int_eq(call1("msg_set_buffer", msg), -1);
+	ck_assert(!(ctx->mflags & CTX_F_NOT_AS_STORED));
+	ck_assert_int_eq(call1("msg_apply_changes", NULL), 1);
+	ck_assert(ctx->mflags & CTX_F_NOT_AS_STORED);
+	ck_assert(sip_msg_hdr_named(&ctx->msg, STR_LIT("new"), 0));
+	route_conf.msg_apply_changes_mode = 0;
+	ck_assert_int_eq(call1("msg_apply_changes", NULL), -1);
+	ctx->txn = NULL;
+	ctx->mflags = 0;
+	ck_assert_int_eq(call1("msg_apply_changes", NULL), 1);
+	ck_assert(!(ctx->mflags & CTX_F_NOT_AS_STORED));
+}
+END_TEST
+
 START_TEST(buffer)
 {
 	ctx_of(msg);
@@ -305,6 +330,7 @@ Suite *test_suite(void)
 	tcase_add_loop_test(tc, reply_status, 0, (int)ARRAY_LEN(statuses));
 	tcase_add_test(tc, apply);
 	tcase_add_test(tc, apply_refused);
+	tcase_add_test(tc, apply_later);
 	tcase_add_test(tc, buffer);
 	tcase_add_test(tc, header_iterator);
 	tcase_add_test(tc, line_iterator);
