@@ -18,9 +18,13 @@ enum pv_flags {
 	PV_INDEX = 4,      /* takes [index] */
 	PV_FMT_INNER = 8,  /* inner may hold variables: spec->inner_fmt is compiled when it does */
 	PV_CONTEXT = 16,   /* gives null inside $T_req() and the like */
+	PV_WAITS = 32,     /* may answer PV_WAIT when ctx->pv_may_wait is set, which it clears in any case before it does anything else */
 };
 
-/* ret text must live as long as ctx->pool (or for ever). Return 0, or < 0: evaluation failed (differs from null). */
+/* The run was parked: who asked reads the variable again when it is woken. Only where it stands as an operand of its own, not in a text. */
+#define PV_WAIT (-EINPROGRESS)
+
+/* ret text must live as long as ctx->pool (or for ever). Return 0, or < 0: evaluation failed (differs from null), or PV_WAIT. */
 typedef int pv_get_fn(struct ctx *ctx, const struct pv_spec *spec, struct value *ret);
 /* v: VALUE_NULL for $null. Return 0 or < 0 (refused; the reason was logged by the caller's caller). */
 typedef int pv_set_fn(struct ctx *ctx, const struct pv_spec *spec, const struct value *v);

@@ -47,7 +47,7 @@ static bool raw_taken(struct str bytes, const struct rx_info *info)
 	ctx->rx = *info;
 	ctx->msg.pool = ctx->pool; /* nothing is parsed: variables about the message are null */
 	ctx->msg.buf = str_dup(ctx->pool, bytes);
-	ctx->mflags |= CTX_F_NO_REPLY;
+	ctx->mflags |= CTX_F_NO_REPLY | CTX_F_AT_ONCE;
 	self.verdict = WAITS;
 	route_start(ctx, route, CTX_EVENT, raw_done);
 	if (self.verdict == WAITS)

@@ -45,7 +45,7 @@ enum route_verdict route_look(struct ctx *ctx, const struct tx_dest *dest, int r
 	struct look l = { .verdict = ROUTE_WAITS, .over = over, .arg = arg };
 	struct pv_snd snd = { .to = dest->to, .proto = (enum sip_proto)dest->proto, .listener = dest->listener, .buf = ctx->msg.buf };
 
-	ctx->mflags |= CTX_F_OUTGOING;
+	ctx->mflags |= CTX_F_OUTGOING | CTX_F_AT_ONCE;
 	ctx->finished_arg = &l;
 	ctx->send_dest = dest;
 	ctx->send_len = ctx->msg.buf.n;

@@ -259,18 +259,14 @@ static void wake_resolved(void *arg, int err, const struct resolve_answer *answe
 	ctx_wake((uint64_t)(uintptr_t)arg, 0);
 }
 
-/* Parks for one turn; false when that is not possible here (no loop). */
+/* Parks for one turn; false when that is not possible here. */
 static bool park_turn(struct ctx *ctx)
 {
-	struct loop *loop = loop_self();
-	uint64_t ticket;
+	uint64_t ticket = ctx_may_wait(ctx) ? ctx_park(ctx, RETRY_PARK_MS, 0) : 0;
 
-	if (!loop)
-		return false;
-	ticket = ctx_park(ctx, RETRY_PARK_MS, 0);
 	if (ticket == 0)
 		return false;
-	if (loop_defer(loop, wake_retry, (void *)(uintptr_t)ticket) < 0)
+	if (loop_defer(loop_self(), wake_retry, (void *)(uintptr_t)ticket) < 0)
 		complain(ctx->vm, L_ERR, "out of memory: goes on after %u ms", RETRY_PARK_MS);
 	return true;
 }
@@ -462,8 +458,18 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			break;
 		case OP_PV:
 			f->ip = ip; /* $cfg(line) */
-			if (pv_get(ctx, code->pvs[in->c], sp) < 0)
+			if (UNLIKELY(code->pvs[in->c]->def->flags & PV_WAITS))
+				ctx->pv_may_wait = ctx_may_wait(ctx);
+			err = pv_get(ctx, code->pvs[in->c], sp);
+			if (UNLIKELY(err < 0)) {
+				if (err == PV_WAIT) {
+					ip = in;
+					SAVE();
+					vm->wait = WAIT_RETRY;
+					return VM_PARKED;
+				}
 				*sp = value_null();
+			}
 			sp++;
 			break;
 		case OP_TRACE:

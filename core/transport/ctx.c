@@ -297,6 +297,11 @@ uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout)
 	return (uint64_t)ctx->gen << 32 | ctx->id;
 }
 
+bool ctx_may_wait(const struct ctx *ctx)
+{
+	return loop_self() && !(ctx->mflags & CTX_F_AT_ONCE);
+}
+
 struct ctx *ctx_of_ticket(uint64_t ticket)
 {
 	uint32_t id = (uint32_t)ticket, gen = (uint32_t)(ticket >> 32);

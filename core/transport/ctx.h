@@ -61,8 +61,9 @@ enum ctx_msg_flags { /* ctx->mflags, about sending */
 	CTX_F_OUTGOING = 65536,         /* bytes that are about to be written */
 	CTX_F_VIA_SRVID = 131072, CTX_F_VIA_PARAMS = 262144, CTX_F_VIA_FIELDS = 524288, /* what own Via gets: core/tm/out_via.c */
 	CTX_F_VIA_REPLY_PARAMS = 1048576,
-	CTX_F_VIA_IS_SOURCE = 4194304   /* the name in the top Via is that of where the request came from */,
-	CTX_F_NOT_AS_STORED = 8388608   /* msg is not the request that its transaction keeps: it was changed later (msg_apply_changes_mode) */
+	CTX_F_VIA_IS_SOURCE = 4194304,  /* the name in the top Via is that of where the request came from */
+	CTX_F_NOT_AS_STORED = 8388608,  /* msg is not the request that its transaction keeps: it was changed later (msg_apply_changes_mode) */
+	CTX_F_AT_ONCE = 16777216        /* what the run says counts only if it does not wait: onsend_route and its like */
 };
 
 struct ctx {
@@ -115,6 +116,7 @@ struct ctx {
 	struct value *vars;        /* $var slots, see pv */
 	unsigned n_vars;
 	int retcode;               /* $rc */
+	bool pv_may_wait;          /* the variable that is read now may park the run (PV_WAITS); who reads that clears it */
 	const struct tx_dest *send_dest; /* onsend_route: where the bytes go; else NULL */
 	size_t send_len;           /* and how many they are */
 
@@ -147,6 +149,11 @@ MUST_CHECK int ctx_keep_bytes(struct ctx *ctx);
  * Returns the ticket; 0 without memory or without a loop (nothing waits then). The function that parks then returns SCRIPT_SUSPEND.
  */
 uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout);
+/*
+ * False where a wait would change what a script means, since somebody needs its word at once (onsend_route, event_route[corex:reply-out],
+ * [core:msg-received], bytes to the wire), and where there is no loop. Those who have a choice ask this before they park.
+ */
+bool ctx_may_wait(const struct ctx *ctx);
 /* The context of a ticket while it still waits; NULL when it was woken, timed out or freed. */
 struct ctx *ctx_of_ticket(uint64_t ticket);
 /* Ends the wait: the script goes on with rc. A stale ticket is ignored. Context: the worker that parked it, from its loop,
