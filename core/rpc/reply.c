@@ -50,6 +50,11 @@ void *rpc_alloc(struct rpc *rpc, size_t size)
 	return p;
 }
 
+struct rpc_node *rpc_results(struct rpc *rpc)
+{
+	return &rpc->top;
+}
+
 void rpc_add_pieces(struct rpc *rpc, struct rpc_node *node, rpc_fill_fn *fill, void *state)
 {
 	if (!node)

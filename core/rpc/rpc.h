@@ -65,6 +65,7 @@ void rpc_fault(struct rpc *rpc, int code, const char *fmt, ...) PRINTF_LIKE(3, 4
  * and no reference is kept from one call to the next.
  */
 typedef int rpc_fill_fn(struct rpc *rpc, struct rpc_node *node, void *state);
+struct rpc_node *rpc_results(struct rpc *rpc); /* the list of all results, of a command with RPC_RET_ARRAY */
 void rpc_add_pieces(struct rpc *rpc, struct rpc_node *node, rpc_fill_fn *fill, void *state);
 /* Cleared memory that lives as long as the call; not from within fill(). NULL: too much; the call then fails by itself. */
 MUST_CHECK void *rpc_alloc(struct rpc *rpc, size_t size);
