@@ -12,7 +12,7 @@
 #include "core/base/num.h"
 #include "core/base/strbuf.h"
 #include "core/db/db.h"
-#include "modules/htable/htable_priv.h"
+#include "modules/htable/walk.h"
 
 #define QUERY_MS 60000u
 #define SLICE_ROWS 500u
@@ -30,6 +30,7 @@ struct load {
 	size_t array_n;
 	int64_t array_size;
 	bool in_array;
+	uint32_t gen; /* of a reload */
 };
 
 static struct {
@@ -213,9 +214,29 @@ static int load_slice(struct load *l, unsigned n)
 	return err < 0 ? err : array_flush(l);
 }
 
+/* ---- what a reload did not find goes ---- */
+
+static bool look_old(struct ht_walk *w)
+{
+	ht_reload_sweep(w->table, w->bucket, w->gen);
+	return false;
+}
+
+static int over_old(struct ht_walk *w)
+{
+	ht_reload_end(w->table);
+	return 1;
+}
+
+static struct ht_walk sweep_of(const struct load *l)
+{
+	return (struct ht_walk){ .what = "reload", .table = l->table, .gen = l->gen, .look = look_old, .over = over_old };
+}
+
 static int load_sync(struct ht_table *t, bool reload, struct diag *reterr)
 {
 	struct load *l = calloc(1, sizeof(*l));
+	struct ht_walk sweep;
 	struct strbuf sql;
 	int err = -ENOMEM;
 
@@ -234,12 +255,13 @@ static int load_sync(struct ht_table *t, bool reload, struct diag *reterr)
 	if (err < 0)
 		goto out;
 	if (reload)
-		ht_reload_begin(t);
+		l->gen = ht_reload_begin(t);
+	sweep = sweep_of(l);
 	err = load_slice(l, UINT_MAX);
 	if (err < 0)
 		diag_err(reterr, err, 0, "table \"%.*s\": not all of %u rows could be loaded", STR_FMT(t->def.name), db_rows_n(l->rows));
 	else if (reload)
-		ht_reload_end(t);
+		(void)ht_walk_all(&sweep);
 	if (err == 0)
 		log_info("htable: %u rows loaded into \"%.*s\"", db_rows_n(l->rows), STR_FMT(t->def.name));
 	db_rows_free(l->rows);
@@ -270,12 +292,13 @@ static void load_free(struct load *l)
 static void load_on(void *arg)
 {
 	struct load *l = arg;
+	struct ht_walk sweep = sweep_of(l);
 	int rc = load_slice(l, SLICE_ROWS);
 
 	if (rc > 0 && loop_defer(loop_self(), load_on, l) == 0)
 		return;
 	if (rc == 0)
-		ht_reload_end(l->table);
+		ht_walk_start(&sweep);
 	else
 		log_error("htable: reload of \"%.*s\" stopped at row %u of %u", STR_FMT(l->table->def.name), l->next, db_rows_n(l->rows));
 	load_free(l);
@@ -291,7 +314,7 @@ static void on_rows(void *arg, int err, struct db_rows *rows, struct str err_tex
 		return;
 	}
 	l->rows = db_rows_take(rows);
-	ht_reload_begin(l->table);
+	l->gen = ht_reload_begin(l->table);
 	load_on(l);
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Script functions of htable. What looks at many items takes a copy of one bucket at a time and acts on keys, so that no lock is held while a
- * regular expression or the script runs. Iterators belong to the run of the script that started them and end with it.
+ * Script functions of htable. What looks at a whole table does so in slices (walk.c) and takes a copy of one bucket at a time and acts on keys, so
+ * that no lock is held while a regular expression or the script runs. Iterators belong to the run of the script that started them and end with it.
  */
 #include <errno.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/num.h"
-#include "modules/htable/htable_priv.h"
+#include "modules/htable/walk.h"
 
 static struct ht_table *table_of(const char *func, struct str name)
 {
@@ -31,62 +31,63 @@ static struct ht_table *table_and(const char *func, struct str text, struct str 
 	return table_of(func, name);
 }
 
-typedef bool row_fn(struct ht_table *t, const struct ht_row *row, void *arg); /* false: stop */
+/* ---- whole tables ---- */
 
-/* 0, or -ENOMEM when a copy did not fit. */
-static int each_row(struct ht_table *t, row_fn *fn, void *arg)
-{
-	struct ht_snap snap = { 0 };
-	bool go_on = true;
-	int err = 0;
-
-	for (uint32_t i = 0; go_on && err == 0 && i < shm_hash_n_buckets(t->hash); i++) {
-		struct ht_row row;
-		size_t pos = 0;
-
-		err = ht_snap_bucket(t, i, HT_LIVE, clock_wall_s(), &snap);
-		while (err == 0 && go_on && ht_snap_next(&snap, &pos, &row))
-			go_on = fn(t, &row, arg);
-	}
-	ht_snap_done(&snap);
-	return err;
-}
-
-struct matching {
-	struct ht_test test;
-	bool values, found;
-};
-
-static bool row_matches(const struct ht_row *row, const struct matching *m)
+static bool row_matches(const struct ht_row *row, const struct ht_walk *w)
 {
 	struct value name = value_str(row->key);
 
-	return ht_test_match(&m->test, m->values ? &row->value : &name);
+	return ht_test_match(&w->test, w->values ? &row->value : &name);
 }
 
-static bool remove_row(struct ht_table *t, const struct ht_row *row, void *arg)
+static bool look_remove(struct ht_walk *w)
 {
-	if (row_matches(row, arg))
-		(void)ht_del(t, row->key);
-	return true;
+	const struct ht_snap *snap;
+	struct ht_row row;
+	size_t pos = 0;
+
+	if (ht_walk_copy(w, HT_LIVE, &snap)) {
+		while (ht_snap_next(snap, &pos, &row))
+			if (row_matches(&row, w))
+				(void)ht_del(w->table, row.key);
+	}
+	return false;
 }
 
-static bool find_row(struct ht_table *t, const struct ht_row *row, void *arg)
+static bool look_find(struct ht_walk *w)
 {
-	struct matching *m = arg;
+	const struct ht_snap *snap;
+	struct ht_row row;
+	size_t pos = 0;
 
-	(void)t;
-	m->found = row_matches(row, m);
-	return !m->found;
+	if (ht_walk_copy(w, HT_LIVE, &snap)) {
+		while (!w->found && ht_snap_next(snap, &pos, &row))
+			w->found = row_matches(&row, w);
+	}
+	return w->found;
 }
 
-static int remove_matching(struct ht_table *t, bool values, enum ht_op op, struct str text)
+static bool look_reset(struct ht_walk *w)
 {
-	struct matching m = { .values = values };
+	ht_reset_bucket(w->table, w->bucket);
+	return false;
+}
 
-	if (!t || ht_test_init(&m.test, op, text) < 0)
-		return -1;
-	return each_row(t, remove_row, &m) < 0 ? -1 : 1;
+static int over_done(struct ht_walk *w)
+{
+	return w->err < 0 ? -1 : 1;
+}
+
+static int over_find(struct ht_walk *w)
+{
+	return w->err == 0 && w->found ? 1 : -1;
+}
+
+static int remove_matching(struct ctx *ctx, const char *func, struct ht_table *t, bool values, enum ht_op op, struct str text)
+{
+	struct ht_walk w = { .what = func, .table = t, .look = look_remove, .over = over_done, .values = values };
+
+	return t && ht_test_init(&w.test, op, text) == 0 ? ht_walk_run(ctx, &w) : -1;
 }
 
 static bool op_lookup(const char *func, struct str text, bool remove, enum ht_op *ret)
@@ -112,32 +113,47 @@ static bool op_lookup(const char *func, struct str text, bool remove, enum ht_op
 	return false;
 }
 
+static void print_head(const struct ht_table *t)
+{
+	log_warn("htable \"%.*s\": %u slots, about %llu items", STR_FMT(t->def.name), shm_hash_n_buckets(t->hash),
+	         (unsigned long long)shm_hash_count(t->hash));
+}
+
+static bool look_print(struct ht_walk *w)
+{
+	const struct ht_snap *snap;
+	struct ht_row row;
+	size_t pos = 0;
+
+	if (!ht_walk_copy(w, HT_ALL, &snap))
+		return true;
+	while (ht_snap_next(snap, &pos, &row)) {
+		if (row.value.kind == VALUE_INT)
+			log_warn("  slot %u: \"%.*s\" = %lld", w->bucket, STR_FMT(row.key), (long long)row.value.i);
+		else
+			log_warn("  slot %u: \"%.*s\" = \"%.*s\"", w->bucket, STR_FMT(row.key), STR_FMT(row.value.s));
+	}
+	return false;
+}
+
+static int over_print(struct ht_walk *w)
+{
+	if (w->err < 0 || !ht_walk_next_table(w))
+		return w->err < 0 ? -1 : 1;
+	print_head(w->table);
+	return HT_WALK_ON;
+}
+
 static int w_print(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
-	struct ht_snap snap = { 0 };
+	struct ht_walk w = { .what = "sht_print", .table = ht_table_at(0), .look = look_print, .over = over_print };
 
-	(void)ctx;
 	(void)args;
 	(void)n;
-	for (unsigned i = 0; i < ht_table_count(); i++) {
-		struct ht_table *t = ht_table_at(i);
-
-		log_warn("htable \"%.*s\": %u slots, about %llu items", STR_FMT(t->def.name), shm_hash_n_buckets(t->hash),
-		         (unsigned long long)shm_hash_count(t->hash));
-		for (uint32_t b = 0; b < shm_hash_n_buckets(t->hash) && ht_snap_bucket(t, b, HT_ALL, clock_wall_s(), &snap) == 0; b++) {
-			struct ht_row row;
-			size_t pos = 0;
-
-			while (ht_snap_next(&snap, &pos, &row)) {
-				if (row.value.kind == VALUE_INT)
-					log_warn("  slot %u: \"%.*s\" = %lld", b, STR_FMT(row.key), (long long)row.value.i);
-				else
-					log_warn("  slot %u: \"%.*s\" = \"%.*s\"", b, STR_FMT(row.key), STR_FMT(row.value.s));
-			}
-		}
-	}
-	ht_snap_done(&snap);
-	return 1;
+	if (!w.table)
+		return 1;
+	print_head(w.table);
+	return ht_walk_run(ctx, &w);
 }
 
 static int w_rm(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -157,9 +173,8 @@ static int w_rm_name_re(struct ctx *ctx, const union script_arg *args, unsigned 
 	struct str re;
 	struct ht_table *t = table_and("sht_rm_name_re", args[0].s, &re);
 
-	(void)ctx;
 	(void)n;
-	return t ? remove_matching(t, false, HT_OP_RE, re) : -1;
+	return remove_matching(ctx, "sht_rm_name_re", t, false, HT_OP_RE, re);
 }
 
 static int w_rm_value_re(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -167,52 +182,48 @@ static int w_rm_value_re(struct ctx *ctx, const union script_arg *args, unsigned
 	struct str re;
 	struct ht_table *t = table_and("sht_rm_value_re", args[0].s, &re);
 
-	(void)ctx;
 	(void)n;
-	return t ? remove_matching(t, true, HT_OP_RE, re) : -1;
+	return remove_matching(ctx, "sht_rm_value_re", t, true, HT_OP_RE, re);
 }
 
 static int w_rm_name(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
+	static const char func[] = "sht_rm_name";
 	enum ht_op op;
 
-	(void)ctx;
 	(void)n;
-	return op_lookup("sht_rm_name", args[1].s, true, &op) ? remove_matching(table_of("sht_rm_name", args[0].s), false, op, args[2].s) : -1;
+	return op_lookup(func, args[1].s, true, &op) ? remove_matching(ctx, func, table_of(func, args[0].s), false, op, args[2].s) : -1;
 }
 
 static int w_rm_value(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
+	static const char func[] = "sht_rm_value";
 	enum ht_op op;
 
-	(void)ctx;
 	(void)n;
-	return op_lookup("sht_rm_value", args[1].s, true, &op) ? remove_matching(table_of("sht_rm_value", args[0].s), true, op, args[2].s) : -1;
+	return op_lookup(func, args[1].s, true, &op) ? remove_matching(ctx, func, table_of(func, args[0].s), true, op, args[2].s) : -1;
 }
 
-static int match(const char *func, bool values, const union script_arg *args)
+static int match(struct ctx *ctx, const char *func, bool values, const union script_arg *args)
 {
-	struct matching m = { .values = values };
-	struct ht_table *t = table_of(func, args[0].s);
+	struct ht_walk w = { .what = func, .table = table_of(func, args[0].s), .look = look_find, .over = over_find, .values = values };
 	enum ht_op op;
 
-	if (!t || !op_lookup(func, args[1].s, false, &op) || ht_test_init(&m.test, op, args[2].s) < 0)
+	if (!w.table || !op_lookup(func, args[1].s, false, &op) || ht_test_init(&w.test, op, args[2].s) < 0)
 		return -1;
-	return each_row(t, find_row, &m) == 0 && m.found ? 1 : -1;
+	return ht_walk_run(ctx, &w);
 }
 
 static int w_match_name(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
-	(void)ctx;
 	(void)n;
-	return match("sht_match_name", false, args);
+	return match(ctx, "sht_match_name", false, args);
 }
 
 static int w_match_value(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
-	(void)ctx;
 	(void)n;
-	return match("sht_match_str_value", true, args);
+	return match(ctx, "sht_match_str_value", true, args);
 }
 
 static int w_lock(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -237,14 +248,10 @@ static int w_unlock(struct ctx *ctx, const union script_arg *args, unsigned n)
 
 static int w_reset(struct ctx *ctx, const union script_arg *args, unsigned n)
 {
-	struct ht_table *t = table_of("sht_reset", args[0].s);
+	struct ht_walk w = { .what = "sht_reset", .table = table_of("sht_reset", args[0].s), .look = look_reset, .over = over_done };
 
-	(void)ctx;
 	(void)n;
-	if (!t)
-		return -1;
-	ht_reset(t);
-	return 1;
+	return w.table ? ht_walk_run(ctx, &w) : -1;
 }
 
 /* ---- iterators ---- */
@@ -267,20 +274,45 @@ static struct ht_iter *iter_of(const char *func, struct ctx *ctx, struct str nam
 	return it;
 }
 
-/* Stands on the next item; false past the last. */
-static bool iter_next(struct ht_iter *it)
+/* ---- moving on: a run that goes over many items lets others work after each slice ---- */
+
+static bool look_next(struct ht_walk *w)
 {
-	while (!ht_snap_next(&it->snap, &it->pos, &it->row)) {
-		if (it->bucket >= shm_hash_n_buckets(it->table->hash) ||
-		    ht_snap_bucket(it->table, it->bucket, HT_LIVE, clock_wall_s(), &it->snap) < 0) {
-			it->on_item = false;
-			return false;
-		}
-		it->bucket++;
-		it->pos = 0;
-	}
-	it->on_item = true;
-	return true;
+	struct ht_iter *it = w->of;
+
+	it->bucket = w->bucket + 1;
+	it->pos = 0;
+	w->err = ht_snap_bucket(it->table, w->bucket, HT_LIVE, clock_wall_s(), &it->snap);
+	it->on_item = w->err == 0 && ht_snap_next(&it->snap, &it->pos, &it->row);
+	return it->on_item;
+}
+
+static int over_next(struct ht_walk *w)
+{
+	struct ht_iter *it = w->of;
+
+	it->slice_end_us = ht_slice_end();
+	return it->on_item ? 1 : (int)w->n;
+}
+
+/* Stands on the next item: 1; past the last: rc_none; or SCRIPT_SUSPEND. */
+static int iter_next(struct ctx *ctx, struct ht_iter *it, const char *func, int rc_none)
+{
+	struct ht_walk w = { .what = func, .table = it->table, .bucket = it->bucket, .look = look_next, .over = over_next, .n = rc_none, .of = it };
+
+	uint64_t end_us = it->slice_end_us;
+	int rc = 1;
+
+	it->on_item = ht_snap_next(&it->snap, &it->pos, &it->row);
+	if (!it->on_item)
+		rc = ht_walk_run(ctx, &w);
+	if (rc == SCRIPT_SUSPEND)
+		return rc;
+	it->slice_end_us = end_us; /* a bucket more is no new slice */
+	if (!it->on_item || clock_now_us() < end_us)
+		return rc;
+	w.look = NULL; /* a turn for others, and then this item */
+	return ht_walk_later(ctx, &w);
 }
 
 static int w_iter_start(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -312,6 +344,7 @@ static int w_iter_start(struct ctx *ctx, const union script_arg *args, unsigned 
 	it->bucket = 0;
 	it->pos = it->snap.used = 0;
 	it->on_item = false;
+	it->slice_end_us = ht_slice_end();
 	return 1;
 }
 
@@ -320,7 +353,7 @@ static int w_iter_next(struct ctx *ctx, const union script_arg *args, unsigned n
 	struct ht_iter *it = iter_of("sht_iterator_next", ctx, args[0].s);
 
 	(void)n;
-	return it && iter_next(it) ? 1 : -1;
+	return it ? iter_next(ctx, it, "sht_iterator_next", -1) : -1;
 }
 
 static int w_iter_end(struct ctx *ctx, const union script_arg *args, unsigned n)
@@ -343,7 +376,7 @@ static int w_iter_rm(struct ctx *ctx, const union script_arg *args, unsigned n)
 	if (!it || !it->on_item)
 		return -1;
 	(void)ht_del(it->table, it->row.key);
-	return iter_next(it) ? 1 : -2;
+	return iter_next(ctx, it, "sht_iterator_rm", -2);
 }
 
 static int iter_set(struct ht_iter *it, struct value v)
@@ -438,23 +471,23 @@ static int w_dec(struct ctx *ctx, const union script_arg *args, unsigned n)
 
 /* clang-format off */
 const struct script_func ht_funcs[] = {
-	{ "sht_print",           w_print,       0, { SP_END },                             CTX_ANY, NULL, 0, false },
+	{ "sht_print",           w_print,       0, { SP_END },                             CTX_ANY, NULL, 0, true },
 	{ "sht_rm",              w_rm,          2, { SP_DSTR, SP_DSTR },                   CTX_ANY, NULL, 0, false },
-	{ "sht_rm_name_re",      w_rm_name_re,  1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
-	{ "sht_rm_value_re",     w_rm_value_re, 1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
-	{ "sht_rm_name",         w_rm_name,     3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, false },
-	{ "sht_rm_value",        w_rm_value,    3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, false },
-	{ "sht_match_name",      w_match_name,  3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, false },
-	{ "sht_has_name",        w_match_name,  3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, false },
-	{ "sht_match_str_value", w_match_value, 3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, false },
-	{ "sht_has_str_value",   w_match_value, 3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, false },
+	{ "sht_rm_name_re",      w_rm_name_re,  1, { SP_DSTR },                            CTX_ANY, NULL, 0, true },
+	{ "sht_rm_value_re",     w_rm_value_re, 1, { SP_DSTR },                            CTX_ANY, NULL, 0, true },
+	{ "sht_rm_name",         w_rm_name,     3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, true },
+	{ "sht_rm_value",        w_rm_value,    3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, true },
+	{ "sht_match_name",      w_match_name,  3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, true },
+	{ "sht_has_name",        w_match_name,  3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, true },
+	{ "sht_match_str_value", w_match_value, 3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, true },
+	{ "sht_has_str_value",   w_match_value, 3, { SP_DSTR, SP_DSTR, SP_DSTR },          CTX_ANY, NULL, 0, true },
 	{ "sht_lock",            w_lock,        1, { SP_DSTR },                            CTX_ANY, NULL, 0, true },
 	{ "sht_unlock",          w_unlock,      1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
-	{ "sht_reset",           w_reset,       1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
+	{ "sht_reset",           w_reset,       1, { SP_DSTR },                            CTX_ANY, NULL, 0, true },
 	{ "sht_iterator_start",  w_iter_start,  2, { SP_DSTR, SP_DSTR },                   CTX_ANY, NULL, 0, false },
-	{ "sht_iterator_next",   w_iter_next,   1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
+	{ "sht_iterator_next",   w_iter_next,   1, { SP_DSTR },                            CTX_ANY, NULL, 0, true },
 	{ "sht_iterator_end",    w_iter_end,    1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
-	{ "sht_iterator_rm",     w_iter_rm,     1, { SP_DSTR },                            CTX_ANY, NULL, 0, false },
+	{ "sht_iterator_rm",     w_iter_rm,     1, { SP_DSTR },                            CTX_ANY, NULL, 0, true },
 	{ "sht_iterator_sets",   w_iter_sets,   2, { SP_DSTR, SP_DSTR },                   CTX_ANY, NULL, 0, false },
 	{ "sht_iterator_seti",   w_iter_seti,   2, { SP_DSTR, SP_DINT },                   CTX_ANY, NULL, 0, false },
 	{ "sht_iterator_setex",  w_iter_setex,  2, { SP_DSTR, SP_DINT },                   CTX_ANY, NULL, 0, false },

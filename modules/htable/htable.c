@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Module htable: named tables of keys and values that all workers share. This file has the parameters, the life of the module, and what happens by
- * the clock in worker 0: expired items are removed bucket by bucket, so that every table is walked once per timer_interval, and an item whose table
- * has event_route[htable:expired:NAME] goes through it first, one run per item, without a lock; what is still expired afterwards is removed.
+ * the clock in worker 0: expired items are removed bucket by bucket, so that every table is walked once per timer_interval, in steps of a
+ * millisecond out of ten at most, whatever expires at once; and an item whose table has event_route[htable:expired:NAME] goes through it first,
+ * one run per item, without a lock; what is still expired afterwards is removed.
  */
 #include "modules/htable/htable_priv.h"
 
@@ -17,8 +18,11 @@
 #include "shm/recover.h"
 #include "shm/slot.h"
 
-#define TICK_MS 100u
-#define EVENTS_PER_TICK 64u
+#define ROUND_MS 100u
+#define EVENTS_PER_ROUND 64u /* and table */
+#define STEP_MS 10u
+#define STEP_US 1000u
+#define LOOK_BUCKETS 8u      /* between two looks at the clock */
 #define EVENTS_AT_ONCE 256u /* runs of htable:expired that wait for something */
 #define EVENT_NAME_MAX 96u
 
@@ -41,6 +45,12 @@ static struct {
 	int modstate;
 	struct table_time time[HT_TABLES_MAX];
 	struct ht_snap snap;
+	struct loop_timer *timer;
+	struct {
+		unsigned table;  /* whose turn it is; past the end: the round is over */
+		uint32_t left;   /* buckets of it */
+		unsigned events; /* that may yet begin */
+	} round;
 	struct expiring *running;
 	unsigned n_running;
 	bool init_ran;
@@ -282,24 +292,25 @@ static void expire_with_event(struct ht_table *t, uint32_t bucket, unsigned *bud
 	}
 }
 
-static void expire_some(struct ht_table *t, struct table_time *tt)
+/* A part of the table's share of this round. True: all of it. */
+static bool expire_some(struct ht_table *t, struct table_time *tt, uint64_t until_us)
 {
-	uint32_t n = shm_hash_n_buckets(t->hash);
-	uint32_t per_tick = n / ((uint32_t)ht_conf.timer_interval * (1000u / TICK_MS)) + 1;
-	bool event = has_event("htable:expired:", t);
-	unsigned budget = EVENTS_PER_TICK;
+	bool event = g.round.left > 0 && has_event("htable:expired:", t);
 
-	for (; per_tick > 0 && budget > 0 && g.n_running < EVENTS_AT_ONCE; per_tick--) {
+	for (unsigned n = 1; g.round.left > 0 && g.round.events > 0 && g.n_running < EVENTS_AT_ONCE; n++, g.round.left--) {
 		uint32_t i = tt->next_bucket;
 
-		if (i >= n)
+		if (n % LOOK_BUCKETS == 0 && clock_now_us() >= until_us)
+			return false;
+		if (i >= shm_hash_n_buckets(t->hash))
 			i = 0;
 		if (event)
-			expire_with_event(t, i, &budget);
+			expire_with_event(t, i, &g.round.events);
 		else
 			(void)ht_expire_bucket(t, i, clock_wall_s());
-		tt->next_bucket = budget == 0 ? i : i + 1; /* the rest of a full bucket comes next time */
+		tt->next_bucket = g.round.events == 0 ? i : i + 1; /* the rest of a full bucket comes next time */
 	}
+	return true;
 }
 
 static void reloads(struct ht_table *t, struct table_time *tt)
@@ -345,15 +356,32 @@ static void mod_init_event(void)
 		ctx_free(ctx);
 }
 
+static void round_to(unsigned table)
+{
+	const struct ht_table *t = ht_table_at(table);
+
+	g.round.table = table;
+	g.round.events = EVENTS_PER_ROUND;
+	g.round.left = t && t->def.autoexpire_s ? shm_hash_n_buckets(t->hash) / ((uint32_t)ht_conf.timer_interval * (1000u / ROUND_MS)) + 1 : 0;
+}
+
+/* What a step did not get to is left to the next ones. */
 static void tick(void *arg)
 {
-	(void)arg;
-	for (unsigned i = 0; i < ht_table_count(); i++) {
-		struct ht_table *t = ht_table_at(i);
+	uint64_t until_us = clock_now_us() + STEP_US;
 
-		if (t->def.autoexpire_s)
-			expire_some(t, &g.time[i]);
-		reloads(t, &g.time[i]);
+	(void)arg;
+	if (g.round.table >= ht_table_count())
+		round_to(0);
+	while (g.round.table < ht_table_count()) {
+		struct ht_table *t = ht_table_at(g.round.table);
+
+		if (!expire_some(t, &g.time[g.round.table], until_us)) {
+			loop_timer_set(g.timer, STEP_MS);
+			return;
+		}
+		reloads(t, &g.time[g.round.table]);
+		round_to(g.round.table + 1);
 	}
 }
 
@@ -413,7 +441,6 @@ static bool any_reloadat(void)
 
 static int worker_init(struct loop *loop, unsigned worker)
 {
-	struct loop_timer *t;
 	int err = 0;
 
 	if (worker != 0)
@@ -425,7 +452,7 @@ static int worker_init(struct loop *loop, unsigned worker)
 	if (any_reloadat())
 		err = ht_db_worker_init();
 	if (err == 0)
-		err = loop_timer_add(loop, TICK_MS, TICK_MS, tick, NULL, &t);
+		err = loop_timer_add(loop, ROUND_MS, ROUND_MS, tick, NULL, &g.timer);
 	if (err < 0)
 		return log_fail(err, "htable: worker 0");
 	mod_init_event();

@@ -22,6 +22,7 @@ struct ht_iter {
 	struct ht_snap snap;    /* the bucket being walked */
 	size_t pos;
 	bool on_item;
+	uint64_t slice_end_us;  /* then others get a turn */
 	struct ht_row row;      /* views into snap */
 };
 
@@ -29,6 +30,8 @@ struct ht_iter {
 struct ht_ctx {
 	const struct ht_row *record; /* in htable:expired: the item */
 	struct ht_iter iter[HT_ITERATORS];
+	const struct pv_spec *counted; /* this $shtcn or $shtcv has its number */
+	int64_t n_counted;             /* -1: it could not be counted */
 };
 
 /* Registers the slot in contexts. Before forking. */

@@ -9,7 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/num.h"
 #include "core/base/regex.h"
-#include "modules/htable/htable_priv.h"
+#include "modules/htable/walk.h"
 
 enum ht_field { FIELD_KEY, FIELD_VALUE, FIELD_EXPIRES };
 
@@ -204,34 +204,56 @@ int ht_test_parse(struct ht_test *test, struct str expr, bool values)
 	return ht_test_init(test, HT_OP_RE, expr);
 }
 
-/* arg 0: names, 1: values */
-static int count_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret)
+static bool look_count(struct ht_walk *w)
 {
-	struct ht_snap snap = { 0 };
-	struct ht_test test;
-	struct ht_table *t;
-	struct str expr;
-	int64_t n = 0;
-	int err = 0;
+	const struct ht_snap *snap;
+	struct ht_row row;
+	size_t pos = 0;
 
-	*ret = value_null();
-	if (!resolve(ctx, spec, &t, &expr) || ht_test_parse(&test, expr, spec->def->arg) < 0)
-		return 0;
-	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash) && err == 0; i++) {
-		struct ht_row row;
-		size_t pos = 0;
-
-		err = ht_snap_bucket(t, i, HT_LIVE, clock_wall_s(), &snap);
-		while (err == 0 && ht_snap_next(&snap, &pos, &row)) {
+	if (ht_walk_copy(w, HT_LIVE, &snap)) {
+		while (ht_snap_next(snap, &pos, &row)) {
 			struct value name = value_str(row.key);
 
-			n += ht_test_match(&test, spec->def->arg ? &row.value : &name);
+			w->n += ht_test_match(&w->test, w->values ? &row.value : &name);
 		}
 	}
-	ht_snap_done(&snap);
-	if (err == 0)
-		*ret = value_int(n);
-	return err;
+	return false;
+}
+
+static int over_count(struct ht_walk *w)
+{
+	struct ht_ctx *hc = w->of;
+
+	hc->n_counted = w->err < 0 ? -1 : w->n;
+	return 1;
+}
+
+/* arg 0: names, 1: values. Read a second time when it had to wait: then its number is there. */
+static int count_get(struct ctx *ctx, const struct pv_spec *spec, struct value *ret)
+{
+	struct ht_walk w = { .what = spec->def->name, .look = look_count, .over = over_count, .values = spec->def->arg != 0 };
+	bool may_wait = ctx->pv_may_wait;
+	struct ht_ctx *hc = ht_ctx_get(ctx);
+	struct str expr;
+	int rc = 1;
+
+	ctx->pv_may_wait = false;
+	*ret = value_null();
+	if (!hc)
+		return -ENOMEM;
+	if (!may_wait || hc->counted != spec) {
+		if (!resolve(ctx, spec, &w.table, &expr) || ht_test_parse(&w.test, expr, w.values) < 0)
+			return 0;
+		w.of = hc;
+		rc = may_wait ? ht_walk_run(ctx, &w) : ht_walk_at_once(&w);
+	}
+	hc->counted = rc == SCRIPT_SUSPEND ? spec : NULL;
+	if (rc == SCRIPT_SUSPEND)
+		return PV_WAIT;
+	if (hc->n_counted < 0)
+		return -ENOMEM;
+	*ret = value_int(hc->n_counted);
+	return 0;
 }
 
 /* ---- the expired item, iterators ---- */
@@ -298,8 +320,8 @@ const struct pv_def ht_pvs[] = {
 	{ "shtex",     shtex_get,  shtex_set, ref_prepare,   PV_INNER, 0 },
 	{ "shtinc",    shtinc_get, NULL,      ref_prepare,   PV_INNER, 1 },
 	{ "shtdec",    shtinc_get, NULL,      ref_prepare,   PV_INNER, -1 },
-	{ "shtcn",     count_get,  NULL,      ref_prepare,   PV_INNER, 0 },
-	{ "shtcv",     count_get,  NULL,      ref_prepare,   PV_INNER, 1 },
+	{ "shtcn",     count_get,  NULL,      ref_prepare,   PV_INNER | PV_WAITS, 0 },
+	{ "shtcv",     count_get,  NULL,      ref_prepare,   PV_INNER | PV_WAITS, 1 },
 	{ "shtrecord", record_get, NULL,      field_prepare, PV_INNER, 0 },
 	{ "shtitkey",  iter_get,   NULL,      NULL,          PV_INNER | PV_FMT_INNER, FIELD_KEY },
 	{ "shtitval",  iter_get,   NULL,      NULL,          PV_INNER | PV_FMT_INNER, FIELD_VALUE },

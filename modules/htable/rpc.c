@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands htable.*: run in process rpcd on the tables in shared memory, from copies of one bucket at a time. */
+/*
+ * Commands htable.*: run in process rpcd on the tables in shared memory, from copies of one bucket at a time. A dump is made while it is sent; what
+ * looks at a whole table before it answers does so in slices, so that other clients are served meanwhile.
+ */
 #include <stdlib.h>
 #include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "modules/htable/htable_priv.h"
+#include "modules/htable/walk.h"
 
 /* The table named by the next parameter; NULL: the fault was set. */
 static struct ht_table *arg_table(struct rpc *rpc)
@@ -41,40 +44,62 @@ static struct ht_table *arg_table_key(struct rpc *rpc, const char *wanted, struc
 	return t;
 }
 
+#define DUMP_PIECE_ITEMS 100u
+#define DUMP_PIECE_BUCKETS 1000u /* empty ones cost little */
+
+struct dump {
+	struct ht_table *table;
+	uint32_t bucket;
+};
+
+static void dump_bucket(struct rpc *rpc, struct rpc_node *list, uint32_t bucket, const struct ht_snap *snap)
+{
+	struct rpc_node *entry = rpc_add_object(rpc, list, NULL), *slot;
+	struct ht_row row;
+	size_t pos = 0;
+
+	rpc_add_int(rpc, entry, "entry", bucket);
+	rpc_add_int(rpc, entry, "size", snap->n);
+	slot = rpc_add_array(rpc, entry, "slot");
+	while (ht_snap_next(snap, &pos, &row)) {
+		struct rpc_node *item = rpc_add_object(rpc, slot, NULL);
+
+		rpc_add_str(rpc, item, "name", row.key);
+		if (row.value.kind == VALUE_INT)
+			rpc_add_int(rpc, item, "value", row.value.i);
+		else
+			rpc_add_str(rpc, item, "value", row.value.s);
+		rpc_add_str(rpc, item, "type", row.value.kind == VALUE_INT ? STR_LIT("int") : STR_LIT("str"));
+	}
+}
+
+static int dump_piece(struct rpc *rpc, struct rpc_node *list, void *state)
+{
+	struct ht_snap snap = { 0 };
+	struct dump *d = state;
+	unsigned n_items = 0, n_buckets = 0;
+	bool more = true;
+
+	while (more && n_items < DUMP_PIECE_ITEMS && n_buckets++ < DUMP_PIECE_BUCKETS) {
+		more = d->bucket < shm_hash_n_buckets(d->table->hash) && ht_snap_bucket(d->table, d->bucket, HT_ALL, clock_wall_s(), &snap) == 0;
+		if (more && snap.n)
+			dump_bucket(rpc, list, d->bucket, &snap);
+		n_items += more ? snap.n : 0;
+		d->bucket++;
+	}
+	ht_snap_done(&snap);
+	return more;
+}
+
 static void rpc_dump(struct rpc *rpc)
 {
 	struct ht_table *t = arg_table(rpc);
-	struct ht_snap snap = { 0 };
+	struct dump *d = t ? rpc_alloc(rpc, sizeof(*d)) : NULL;
 
-	if (!t)
+	if (!d)
 		return;
-	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++) {
-		struct rpc_node *entry, *slot;
-		struct ht_row row;
-		size_t pos = 0;
-
-		if (ht_snap_bucket(t, i, HT_ALL, clock_wall_s(), &snap) < 0) {
-			rpc_fault(rpc, 500, "No memory");
-			break;
-		}
-		if (snap.n == 0)
-			continue;
-		entry = rpc_add_object(rpc, NULL, NULL);
-		rpc_add_int(rpc, entry, "entry", i);
-		rpc_add_int(rpc, entry, "size", snap.n);
-		slot = rpc_add_array(rpc, entry, "slot");
-		while (ht_snap_next(&snap, &pos, &row)) {
-			struct rpc_node *item = rpc_add_object(rpc, slot, NULL);
-
-			rpc_add_str(rpc, item, "name", row.key);
-			if (row.value.kind == VALUE_INT)
-				rpc_add_int(rpc, item, "value", row.value.i);
-			else
-				rpc_add_str(rpc, item, "value", row.value.s);
-			rpc_add_str(rpc, item, "type", row.value.kind == VALUE_INT ? STR_LIT("int") : STR_LIT("str"));
-		}
-	}
-	ht_snap_done(&snap);
+	d->table = t;
+	rpc_add_pieces(rpc, rpc_results(rpc), dump_piece, d);
 }
 
 static void rpc_get(struct rpc *rpc)
@@ -191,14 +216,42 @@ static void rpc_delete(struct rpc *rpc)
 		rpc_fault(rpc, 404, "Key not found in htable.");
 }
 
+/* Where the transport cannot wait for an answer, at once. */
+static void walk(struct rpc *rpc, struct ht_walk *w)
+{
+	if (rpc_defer(rpc)) {
+		w->deferred = true;
+		ht_walk_start(w);
+	} else {
+		(void)ht_walk_all(w);
+	}
+}
+
+static int walked(struct ht_walk *w)
+{
+	if (w->deferred)
+		rpc_answer(w->of);
+	return 1;
+}
+
+static bool look_flush(struct ht_walk *w)
+{
+	ht_reset_bucket(w->table, w->bucket);
+	return false;
+}
+
+static int over_flush(struct ht_walk *w)
+{
+	rpc_add_str(w->of, NULL, NULL, STR_LIT("Ok. Htable flushed."));
+	return walked(w);
+}
+
 static void rpc_flush(struct rpc *rpc)
 {
-	struct ht_table *t = arg_table(rpc);
+	struct ht_walk w = { .what = "htable.flush", .table = arg_table(rpc), .look = look_flush, .over = over_flush, .of = rpc };
 
-	if (!t)
-		return;
-	ht_reset(t);
-	rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Htable flushed."));
+	if (w.table)
+		walk(rpc, &w);
 }
 
 static bool has_db(struct rpc *rpc, const struct ht_table *t)
@@ -268,32 +321,39 @@ static int count_one(struct shm_hnode *node, void *arg)
 	return 0;
 }
 
+static bool look_stats(struct ht_walk *w)
+{
+	unsigned n = 0;
+
+	(void)shm_hash_walk(w->table->hash, w->bucket, count_one, &n);
+	w->n += n;
+	w->min = w->bucket == 0 || n < w->min ? n : w->min;
+	w->max = w->bucket == 0 || n > w->max ? n : w->max;
+	return false;
+}
+
+static int over_stats(struct ht_walk *w)
+{
+	struct rpc *rpc = w->of;
+	struct rpc_node *row = rpc_add_object(rpc, NULL, NULL);
+
+	rpc_add_str(rpc, row, "name", w->table->def.name);
+	rpc_add_int(rpc, row, "slots", w->bucket);
+	rpc_add_int(rpc, row, "all", w->n);
+	rpc_add_int(rpc, row, "min", w->min);
+	rpc_add_int(rpc, row, "max", w->max);
+	w->n = 0;
+	return ht_walk_next_table(w) ? HT_WALK_ON : walked(w);
+}
+
 static void rpc_stats(struct rpc *rpc)
 {
-	if (ht_table_count() == 0) {
+	struct ht_walk w = { .what = "htable.stats", .table = ht_table_at(0), .look = look_stats, .over = over_stats, .of = rpc };
+
+	if (w.table)
+		walk(rpc, &w);
+	else
 		rpc_fault(rpc, 500, "No htables");
-		return;
-	}
-	for (unsigned i = 0; i < ht_table_count(); i++) {
-		struct ht_table *t = ht_table_at(i);
-		struct rpc_node *row = rpc_add_object(rpc, NULL, NULL);
-		uint32_t slots = shm_hash_n_buckets(t->hash);
-		unsigned all = 0, min = UINT_MAX, max = 0;
-
-		for (uint32_t b = 0; b < slots; b++) {
-			unsigned n = 0;
-
-			(void)shm_hash_walk(t->hash, b, count_one, &n);
-			all += n;
-			min = n < min ? n : min;
-			max = n > max ? n : max;
-		}
-		rpc_add_str(rpc, row, "name", t->def.name);
-		rpc_add_int(rpc, row, "slots", slots);
-		rpc_add_int(rpc, row, "all", all);
-		rpc_add_int(rpc, row, "min", min);
-		rpc_add_int(rpc, row, "max", max);
-	}
 }
 
 const struct rpc_method ht_rpcs[] = {

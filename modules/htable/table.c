@@ -469,28 +469,29 @@ unsigned ht_expire_bucket(struct ht_table *t, uint32_t i, int64_t now_s)
 	return shm_hash_purge(t->hash, i, is_doomed, &d);
 }
 
-static void sweep(struct ht_table *t, bool all, uint32_t gen)
+void ht_reset_bucket(struct ht_table *t, uint32_t i)
 {
-	struct doomed d = { .all = all, .older_than_gen = gen };
+	struct doomed d = { .all = true };
 
-	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++)
-		(void)shm_hash_purge(t->hash, i, is_doomed, &d);
+	(void)shm_hash_purge(t->hash, i, is_doomed, &d);
 }
 
-void ht_reset(struct ht_table *t)
+uint32_t ht_reload_begin(struct ht_table *t)
 {
-	sweep(t, true, 0);
+	uint32_t gen = atomic_fetch_add(&t->shared->gen, 1) + 1;
+
+	return gen ? gen : atomic_fetch_add(&t->shared->gen, 1) + 1; /* 0 says "no matter" */
 }
 
-void ht_reload_begin(struct ht_table *t)
+void ht_reload_sweep(struct ht_table *t, uint32_t i, uint32_t gen)
 {
-	if (atomic_fetch_add(&t->shared->gen, 1) + 1 == 0)
-		atomic_fetch_add(&t->shared->gen, 1); /* 0 says "no matter" */
+	struct doomed d = { .older_than_gen = gen };
+
+	(void)shm_hash_purge(t->hash, i, is_doomed, &d);
 }
 
 void ht_reload_end(struct ht_table *t)
 {
-	sweep(t, false, gen_of(t));
 	atomic_fetch_add(&t->shared->n_reloaded, 1);
 }
 

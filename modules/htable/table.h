@@ -84,9 +84,14 @@ MUST_CHECK int ht_add(struct ht_table *t, struct str key, int64_t delta, int64_t
 int64_t ht_ttl(struct ht_table *t, struct str key, int64_t now_s);
 /* Also revives what is expired and not removed yet. Whether it was there; tables without autoexpire: false. */
 bool ht_ttl_set(struct ht_table *t, struct str key, int64_t ttl_s, int64_t now_s);
-void ht_reset(struct ht_table *t);
-/* Adds 1 to the generation; later ht_drop_older() removes what was not set since. */
-void ht_reload_begin(struct ht_table *t);
+/* Removes all of bucket i: what is done to each for a reset. */
+void ht_reset_bucket(struct ht_table *t, uint32_t i);
+/*
+ * A reload: begin gives it a generation; once all was set, each bucket is swept of what was not set since; end tells worker 0. Another one
+ * may begin meanwhile.
+ */
+uint32_t ht_reload_begin(struct ht_table *t);
+void ht_reload_sweep(struct ht_table *t, uint32_t bucket, uint32_t gen);
 void ht_reload_end(struct ht_table *t);
 
 /* ---- copies of one bucket: for everything that looks at many items ---- */

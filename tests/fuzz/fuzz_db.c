@@ -261,7 +261,8 @@ static void load_table(struct str name)
 			fuzz_require(row.key.n <= HT_KEY_MAX && ht_get(t, row.key, clock_wall_s(), &v) >= 0);
 	}
 	ht_snap_done(&snap);
-	ht_reset(t);
+	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++)
+		ht_reset_bucket(t, i);
 }
 
 /* ---- auth_db ---- */

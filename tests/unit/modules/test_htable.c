@@ -139,6 +139,12 @@ static void want_str(struct ht_table *t, const char *key, const char *text, int6
 	ck_assert_msg(str_eq(v.s, str_lit(text)), "%.*s", STR_FMT(v.s));
 }
 
+static void reset(struct ht_table *t)
+{
+	for (uint32_t i = 0; i < shm_hash_n_buckets(t->hash); i++)
+		ht_reset_bucket(t, i);
+}
+
 static void want_none(struct ht_table *t, const char *key, int64_t now)
 {
 	struct value v;
@@ -174,7 +180,7 @@ START_TEST(values_keep_their_type)
 	ck_assert_uint_eq(v.s.n, sizeof(big));
 	ck_assert_int_eq(ht_set(plain, str_of(big, sizeof(big)), &v, HT_EXPIRE_RULE, NOW), -EMSGSIZE);
 	ck_assert_int_eq(ht_add(plain, str_of(big, sizeof(big)), 1, NOW, &v), -EMSGSIZE);
-	ht_reset(plain);
+	reset(plain);
 	want_none(plain, "big", NOW);
 	ck_assert_uint_eq(shm_hash_count(plain->hash), 0);
 }
@@ -286,6 +292,7 @@ static void fill(struct ht_table *t, unsigned n, int64_t now)
 START_TEST(many_items_grow_expire_and_reload)
 {
 	unsigned n = 0;
+	uint32_t gen;
 
 	fill(timed, 5000, NOW);
 	ck_assert_uint_gt(shm_hash_n_buckets(timed->hash), 1000);
@@ -300,9 +307,12 @@ START_TEST(many_items_grow_expire_and_reload)
 	ck_assert_uint_eq(shm_hash_count(timed->hash), 1);
 
 	fill(plain, 200, NOW);
-	ht_reload_begin(plain);
+	gen = ht_reload_begin(plain);
 	fill(plain, 150, NOW);
 	put_int(plain, "by a script meanwhile", 1, NOW);
+	ck_assert_uint_eq(ht_reload_begin(plain), gen + 1); /* the next one sweeps its own */
+	for (uint32_t i = 0; i < shm_hash_n_buckets(plain->hash); i++)
+		ht_reload_sweep(plain, i, gen);
 	ht_reload_end(plain);
 	ck_assert_uint_eq(rows_of(plain, HT_ALL, NOW), 151);
 	ck_assert_uint_eq(atomic_load(&plain->shared->n_reloaded), 1);
@@ -324,7 +334,7 @@ START_TEST(full_arena_refuses_and_recovers)
 	}
 	ck_assert_int_eq(err, -ENOSPC);
 	want_none(plain, key, NOW);
-	ht_reset(plain);
+	reset(plain);
 	ck_assert_int_eq(ht_set(plain, K("again"), &v, HT_EXPIRE_RULE, NOW), 0);
 }
 END_TEST
@@ -366,7 +376,7 @@ static void work(void)
 			_exit(3);
 		(void)ht_expire_bucket(timed, i % shm_hash_n_buckets(timed->hash), NOW + 30);
 		if (i % 200 == 199)
-			ht_reset(timed);
+			reset(timed);
 	}
 }
 
