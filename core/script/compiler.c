@@ -4,139 +4,15 @@
  * goes on elsewhere: the range of its instructions is noted with the place to go to, so that the good case costs nothing.
  * Those places are stubs behind the route's code.
  */
-#include "core/script/script_priv.h"
-
 #include <stdlib.h>
 
 #include "core/base/regex.h"
-
-struct vec {
-	void *p;
-	uint32_t n, cap;
-};
-
-struct stub { /* behind the route: set a code and go on */
-	uint32_t range, resume;
-	int32_t code;
-};
+#include "core/script/compiler_priv.h"
 
 struct jump_list {
 	uint32_t at[256];
 	uint32_t n;
 };
-
-struct scope { /* innermost loop or switch */
-	struct scope *up;
-	struct vec breaks; /* uint32_t: JMPs to patch */
-};
-
-struct block_todo {
-	struct node *block;
-	enum ctx_kind kind;
-	struct str name;
-};
-
-struct compiler {
-	struct loader *ld;
-	struct parsed *parsed;
-	struct vec insns, pos, consts, pvs, calls, regexes, switches, ips, fails, routes, stubs, blocks;
-	struct scope *scope;
-	unsigned loops;  /* loop counters on the operand stack */
-	unsigned depth;  /* blocks around */
-	enum ctx_kind kind;
-	struct str route_name;
-	struct pos at;
-	bool failed;
-	/* where compiler_step() goes on */
-	enum { STAGE_CHECK, STAGE_ROUTES, STAGE_BLOCKS } stage;
-	struct route_src *next_route;
-	uint32_t next_block;
-};
-
-/* ---- growing tables ---- */
-
-static void *vec_add(struct compiler *c, struct vec *v, const void *item, size_t size)
-{
-	if (v->n == v->cap) {
-		uint32_t cap = v->cap ? v->cap * 2 : 64;
-		void *p = realloc(v->p, cap * size);
-
-		if (!p) {
-			if (!c->failed)
-				load_error(c->ld, c->at, "out of memory");
-			c->failed = true;
-			return NULL;
-		}
-		v->p = p;
-		v->cap = cap;
-	}
-	memcpy((char *)v->p + v->n * size, item, size);
-	return (char *)v->p + v->n++ * size;
-}
-
-#define VEC_ADD(c, v, item) vec_add((c), (v), &(item), sizeof(item))
-
-static struct insn *insn_at(struct compiler *c, uint32_t i)
-{
-	return (struct insn *)c->insns.p + i;
-}
-
-static uint32_t here(const struct compiler *c)
-{
-	return c->insns.n;
-}
-
-static uint32_t emit(struct compiler *c, enum opcode op, unsigned a, unsigned b, int64_t operand)
-{
-	struct insn i = { .op = (uint8_t)op, .a = (uint8_t)a, .b = (uint16_t)b, .c = (int32_t)operand };
-	struct code_pos pos = { .line = c->at.line, .file = c->at.file };
-	uint32_t at = c->insns.n;
-
-	VEC_ADD(c, &c->insns, i);
-	VEC_ADD(c, &c->pos, pos);
-	return at;
-}
-
-/* A jump whose target is not known yet. */
-static void patch(struct compiler *c, uint32_t jump, uint32_t target)
-{
-	if (!c->failed)
-		insn_at(c, jump)->c = (int32_t)target;
-}
-
-static uint32_t add_const(struct compiler *c, const struct value *v)
-{
-	struct value *all = c->consts.p;
-	uint32_t i;
-
-	for (i = 0; i < c->consts.n; i++)
-		if (all[i].kind == v->kind && all[i].i == v->i && str_eq(all[i].s, v->s))
-			return i;
-	VEC_ADD(c, &c->consts, *v);
-	return c->consts.n - 1;
-}
-
-static uint32_t add_range(struct compiler *c, uint32_t from, uint32_t target)
-{
-	struct fail_range r = { .from = from, .to = here(c), .target = target, .depth = (uint16_t)c->loops };
-
-	VEC_ADD(c, &c->fails, r);
-	return c->fails.n - 1;
-}
-
-static void range_target(struct compiler *c, uint32_t range, uint32_t target)
-{
-	if (!c->failed)
-		((struct fail_range *)c->fails.p)[range].target = target;
-}
-
-/* When something since `from` fails: set the code and go on here. */
-static void fail_code(struct compiler *c, uint32_t from, int32_t code)
-{
-	struct stub s = { .range = add_range(c, from, 0), .resume = here(c), .code = code };
-
-	VEC_ADD(c, &c->stubs, s);
-}
 
 /* ---- expressions ---- */
 
@@ -145,13 +21,13 @@ static void gen_block(struct compiler *c, struct node *block);
 
 static void gen_const(struct compiler *c, const struct value *v)
 {
-	emit(c, OP_CONST, 0, 0, add_const(c, v));
+	code_emit(c, OP_CONST, 0, 0, code_const(c, v));
 }
 
 static void gen_pv_index(struct compiler *c, enum opcode op, unsigned a, struct node *n)
 {
 	VEC_ADD(c, &c->pvs, n->pv);
-	emit(c, op, a, 0, c->pvs.n - 1);
+	code_emit(c, op, a, 0, c->pvs.n - 1);
 }
 
 static uint32_t add_regex(struct compiler *c, struct node *n)
@@ -179,7 +55,7 @@ static void gen_trace(struct compiler *c, struct pos at, enum script_action acti
 	if (!tracing)
 		return;
 	c->at = at;
-	emit(c, OP_TRACE, (unsigned)action, n_args, add_const(c, &v));
+	code_emit(c, OP_TRACE, (unsigned)action, n_args, code_const(c, &v));
 }
 
 static void gen_call(struct compiler *c, struct node *n, enum opcode op, enum call_mode mode)
@@ -196,7 +72,7 @@ static void gen_call(struct compiler *c, struct node *n, enum opcode op, enum ca
 			gen_expr(c, a, CALL_VALUE);
 	c->at = n->pos;
 	VEC_ADD(c, &c->calls, *call);
-	emit(c, op, mode, 0, c->calls.n - 1);
+	code_emit(c, op, mode, 0, c->calls.n - 1);
 }
 
 static int route_index(const struct compiler *c, struct str name)
@@ -221,12 +97,12 @@ static void gen_route(struct compiler *c, struct node *n, bool value, enum call_
 		if (index < 0)
 			load_error(c->ld, n->pos, "no route '%.*s'", STR_FMT(n->a->text));
 		else
-			emit(c, value ? OP_ROUTEV : OP_ROUTE, mode, depth, index);
+			code_emit(c, value ? OP_ROUTEV : OP_ROUTE, mode, depth, index);
 		return;
 	}
 	gen_expr(c, n->a, CALL_VALUE);
 	c->at = n->pos;
-	emit(c, value ? OP_ROUTEDV : OP_ROUTED, mode, depth, 0);
+	code_emit(c, value ? OP_ROUTEDV : OP_ROUTED, mode, depth, 0);
 }
 
 static uint32_t add_block(struct compiler *c, struct node *block)
@@ -243,22 +119,22 @@ static void gen_cond(struct compiler *c, struct node *n)
 	struct ip_const ip;
 
 	if (n->a->kind == N_MYSELF) {
-		emit(c, OP_MYSELF, n->op, differs, 0);
+		code_emit(c, OP_MYSELF, n->op, differs, 0);
 	} else if (COND_IS_IP(n->op)) {
 		if ((n->a->kind == N_IPCONST || n->a->kind == N_STR) && cond_addr_known_text(n->a->text, &ip)) {
 			VEC_ADD(c, &c->ips, ip);
-			emit(c, OP_CIP, n->op, differs, c->ips.n - 1);
+			code_emit(c, OP_CIP, n->op, differs, c->ips.n - 1);
 			return;
 		}
 		gen_expr(c, n->a, CALL_VALUE);
-		emit(c, OP_CIPV, n->op, differs, n->num == O_MATCH);
+		code_emit(c, OP_CIPV, n->op, differs, n->num == O_MATCH);
 	} else if (n->num == O_MATCH && n->a->kind == N_STR) {
-		emit(c, OP_COND, n->op, 0, 0);
-		emit(c, OP_CMATCH, 0, 0, add_regex(c, n->a));
+		code_emit(c, OP_COND, n->op, 0, 0);
+		code_emit(c, OP_CMATCH, 0, 0, add_regex(c, n->a));
 	} else {
-		emit(c, OP_COND, n->op, 0, 0);
+		code_emit(c, OP_COND, n->op, 0, 0);
 		gen_expr(c, n->a, CALL_VALUE);
-		emit(c, OP_CCMP, (unsigned)n->num, 0, 0);
+		code_emit(c, OP_CCMP, (unsigned)n->num, 0, 0);
 	}
 }
 
@@ -269,20 +145,20 @@ static void gen_binary(struct compiler *c, struct node *n)
 	gen_expr(c, n->a, CALL_VALUE);
 	if (n->op == O_AND || n->op == O_OR) {
 		c->at = n->pos;
-		jump = emit(c, n->op == O_AND ? OP_AND : OP_OR, 0, 0, 0);
+		jump = code_emit(c, n->op == O_AND ? OP_AND : OP_OR, 0, 0, 0);
 		gen_expr(c, n->b, CALL_VALUE);
-		emit(c, OP_BOOL, 0, 0, 0);
-		patch(c, jump, here(c));
+		code_emit(c, OP_BOOL, 0, 0, 0);
+		code_patch(c, jump, code_here(c));
 		return;
 	}
 	if (n->op == O_MATCH && n->b->kind == N_STR) {
 		c->at = n->pos;
-		emit(c, OP_MATCH, 0, 0, add_regex(c, n->b));
+		code_emit(c, OP_MATCH, 0, 0, add_regex(c, n->b));
 		return;
 	}
 	gen_expr(c, n->b, CALL_VALUE);
 	c->at = n->pos;
-	emit(c, OP_BINARY, n->op, 0, 0);
+	code_emit(c, OP_BINARY, n->op, 0, 0);
 }
 
 static void gen_unary(struct compiler *c, struct node *n)
@@ -293,14 +169,14 @@ static void gen_unary(struct compiler *c, struct node *n)
 		if (n->a->kind != N_PV && n->a->kind != N_NULL) {
 			struct value one = value_int(1); /* what is computed counts as defined */
 
-			emit(c, OP_POP, 0, 0, 0);
+			code_emit(c, OP_POP, 0, 0, 0);
 			gen_const(c, &one);
 		} else {
-			emit(c, OP_DEFINED, 0, 0, 0);
+			code_emit(c, OP_DEFINED, 0, 0, 0);
 		}
 		return;
 	}
-	emit(c, OP_UNARY, n->op, 0, 0);
+	code_emit(c, OP_UNARY, n->op, 0, 0);
 }
 
 static void gen_expr(struct compiler *c, struct node *n, enum call_mode mode)
@@ -338,7 +214,7 @@ static void gen_expr(struct compiler *c, struct node *n, enum call_mode mode)
 		gen_route(c, n, true, mode);
 		break;
 	case N_BLOCKEXPR:
-		emit(c, OP_ROUTEV, mode, c->depth > 255 ? 255 : c->depth, add_block(c, n->a));
+		code_emit(c, OP_ROUTEV, mode, c->depth > 255 ? 255 : c->depth, add_block(c, n->a));
 		break;
 	case N_ASSIGNEXPR:
 		gen_expr(c, n->b, CALL_RAW);
@@ -350,12 +226,12 @@ static void gen_expr(struct compiler *c, struct node *n, enum call_mode mode)
 		break;
 	case N_SELVAL:
 		gen_expr(c, n->a, CALL_VALUE);
-		jump = emit(c, OP_JLE0, 0, 0, 0);
+		jump = code_emit(c, OP_JLE0, 0, 0, 0);
 		gen_expr(c, n->b, CALL_VALUE);
-		end = emit(c, OP_JMP, 0, 0, 0);
-		patch(c, jump, here(c));
+		end = code_emit(c, OP_JMP, 0, 0, 0);
+		code_patch(c, jump, code_here(c));
 		gen_expr(c, n->c, CALL_VALUE);
-		patch(c, end, here(c));
+		code_patch(c, end, code_here(c));
 		break;
 	default:
 		load_error(c->ld, n->pos, "this cannot be a value");
@@ -376,29 +252,29 @@ static void scope_end(struct compiler *c, struct scope *s, uint32_t target)
 	uint32_t i, *at = s->breaks.p;
 
 	for (i = 0; i < s->breaks.n; i++)
-		patch(c, at[i], target);
+		code_patch(c, at[i], target);
 	free(s->breaks.p);
 	c->scope = s->up;
 }
 
 static void gen_if(struct compiler *c, struct node *n)
 {
-	uint32_t from = here(c), jump, end, range;
+	uint32_t from = code_here(c), jump, end, range;
 
 	gen_expr(c, n->a, CALL_VALUE);
-	jump = emit(c, OP_JF, 0, 0, 0);
-	range = add_range(c, from, 0);
+	jump = code_emit(c, OP_JF, 0, 0, 0);
+	range = code_range(c, from, 0);
 	c->depth++;
 	gen_block(c, n->b);
-	end = emit(c, OP_JMP, 0, 0, 0);
-	patch(c, jump, here(c));
-	range_target(c, range, here(c));
+	end = code_emit(c, OP_JMP, 0, 0, 0);
+	code_patch(c, jump, code_here(c));
+	code_range_target(c, range, code_here(c));
 	if (n->c)
 		gen_block(c, n->c);
 	else
-		emit(c, OP_CODE, 0, 0, 1);
+		code_emit(c, OP_CODE, 0, 0, 1);
 	c->depth--;
-	patch(c, end, here(c));
+	code_patch(c, end, code_here(c));
 }
 
 static void gen_while(struct compiler *c, struct node *n)
@@ -407,23 +283,23 @@ static void gen_while(struct compiler *c, struct node *n)
 	uint32_t top, jump, loop, range;
 	struct scope s;
 
-	emit(c, OP_CODE, 0, 0, 1);
+	code_emit(c, OP_CODE, 0, 0, 1);
 	gen_const(c, &zero);
 	c->loops++;
 	c->depth++;
 	scope_begin(c, &s);
-	top = here(c);
+	top = code_here(c);
 	gen_expr(c, n->a, CALL_VALUE);
-	jump = emit(c, OP_JF, 0, 0, 0);
-	range = add_range(c, top, 0);
-	loop = emit(c, OP_LOOP, 0, 0, 0);
+	jump = code_emit(c, OP_JF, 0, 0, 0);
+	range = code_range(c, top, 0);
+	loop = code_emit(c, OP_LOOP, 0, 0, 0);
 	gen_block(c, n->b);
-	emit(c, OP_JMP, 0, 0, top);
-	patch(c, jump, here(c));
-	patch(c, loop, here(c));
-	range_target(c, range, here(c));
-	scope_end(c, &s, here(c));
-	emit(c, OP_POP, 0, 0, 0);
+	code_emit(c, OP_JMP, 0, 0, top);
+	code_patch(c, jump, code_here(c));
+	code_patch(c, loop, code_here(c));
+	code_range_target(c, range, code_here(c));
+	scope_end(c, &s, code_here(c));
+	code_emit(c, OP_POP, 0, 0, 0);
 	c->depth--;
 	c->loops--;
 }
@@ -443,8 +319,8 @@ static void gen_switch(struct compiler *c, struct node *n)
 	struct scope s;
 	bool otherwise = false;
 
-	emit(c, OP_CODE, 0, 0, 1);
-	from = here(c);
+	code_emit(c, OP_CODE, 0, 0, 1);
+	from = code_here(c);
 	gen_expr(c, n->a, CALL_VALUE);
 	for (label = n->args; label; label = label->next)
 		t.n += label->a != NULL;
@@ -455,21 +331,21 @@ static void gen_switch(struct compiler *c, struct node *n)
 	}
 	VEC_ADD(c, &c->switches, t);
 	index = c->switches.n - 1;
-	emit(c, OP_SWITCH, 0, 0, index);
-	range = add_range(c, from, 0);
+	code_emit(c, OP_SWITCH, 0, 0, index);
+	range = code_range(c, from, 0);
 	scope_begin(c, &s);
 	c->depth++;
 	for (label = n->args; label; label = label->next) {
 		c->at = label->pos;
 		if (!label->a) {
 			otherwise = true;
-			t.otherwise = here(c);
+			t.otherwise = code_here(c);
 		} else {
 			struct switch_case *one = &t.cases[k++];
 
 			one->i = label->a->num;
 			one->s = label->a->text;
-			one->target = here(c);
+			one->target = code_here(c);
 			if (label->flag) {
 				struct diag why;
 
@@ -482,9 +358,9 @@ static void gen_switch(struct compiler *c, struct node *n)
 	c->depth--;
 	/* no default: past the end */
 	if (!otherwise)
-		t.otherwise = here(c);
-	scope_end(c, &s, here(c));
-	range_target(c, range, t.otherwise);
+		t.otherwise = code_here(c);
+	scope_end(c, &s, code_here(c));
+	code_range_target(c, range, t.otherwise);
 	if (!t.text && t.n > 1)
 		qsort(t.cases, t.n, sizeof(*t.cases), case_order);
 	if (!c->failed)
@@ -493,16 +369,16 @@ static void gen_switch(struct compiler *c, struct node *n)
 
 static void gen_ret(struct compiler *c, struct node *n, enum opcode op, enum opcode op_const, int32_t normal)
 {
-	uint32_t from = here(c);
+	uint32_t from = code_here(c);
 
 	if (!n->a || n->a->kind == N_NUM) {
-		emit(c, op_const, 0, 0, n->a ? n->a->num : normal);
+		code_emit(c, op_const, 0, 0, n->a ? n->a->num : normal);
 		return;
 	}
 	gen_expr(c, n->a, CALL_VALUE);
-	emit(c, op, 0, 0, 0);
-	add_range(c, from, here(c));
-	emit(c, op_const, 0, 0, 0);
+	code_emit(c, op, 0, 0, 0);
+	code_range(c, from, code_here(c));
+	code_emit(c, op_const, 0, 0, 0);
 }
 
 static void gen_break(struct compiler *c)
@@ -510,11 +386,11 @@ static void gen_break(struct compiler *c)
 	uint32_t jump;
 
 	if (!c->scope) {
-		emit(c, OP_BRK, 0, 0, 0);
+		code_emit(c, OP_BRK, 0, 0, 0);
 		return;
 	}
-	emit(c, OP_CODE, 0, 0, 0);
-	jump = emit(c, OP_JMP, 0, 0, 0);
+	code_emit(c, OP_CODE, 0, 0, 0);
+	jump = code_emit(c, OP_JMP, 0, 0, 0);
 	VEC_ADD(c, &c->scope->breaks, jump);
 }
 
@@ -536,7 +412,7 @@ static void gen_stmt(struct compiler *c, struct node *n)
 	uint32_t from;
 
 	trace_stmt(c, n);
-	from = here(c);
+	from = code_here(c);
 	c->at = n->pos;
 	switch (n->kind) {
 	case N_BLOCK:
@@ -547,8 +423,8 @@ static void gen_stmt(struct compiler *c, struct node *n)
 			gen_route(c, n->a, false, CALL_STMT);
 		else
 			gen_call(c, n->a, OP_CALL, CALL_STMT);
-		if (here(c) > from + 1)
-			fail_code(c, from, -1);
+		if (code_here(c) > from + 1)
+			code_on_fail(c, from, -1);
 		break;
 	case N_ASSIGN:
 		gen_expr(c, n->b, CALL_RAW);
@@ -557,8 +433,8 @@ static void gen_stmt(struct compiler *c, struct node *n)
 			gen_pv_index(c, OP_TRACESET, 0, n->a);
 		gen_pv_index(c, OP_STORE, 0, n->a);
 		/* a constant or a variable cannot fail */
-		if (here(c) > from + 2 || (!c->failed && insn_at(c, from)->op == OP_CALLV))
-			fail_code(c, from, -1);
+		if (code_here(c) > from + 2 || (!c->failed && code_insn_at(c, from)->op == OP_CALLV))
+			code_on_fail(c, from, -1);
 		break;
 	case N_IF:
 		gen_if(c, n);
@@ -592,14 +468,14 @@ static void gen_block(struct compiler *c, struct node *block)
 	struct node *n;
 
 	if (!block->args)
-		emit(c, OP_CODE, 0, 0, 1);
+		code_emit(c, OP_CODE, 0, 0, 1);
 	for (n = block->args; n && !c->failed && !c->ld->stop; n = n->next)
 		gen_stmt(c, n);
 }
 
 static void gen_routine(struct compiler *c, struct node *block, enum ctx_kind kind, struct str name, bool is_block)
 {
-	struct route_code r = { .kind = kind, .name = name, .entry = here(c), .is_block = is_block };
+	struct route_code r = { .kind = kind, .name = name, .entry = code_here(c), .is_block = is_block };
 	struct stub *stubs;
 	uint32_t i;
 
@@ -609,47 +485,15 @@ static void gen_routine(struct compiler *c, struct node *block, enum ctx_kind ki
 	c->stubs.n = 0;
 	gen_block(c, block);
 	c->at = block->end;
-	emit(c, OP_END, 0, 0, 0);
+	code_emit(c, OP_END, 0, 0, 0);
 	stubs = c->stubs.p;
 	for (i = 0; i < c->stubs.n && !c->failed; i++) {
-		range_target(c, stubs[i].range, here(c));
-		emit(c, OP_CODE, 0, 0, stubs[i].code);
-		emit(c, OP_JMP, 0, 0, stubs[i].resume);
+		code_range_target(c, stubs[i].range, code_here(c));
+		code_emit(c, OP_CODE, 0, 0, stubs[i].code);
+		code_emit(c, OP_JMP, 0, 0, stubs[i].resume);
 	}
-	r.end = here(c);
+	r.end = code_here(c);
 	VEC_ADD(c, &c->routes, r);
-}
-
-static void *keep(struct compiler *c, const struct vec *v, size_t size)
-{
-	void *p = pool_alloc(c->ld->keep, v->n * size + 1);
-
-	if (!p) {
-		load_error(c->ld, c->at, "out of memory");
-		c->failed = true;
-		return NULL;
-	}
-	if (v->n > 0)
-		memcpy(p, v->p, v->n * size);
-	return p;
-}
-
-#define KEEP(field, vec, count) (code->field = keep(c, &c->vec, sizeof(*code->field)), code->count = c->vec.n)
-
-static void store(struct compiler *c)
-{
-	struct vm_code *code = &c->ld->script->code;
-
-	KEEP(insns, insns, n_insns);
-	code->pos = keep(c, &c->pos, sizeof(*code->pos));
-	KEEP(consts, consts, n_consts);
-	KEEP(pvs, pvs, n_pvs);
-	KEEP(calls, calls, n_calls);
-	KEEP(regexes, regexes, n_regexes);
-	KEEP(switches, switches, n_switches);
-	KEEP(ips, ips, n_ips);
-	KEEP(fails, fails, n_fails);
-	KEEP(routes, routes, n_routes);
 }
 
 struct compiler *compiler_new(struct loader *ld, struct parsed *parsed)
@@ -672,7 +516,7 @@ static void finish(struct compiler *c)
 
 	if (c->ld->n_errors > 0 || c->failed)
 		return;
-	store(c);
+	code_store(c);
 	if (c->ld->n_errors == 0 && script_verify(&c->ld->script->code, &why) < 0)
 		load_error(c->ld, c->at, "the compiled script does not verify: %s", why.text);
 }
@@ -713,13 +557,4 @@ bool compiler_step(struct compiler *c)
 	}
 	c->next_route = r->next;
 	return true;
-}
-
-void compiler_done(struct compiler *c)
-{
-	struct vec *all[] = { &c->insns, &c->pos, &c->consts, &c->pvs, &c->calls, &c->regexes, &c->switches, &c->ips, &c->fails,
-			      &c->routes, &c->stubs, &c->blocks };
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		free(all[i]->p);
 }
