@@ -28,4 +28,5 @@ libringfort_a_SOURCES += core/script/funcs.c
 libringfort_a_SOURCES += core/script/flags.c
 libringfort_a_SOURCES += core/script/legacy.c
 libringfort_a_SOURCES += core/script/vm.c
+libringfort_a_SOURCES += core/script/vm_wait.c
 libringfort_a_SOURCES += core/script/script.c

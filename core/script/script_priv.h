@@ -384,6 +384,14 @@ MUST_CHECK int value_binary(enum oper op, const struct value *a, const struct va
 MUST_CHECK int cond_value(struct ctx *ctx, enum cond_operand op, struct value *ret);
 MUST_CHECK int cond_addr(struct ctx *ctx, enum cond_operand op, struct net_addr *ret);
 bool cond_addr_known_text(struct str text, struct ip_const *ret);
+/*
+ * Is a the address, inside the network, or one of the host that the text names; with as_regex, does its text match? Returns one of these, or < 0: a
+ * bad expression. COND_WAIT: the name is being looked up and ctx was parked; ask again when it is woken. Without may_wait what is not known does not match.
+ */
+enum { COND_NO = 0, COND_YES = 1, COND_WAIT = 2 };
+MUST_CHECK int cond_addr_is(struct ctx *ctx, const struct net_addr *a, struct str text, bool as_regex, bool may_wait);
+/* Parks for one turn of the loop; false when that is not possible here. */
+bool vm_park_turn(struct ctx *ctx);
 /* 1, 0, or -1: cannot be told. */
 int cond_myself(struct ctx *ctx, enum cond_operand op);
 

@@ -16,14 +16,11 @@
 
 #include "core/base/clock.h"
 #include "core/base/regex.h"
-#include "core/event/loop.h"
-#include "core/net/resolve.h"
 #include "core/script/script_priv.h"
 
 #define FRAMES_FIRST 8u
 #define FRAMES_MAX 2048u /* routes inside routes, whatever max_recursive_level says: expressions begin a fresh count */
 #define STACK_FIRST 32u
-#define RETRY_PARK_MS 10000u
 
 enum frame_kind { FRAME_TOP, FRAME_ACTION, FRAME_VALUE, FRAME_NESTED };
 
@@ -243,74 +240,6 @@ static int make_args(struct ctx *ctx, const struct call *c, const struct value *
 	if (err < 0)
 		complain(ctx->vm, L_ERR, "%s(): argument %u cannot be used: not called", c->func->name, i);
 	return err;
-}
-
-/* ---- waiting for the next turn ---- */
-
-static void wake_retry(void *arg)
-{
-	ctx_wake((uint64_t)(uintptr_t)arg, 0);
-}
-
-static void wake_resolved(void *arg, int err, const struct resolve_answer *answer)
-{
-	(void)err; /* the instruction asks the cache again, which knows failures too */
-	(void)answer;
-	ctx_wake((uint64_t)(uintptr_t)arg, 0);
-}
-
-/* Parks for one turn; false when that is not possible here. */
-static bool park_turn(struct ctx *ctx)
-{
-	uint64_t ticket = ctx_may_wait(ctx) ? ctx_park(ctx, RETRY_PARK_MS, 0) : 0;
-
-	if (ticket == 0)
-		return false;
-	if (loop_defer(loop_self(), wake_retry, (void *)(uintptr_t)ticket) < 0)
-		complain(ctx->vm, L_ERR, "out of memory: goes on after %u ms", RETRY_PARK_MS);
-	return true;
-}
-
-/* ---- address conditions with a text on the right ---- */
-
-enum { IP_NO = 0, IP_YES = 1, IP_WAIT = 2 };
-
-static int ip_matches(struct ctx *ctx, struct vm *vm, const struct net_addr *a, struct str text, bool as_regex)
-{
-	char buf[NET_ADDR_TEXT_MAX];
-	struct resolve_query q = { .host = text, .port = 1, .proto = SIP_PROTO_UDP };
-	struct resolve_answer answer;
-	const struct regex *re;
-	struct ip_const ip;
-	struct diag why;
-	uint64_t ticket;
-	unsigned i;
-	int err;
-
-	if (text.n == 0)
-		return IP_NO;
-	if (cond_addr_known_text(text, &ip))
-		return net_addr_in(a, &ip.net, ip.bits) ? IP_YES : IP_NO;
-	if (as_regex) {
-		err = regex_cached(text, REGEX_ICASE, &re, &why);
-		if (err < 0)
-			return err;
-		return regex_match(re, str_of(buf, net_addr_ip_text(a, false, buf)), 0, NULL);
-	}
-	err = resolve_now(&q, &answer);
-	if (err == -EAGAIN && !vm->again) {
-		ticket = ctx_park(ctx, RETRY_PARK_MS, 0);
-		if (ticket == 0)
-			return IP_NO;
-		if (resolve_ask(&q, wake_resolved, (void *)(uintptr_t)ticket) < 0 &&
-		    loop_defer(loop_self(), wake_retry, (void *)(uintptr_t)ticket) < 0)
-			complain(vm, L_ERR, "out of memory: goes on after %u ms", RETRY_PARK_MS);
-		return IP_WAIT;
-	}
-	for (i = 0; err == 0 && i < answer.n; i++)
-		if (net_addr_ip_equal(a, &answer.target[i].addr))
-			return IP_YES;
-	return IP_NO;
 }
 
 /* ---- comparing operands of conditions ---- */
@@ -569,10 +498,10 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			}
 			err = value_to_str(&sp[-1], ctx->pool, &s);
 			if (err == 0)
-				err = ip_matches(ctx, vm, &addr, s, in->c != 0);
+				err = cond_addr_is(ctx, &addr, s, in->c != 0, !vm->again);
 			if (UNLIKELY(err < 0))
 				goto expr_failed;
-			if (err == IP_WAIT) {
+			if (err == COND_WAIT) {
 				ip = in;
 				SAVE();
 				vm->again = true;
@@ -580,7 +509,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 				return VM_PARKED;
 			}
 			vm->again = false;
-			put_int(&sp[-1], (err == IP_YES) != (in->b != 0));
+			put_int(&sp[-1], (err == COND_YES) != (in->b != 0));
 			break;
 		case OP_MYSELF:
 			rc = cond_myself(ctx, in->a);
@@ -641,7 +570,7 @@ static enum vm_result run(struct ctx *ctx, struct vm *vm, const int *resume_rc, 
 			if (UNLIKELY(self.conf.suspend_always) && c->func->may_suspend && !vm->again) {
 				ip = in;
 				SAVE();
-				if (park_turn(ctx)) {
+				if (vm_park_turn(ctx)) {
 					vm->again = true;
 					vm->wait = WAIT_RETRY;
 					return VM_PARKED;
