@@ -3,7 +3,9 @@
  * Sending. Datagrams are copied once, into one piece of memory that is filled from the front each
  * turn, and leave in one sendmmsg(2) per socket at the end of the turn, or earlier when the batch
  * is full. What the kernel has no room for waits in a bounded queue of its socket until the socket
- * is writable, in order; beyond the bound it is dropped and counted, as the network would.
+ * is writable, in order. Beyond the bound, and when the device behind the socket still has no room then
+ * (ENOBUFS: the socket itself is writable all the time), it is dropped and counted, as the network would:
+ * that says nothing about the destination, so nobody is told, and who needs an answer sends again.
  *
  * Streams are conn.c's business.
  */
@@ -128,6 +130,17 @@ static int own_fd(uint16_t listener)
 
 /* ---- the queue of a socket that is full ---- */
 
+/* This machine's shortage, and no word about the destination. */
+static bool is_shortage(int err)
+{
+	return err == EAGAIN || err == ENOBUFS || err == ENOMEM;
+}
+
+static void lost(void)
+{
+	shm_counter_add(tcnt.tx_dropped, 1);
+}
+
 static bool is_waiting(uint16_t listener)
 {
 	return tx.queues[listener] && tx.queues[listener]->head;
@@ -148,7 +161,7 @@ static void wait_push(const struct tx_dest *dest, const void *p, size_t n)
 		w = malloc(sizeof(*w) + n);
 	if (!w || (!q->head && rx_want_write(dest->listener, true) < 0)) {
 		free(w);
-		shm_counter_add(tcnt.tx_dropped, 1);
+		lost();
 		return;
 	}
 	w->next = NULL;
@@ -172,18 +185,23 @@ void tx_writable(uint16_t listener)
 		socklen_t sa_len = net_addr_to_sockaddr(&w->dest.to, &sa);
 		int err = sendto(fd, w->bytes, w->n, MSG_DONTWAIT | MSG_NOSIGNAL,
 		                 (const struct sockaddr *)&sa, sa_len) < 0
-		              ? -errno
+		              ? errno
 		              : 0;
 
-		if (err == -EAGAIN)
+		if (err == EAGAIN)
 			return;
 		q->head = w->next;
 		if (!q->head)
 			q->tail = &q->head;
 		q->bytes -= w->n;
-		shm_counter_add(err < 0 ? tcnt.tx_errors : tcnt.tx_datagrams, 1);
-		if (err < 0)
-			tx_failed(&w->dest, str_of(w->bytes, w->n), err);
+		if (is_shortage(err)) {
+			lost();
+		} else if (err) {
+			shm_counter_add(tcnt.tx_errors, 1);
+			tx_failed(&w->dest, str_of(w->bytes, w->n), -err);
+		} else {
+			shm_counter_add(tcnt.tx_datagrams, 1);
+		}
 		free(w);
 	}
 	if (rx_want_write(listener, false) < 0)
@@ -209,7 +227,7 @@ static void send_run(unsigned from, unsigned to)
 			again = false;
 			continue;
 		}
-		if (err == EAGAIN || err == ENOBUFS)
+		if (is_shortage(err))
 			break;
 		/* what an earlier datagram met is told to the next one that is sent: try this one
 		 * again */
@@ -265,12 +283,13 @@ static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, un
 		return -EMSGSIZE;
 	if (UNLIKELY(!tx.area)) {
 		tx.area = malloc(AREA_BYTES);
-		if (!tx.area)
-			return -ENOBUFS;
+		if (!tx.area) {
+			lost();
+			return 0;
+		}
 	}
 	if (tx.n == BATCH_MAX || tx.used + n > AREA_BYTES) {
-		if (tx.flushing)
-			return -ENOBUFS;
+		assert(!tx.flushing);
 		tx_flush();
 	}
 	p = tx.area + tx.used;

@@ -21,13 +21,13 @@ struct tx_dest { /* fits in shared memory */
 
 /*
  * Returns 0 when the bytes are queued; -ENOTCONN (TX_NO_CONNECT and no stream), -EMSGSIZE (datagram over 65507),
- * -ENOBUFS (queue limits), -EAFNOSUPPORT (no such socket), -EMFILE, -ECANCELED (the hook said no). What fails later is told to on_fail handlers.
+ * -ENOBUFS (queue limits of streams; a datagram that finds no room on this machine is lost, and counted), -EAFNOSUPPORT (no such socket), -EMFILE, -ECANCELED (the hook said no). What fails later is told to on_fail handlers.
  */
 MUST_CHECK int tx_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov);
 MUST_CHECK int tx_send_bytes(const struct tx_dest *dest, const void *p, size_t n);
 /* Sends what is gathered. Called by the loop each turn. */
 void tx_flush(void);
-/* A stream that could not be connected or written, or a datagram that the kernel refused (no route): the bytes' transactions
+/* A stream that could not be connected or written, or a datagram that the kernel refused (no route, a firewall; not: no room): the bytes' transactions
  * may fail over. dest as given; the first bytes tell which. Called from the loop in a
  * later turn, never from within tx_send(), in whichever worker owns the stream. */
 typedef void tx_fail_fn(const struct tx_dest *dest, struct str bytes, int err);

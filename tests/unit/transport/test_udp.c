@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/syscall.h>
 
 enum { PORT, PORT_ANY4, PORT_ANY6, PEER, PEER6, N_PORTS };
 
@@ -234,6 +235,69 @@ START_TEST(unreachable)
 }
 END_TEST
 
+/* Once the kernel has no room, then so often again; 0: it has. */
+static struct {
+	int err;
+	unsigned n_batches, n_single;
+} refusal;
+
+int sendmmsg(int fd, struct mmsghdr *v, unsigned n, int flags)
+{
+	if (refusal.n_batches == 0)
+		return (int)syscall(SYS_sendmmsg, fd, v, n, flags);
+	refusal.n_batches--;
+	errno = refusal.err;
+	return -1;
+}
+
+ssize_t sendto(int fd, const void *p, size_t n, int flags, const struct sockaddr *to, socklen_t to_n)
+{
+	if (refusal.n_single == 0)
+		return syscall(SYS_sendto, fd, p, n, flags, to, to_n);
+	refusal.n_single--;
+	errno = refusal.err;
+	return -1;
+}
+
+/* clang-format off */
+static const struct refusal_vector {
+	int err; unsigned n_batches, n_single; /* that meet it */
+	unsigned n_arrive, n_retried, n_dropped, n_errors;
+} refusals[] = {
+	{ EAGAIN,      1, 0, 3, 3, 0, 0 }, /* room again */
+	{ EAGAIN,      1, 2, 3, 3, 0, 0 }, /* later */
+	{ ENOBUFS,     1, 0, 3, 3, 0, 0 },
+	{ ENOBUFS,     1, 2, 1, 3, 2, 0 }, /* the device is full: lost */
+	{ ENOMEM,      1, 1, 2, 3, 1, 0 },
+	{ EPERM,       2, 0, 1, 0, 0, 2 }, /* refused, one by one */
+	{ ENETUNREACH, 3, 0, 0, 0, 0, 3 },
+};
+/* clang-format on */
+
+START_TEST(no_room_is_no_failure)
+{
+	const struct refusal_vector *v = &refusals[_i];
+	struct tx_dest d = { .to = there, .listener = 0, .proto = SIP_PROTO_UDP };
+	char text[100];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_int_eq(tx_send_bytes(&d, "text", 4), 0);
+	refusal.err = v->err;
+	refusal.n_batches = v->n_batches;
+	refusal.n_single = v->n_single;
+	RUN_UNTIL(refusal.n_batches == 0 && refusal.n_single == 0 && n_failed == v->n_errors);
+	run_ms(5);
+	while (peer_recv(peer, text, sizeof(text)) == 4)
+		n++;
+	ck_assert_uint_eq(n, v->n_arrive);
+	ck_assert_uint_eq(n_failed, v->n_errors);
+	ck_assert_int_eq(shm_counter_read(tcnt.tx_retried), v->n_retried);
+	ck_assert_int_eq(shm_counter_read(tcnt.tx_dropped), v->n_dropped);
+	ck_assert_int_eq(shm_counter_read(tcnt.tx_errors), v->n_errors);
+}
+END_TEST
+
 static int refuse(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov, struct str *ret_instead)
 {
 	struct tx_dest d = *dest;
@@ -340,6 +404,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, parked_bytes_stay);
 	tcase_add_test(tc, sends);
 	tcase_add_test(tc, unreachable);
+	tcase_add_loop_test(tc, no_room_is_no_failure, 0, ARRAY_LEN(refusals));
 	tcase_add_test(tc, hook);
 	tcase_add_test(tc, stops);
 	suite_add_tcase(s, tc);
