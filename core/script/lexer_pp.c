@@ -366,7 +366,8 @@ void lexer_include(struct lexer *lx, bool import)
 	struct strbuf sb;
 	struct str name, text;
 	char path[PATH_MAX];
-	int err;
+	int err, first;
+	bool two = false; /* places to look in */
 
 	while (lx_is_blank(lx_at(lx, 0)))
 		lx_take(lx);
@@ -408,20 +409,25 @@ void lexer_include(struct lexer *lx, bool import)
 		return;
 	}
 	snprintf(path, sizeof(path), "%.*s", STR_FMT(name));
-	err = script_files_read(ld->disk, path, &text);
+	err = first = script_files_read(ld->disk, path, &text);
 	if (err < 0 && name.s[0] != '/') {
 		struct str from = ld->files[lx->src->file].name;
 		ptrdiff_t slash = str_rfind_char(from, '/');
 
-		if (slash >= 0) {
+		two = slash >= 0;
+		if (two) {
 			snprintf(path, sizeof(path), "%.*s/%.*s", (int)slash, from.s, STR_FMT(name));
 			err = script_files_read(ld->disk, path, &text);
 		}
 	}
 	if (err < 0) {
-		if (import && err == -ENOENT)
+		if (import && err == -ENOENT && first == -ENOENT)
 			return;
-		load_error(ld, pos, "cannot include '%.*s': %s", STR_FMT(name), file_why(err));
+		if (two)
+			load_error(ld, pos, "cannot include '%.*s': in the folder of the start: %s; '%s': %s", STR_FMT(name), file_why(first), path,
+				   file_why(err));
+		else
+			load_error(ld, pos, "cannot include '%.*s': %s", STR_FMT(name), file_why(err));
 		lx->failed = true;
 		return;
 	}

@@ -78,7 +78,7 @@ START_TEST(no_file_no_wait)
 	opts.host = st_host();
 	opts.files = f;
 	ck_assert_int_lt(script_load(&opts, &st.script, &st.errs), 0);
-	ck_assert_ptr_nonnull(strstr(st_error(), "cannot include 'inc.cfg': not a regular file"));
+	ck_assert_ptr_nonnull(strstr(st_error(), "/inc.cfg': not a regular file"));
 	st_unload();
 	script_files_free(f);
 
@@ -93,6 +93,47 @@ START_TEST(no_file_no_wait)
 	ck_assert(str_eq(text, STR_LIT("from a process")));
 	ck_assert_int_eq(waitpid(writer, NULL, 0), writer);
 	script_files_free(g);
+}
+END_TEST
+
+/* Two places are looked in: the error has both reasons, with the place of the directive; only what is in neither may be missing. */
+START_TEST(both_places_are_told)
+{
+	/* clang-format off */
+	static const struct { const char *word; bool odd_first; int err; } cases[] = {
+		{ "include_file", false, -EBADMSG }, { "include_file", true, -EBADMSG },
+		{ "import_file", false, 0 },         { "import_file", true, -EBADMSG },
+	};
+	/* clang-format on */
+	char start[80], odd[96], text[256], want[512];
+	struct script_opts opts = { .path = main_path };
+	int dir_fd;
+
+	snprintf(start, sizeof(start), "%s/start", dir);
+	snprintf(odd, sizeof(odd), "%s/inc.cfg", start);
+	ck_assert_int_eq(mkdir(start, 0700), 0);
+	dir_fd = open(start, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(dir_fd, 0);
+	opts.host = st_host();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct script_files *f = script_files_new(dir_fd, SCRIPT_FILES_REGULAR);
+
+		snprintf(text, sizeof(text), "#\n%s \"inc.cfg\"\nrequest_route { return 5; }\n", cases[i].word);
+		put(main_path, text);
+		if (cases[i].odd_first)
+			ck_assert_int_eq(mkfifo(odd, 0600), 0);
+		opts.files = f;
+		ck_assert_int_eq(script_load(&opts, &st.script, &st.errs), cases[i].err);
+		snprintf(want, sizeof(want), "2:%zu: cannot include 'inc.cfg': in the folder of the start: %s; '%s': No such file or directory",
+		         strlen(cases[i].word) + 2, cases[i].odd_first ? "not a regular file" : "No such file or directory", inc_path);
+		if (cases[i].err < 0)
+			ck_assert_msg(strcmp(st_error(), want) == 0, "%s\nwanted %s", st_error(), want);
+		st_unload();
+		script_files_free(f);
+		(void)unlink(odd);
+	}
+	(void)close(dir_fd);
+	ck_assert_int_eq(rmdir(start), 0);
 }
 END_TEST
 
@@ -191,6 +232,7 @@ Suite *test_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, reads_once_and_travels);
 	tcase_add_test(t, no_file_no_wait);
+	tcase_add_test(t, both_places_are_told);
 	tcase_add_test(t, damaged_blocks_are_refused);
 	tcase_add_test(t, compiles_what_was_read);
 	tcase_add_test(t, given_up_half_way);
