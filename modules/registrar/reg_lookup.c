@@ -475,7 +475,9 @@ int reg_fn_unregister(struct ctx *ctx, const union script_arg *args, unsigned n)
 		return -2;
 	run->domain = args[0].p;
 	run->ruid = n > 2 ? args[2].s : STR_NULL;
-	if (args[1].s.n == 0 && run->ruid.n && reg.ul->db_mode() == 3) /* the database knows whose it is */
+	if (args[1].s.n == 0 && run->ruid.n && reg.ul->db_mode() != 3) /* only the database knows whose it is */
+		return -2;
+	if (args[1].s.n == 0 && run->ruid.n)
 		return reg_contacts_of_ruid(ctx, run->domain, run->ruid, &run->aor, unregister_listed, run);
 	if (reg_aor(ctx, args[1].s, &run->aor, &error) < 0)
 		return -1;

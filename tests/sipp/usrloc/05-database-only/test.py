@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""db_mode 3: temporary GRUUs, unregister() by ruid without a URI; the others with a URI alone."""
+"""db_mode 3: temporary GRUUs, unregister() by ruid without a URI; the others with a URI alone. The same rows pass on Kamailio 5.6.3 but those of db_mode 3
+that say "ours": it finds no temporary GRUU there, and a worker dies of an unregister() without a URI."""
 import re
 import sqlite3
 
@@ -35,16 +36,17 @@ def run(r, ctx):
                 continue
             for gruu, to in ((one, "sip:c1@127.0.0.1:7001"), (two, "sip:c2@127.0.0.1:7002")):
                 got = ask("INFO", f"look{to}", uri=gruu)
-                if ours or mode != 3:  # there, it finds none
-                    r.check(f"{name} a temporary GRUU leads to its contact alone", got and got.get("X-Found") == to, got and got.raw)
+                if ours or mode != 3:
+                    r.check(f"{name} {'ours: ' if mode == 3 else ''}a temporary GRUU leads to its contact alone", got and got.get("X-Found") == to, got and got.raw)
             got = ask("INFO", "looknone", uri=one.replace("sip:u", "sip:v", 1))
             r.check(f"{name} one that nobody has", got and got.get("X-Code") == "-1", got and got.raw)
             ruid = re.match(r"sip:(.*)-[0-9a-f]+@", one).group(1)
-            if mode == 3:
-                r.check(f"{name} unregister by ruid alone", unregister("un1", "", ruid) == "1")
-                r.check(f"{name} it is gone", unregister("un2", "", ruid) == "-3" if ours else True)
+            if mode == 3 and ours:
+                r.check(f"{name} ours: unregister by ruid alone", unregister("un1", "", ruid) == "1")
+                r.check(f"{name} ours: it is gone", unregister("un2", "", ruid) == "-3")
             else:
-                r.check(f"{name} unregister needs a URI", unregister("un1", "", ruid) == "-1")
+                if mode != 3:
+                    r.check(f"{name} unregister needs a URI", unregister("un1", "", ruid) == "-2")
                 r.check(f"{name} unregister by both", unregister("un2", "sip:u@test.ringfort", ruid) == "1")
                 r.check(f"{name} it is gone", unregister("un3", "sip:u@test.ringfort", ruid) == "-3")
             got = ask("INFO", "look3", uri="sip:u@test.ringfort")
