@@ -299,18 +299,27 @@ static int drv_query(void *conn, struct str sql, const struct db_val *params, un
 	return 0;
 }
 
+/* For start-up: opens the file of an URL in the calling process. path: the file; what: how the reason begins. */
+static int open_now(struct str url, struct sqlite_conn *c, char path[SQLITE_PATH_MAX], const char *what, struct diag *reterr)
+{
+	char text[200] = "";
+	int err = sqlite_url_path(url, path, reterr);
+
+	if (err < 0)
+		return err;
+	err = sqlite_conn_open(c, path, text, sizeof(text));
+	return err < 0 ? diag_err(reterr, err, 0, "%s %s", what, text) : 0;
+}
+
 static int drv_query_sync(struct str url, struct str sql, const struct db_val *params, unsigned n_params,
                           struct db_rows **ret_rows, struct diag *reterr)
 {
 	char path[SQLITE_PATH_MAX], text[200] = "";
 	struct sqlite_conn c = { 0 };
-	int err = sqlite_url_path(url, path, reterr);
+	int err = open_now(url, &c, path, "database", reterr);
 
 	if (err < 0)
 		return err;
-	err = sqlite_conn_open(&c, path, text, sizeof(text));
-	if (err < 0)
-		return diag_err(reterr, err, 0, "database %s", text);
 	err = sqlite_conn_run(&c, sql.s, sql.n, params, n_params, ret_rows, text, sizeof(text));
 	if (err < 0)
 		diag_err(reterr, err, 0, "database %s: %s", path, text);
@@ -325,13 +334,10 @@ static int drv_txn_sync(struct str url, db_next_fn *next, void *arg, struct diag
 	const struct db_val *params;
 	unsigned n_params;
 	struct str sql;
-	int err = sqlite_url_path(url, path, reterr), more = 0;
+	int err = open_now(url, &c, path, "database", reterr), more = 0;
 
 	if (err < 0)
 		return err;
-	err = sqlite_conn_open(&c, path, text, sizeof(text));
-	if (err < 0)
-		return diag_err(reterr, err, 0, "database %s", text);
 	if (sqlite3_exec(c.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
 		goto fail;
 	while ((more = next(arg, &sql, &params, &n_params)) == 1) {
@@ -362,17 +368,13 @@ fail:
 
 static int drv_probe(struct str url, struct diag *reterr)
 {
-	char path[SQLITE_PATH_MAX], text[200] = "";
+	char path[SQLITE_PATH_MAX];
 	struct sqlite_conn c = { 0 };
-	int err = sqlite_url_path(url, path, reterr);
+	int err = open_now(url, &c, path, "cannot open database", reterr);
 
-	if (err < 0)
-		return err;
-	err = sqlite_conn_open(&c, path, text, sizeof(text));
-	if (err < 0)
-		return diag_err(reterr, err, 0, "cannot open database %s", text);
-	sqlite_conn_close(&c);
-	return 0;
+	if (err == 0)
+		sqlite_conn_close(&c);
+	return err;
 }
 
 const struct db_driver db_driver_sqlite = {
