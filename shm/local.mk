@@ -9,4 +9,4 @@ libringfort_a_SOURCES += shm/hash.c shm/hash.h
 libringfort_a_SOURCES += shm/ring.c shm/ring.h
 libringfort_a_SOURCES += shm/wheel.c shm/wheel.h
 libringfort_a_SOURCES += shm/recover.c shm/recover.h
-libringfort_a_SOURCES += shm/crash.c shm/crash.h
+libringfort_a_SOURCES += shm/crash.c shm/crash.h shm/fail.h

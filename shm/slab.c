@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 
 #include "shm/crash.h"
+#include "shm/fail.h"
 #include "shm/slab_priv.h"
 
 #define PUNCH_PAGES 16u /* a large object from here on gives its memory back to the kernel at once */
@@ -251,41 +252,16 @@ COLD void slab_large_free(uint32_t page, uint32_t n)
 
 /* --- the interface --- */
 
-#ifdef RF_CRASH_POINTS
-static unsigned fail_left; /* allocations until one fails; 0: none will */
-static bool fail_done;
+static struct shm_fail fail;
 
 int shm_alloc_fail_at(unsigned n)
 {
-	fail_left = n;
-	fail_done = false;
-	return 0;
+	return shm_fail_at(&fail, n);
 }
-
-static bool fails_now(void)
-{
-	if (fail_left == 0 || --fail_left > 0)
-		return false;
-	return fail_done = true;
-}
-#else
-int shm_alloc_fail_at(unsigned n)
-{
-	(void)n;
-	return -ENOSYS;
-}
-
-#define fails_now() false
-#endif
 
 bool shm_alloc_fail_end(void)
 {
-#ifdef RF_CRASH_POINTS
-	fail_left = 0;
-	return fail_done;
-#else
-	return false;
-#endif
+	return shm_fail_end(&fail);
 }
 
 static uint64_t n_refused; /* of this process */
@@ -304,7 +280,7 @@ HOT void *shm_alloc(size_t size)
 	char *obj;
 
 	assert(self && size > 0);
-	if (UNLIKELY(fails_now()))
+	if (UNLIKELY(shm_fail_now(&fail)))
 		return NULL;
 	if (UNLIKELY(size > SHM_CLASS_SIZE_MAX)) {
 		obj = large_alloc(size);

@@ -12,10 +12,11 @@
 #include "core/base/pool.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "shm/fail.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define POOL_ASAN 1
@@ -181,41 +182,16 @@ static COLD bool more(struct pool *pool, size_t need)
 
 /* ---- for tests ---- */
 
-#ifdef RF_CRASH_POINTS
-static unsigned fail_left; /* allocations until one fails; 0: none will */
-static bool fail_done;
+static struct shm_fail fail;
 
 int pool_fail_at(unsigned n)
 {
-	fail_left = n;
-	fail_done = false;
-	return 0;
+	return shm_fail_at(&fail, n);
 }
-
-static bool fails_now(void)
-{
-	if (fail_left == 0 || --fail_left > 0)
-		return false;
-	return fail_done = true;
-}
-#else
-int pool_fail_at(unsigned n)
-{
-	(void)n;
-	return -ENOSYS;
-}
-
-#define fails_now() false
-#endif
 
 bool pool_fail_end(void)
 {
-#ifdef RF_CRASH_POINTS
-	fail_left = 0;
-	return fail_done;
-#else
-	return false;
-#endif
+	return shm_fail_end(&fail);
 }
 
 void *pool_alloc(struct pool *pool, size_t size)
@@ -223,7 +199,7 @@ void *pool_alloc(struct pool *pool, size_t size)
 	size_t need = round_up(size ? size : 1) + GAP;
 	char *p;
 
-	if (size > SIZE_MAX / 2 || UNLIKELY(fails_now()))
+	if (size > SIZE_MAX / 2 || UNLIKELY(shm_fail_now(&fail)))
 		return NULL;
 	if (UNLIKELY((size_t)(pool->end - pool->at) < need) && !more(pool, need))
 		return NULL;
