@@ -23,6 +23,13 @@
 #include "core/proc/trap.h"
 #include "shm/recover.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#define LEAKS() (__lsan_do_recoverable_leak_check() != 0) /* by itself it looks at exit(3), which children do not call */
+#else
+#define LEAKS() false
+#endif
+
 /* ---- in the child ---- */
 
 static void child_signals(void)
@@ -74,7 +81,7 @@ NORETURN static void child_run(struct proc_child *c, int ready_fd)
 	trap_arm(true);
 	err = proc_work(c->desc, c->number, ready_fd, of_daemon);
 	shm_slot_release();
-	_exit(err < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+	_exit(err < 0 || LEAKS() ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
 /* Before the slot is recovered: its locks are part of the story. */

@@ -110,7 +110,7 @@ class Server:
             self.argv += ["-A", d]
         self.argv += list(args)
         self.log = open(self.log_path, "w")
-        e = dict(os.environ, ASAN_OPTIONS="detect_leaks=0:abort_on_error=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+        e = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=1", UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
         e.update(env or {})
         self.proc = subprocess.Popen(self.argv, stdout=self.log, stderr=self.log if stderr is None else stderr, stdin=subprocess.DEVNULL, start_new_session=True, env=e, preexec_fn=die_with_parent)
         if wait and not self.wait_up():
