@@ -5,6 +5,9 @@
  * (its answer came too late), or in part, so what is put back counts as unwritten, and a contact that was not there before is
  * removed as one that the database has. What the database has not begun by then it does not begin any more (db_query()), so that what
  * is written now comes after it.
+ *
+ * What was before is known to the worker alone. One that dies before it has undone leaves the change in memory, unwritten: nobody was told
+ * that it did not happen, and it reaches the database in the end like any change of a worker that died before it was written.
  */
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
@@ -98,6 +101,7 @@ void ul_undo(struct ul_domain *d, struct str aor, const struct ul_save *s)
 		log_error("usrloc: no memory to undo a change of %.*s that the database did not take", STR_FMT(aor));
 		goto out;
 	}
+	CRASH_POINT("usrloc.undo.begin");
 	b = shm_hash_lock(d->hash, hash);
 	a = ul_aor_find(b, hash, aor);
 	if (!a && before->n) {
@@ -111,6 +115,7 @@ void ul_undo(struct ul_domain *d, struct str aor, const struct ul_save *s)
 		empty = ul_aor_drop_empty(d, b, a);
 	}
 	shm_hash_unlock(b);
+	CRASH_POINT("usrloc.undo.end");
 	if (inserted)
 		shm_hash_grow(d->hash);
 out:
