@@ -13,8 +13,23 @@
 #include "core/net/resolve.h"
 
 #define WAIT_MS 2000u /* four retransmissions of the client */
+/* Of one worker. Questions outlive who asked them: names that nobody answers for must leave room to ask where requests go. */
+#define WAITING_MAX 1000u
 
 enum { OTHER = 0, SAME = 1 };
+
+static unsigned waiting;
+
+static uint64_t wait_begin(struct ctx *ctx, void (*then)(struct ctx *ctx, int verdict))
+{
+	uint64_t ticket = waiting < WAITING_MAX ? ctx_park(ctx, WAIT_MS, OTHER) : 0;
+
+	if (ticket != 0) {
+		ctx->resume = then;
+		waiting++;
+	}
+	return ticket;
+}
 
 static void go(struct ctx *ctx, int verdict)
 {
@@ -27,6 +42,7 @@ static void gone_on(struct ctx *ctx, int verdict)
 {
 	const struct ctx *was = route_hand(ctx);
 
+	waiting--;
 	go(ctx, verdict);
 	(void)route_hand(was);
 }
@@ -62,8 +78,7 @@ static void ask_name(struct ctx *ctx)
 		go(ctx, SAME);
 		return;
 	}
-	ctx->resume = gone_on;
-	ticket = ctx_park(ctx, WAIT_MS, OTHER);
+	ticket = wait_begin(ctx, gone_on);
 	if (ticket == 0) {
 		go(ctx, OTHER);
 		return;
@@ -95,6 +110,7 @@ static void after_addresses(struct ctx *ctx, int verdict)
 {
 	const struct ctx *was = route_hand(ctx);
 
+	waiting--;
 	if (verdict == SAME)
 		go(ctx, SAME);
 	else
@@ -114,8 +130,7 @@ static void ask_addresses(struct ctx *ctx)
 		go(ctx, SAME);
 		return;
 	}
-	ctx->resume = after_addresses;
-	ticket = err == -EAGAIN ? ctx_park(ctx, WAIT_MS, OTHER) : 0;
+	ticket = err == -EAGAIN ? wait_begin(ctx, after_addresses) : 0;
 	if (ticket == 0)
 		ask_name(ctx);
 	else if (resolve_ask(&q, resolved, (void *)(uintptr_t)ticket) < 0)

@@ -15,7 +15,7 @@ class Server:
     """records: {(name, type): [text, ...]}; names in `silent` are never answered, all others do not exist. asked: what was asked for, in order."""
 
     def __init__(self, records, silent=(), ttl=60):
-        self.records, self.silent, self.ttl, self.asked = records, set(silent), ttl, []
+        self.records, self.silent, self.ttl, self.asked = records, silent if isinstance(silent, set) else set(silent), ttl, []
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
         self.at = "127.0.0.1:%d" % self.sock.getsockname()[1]

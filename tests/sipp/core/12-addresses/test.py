@@ -9,7 +9,7 @@ import sip
 
 NAME = "core/12-addresses"
 ZONE = {("me.test", "A"): ["10.9.9.9", "127.0.0.1"], ("other.test", "A"): ["10.9.9.9"], ("1.0.0.127.in-addr.arpa", "PTR"): ["back.test"],
-        ("six.test", "AAAA"): ["2001:db8::5"]}
+        ("six.test", "AAAA"): ["2001:db8::5"], ("here.test", "A"): ["127.0.0.1"]}
 
 
 def marks(server):
@@ -55,6 +55,28 @@ def names(r, ctx):
         r.check(f"{NAME} names that nobody knows in time", got and "received=127.0.0.1" in got.get("Via") and took < 7, (got and got.get("Via"), took))
         ua.close()
         quick.close()
+    zone.close()
+
+
+class Flood(set):
+    def __contains__(self, name):
+        return name.endswith(".flood.test")
+
+
+def flood(r, ctx):
+    """Names in Via that nobody answers for take no room from the names that requests go to."""
+    zone = dns.Server(ZONE, silent=Flood())
+    with ctx.server("server.cfg", defines=("DNS",), env={"RINGFORT_DNS_SERVERS": zone.at}) as server:
+        a, b = sip.Ua(server.host, server.port), sip.Ua(server.host, server.port)
+        for i in range(10000):  # more than two workers ask at once, within the life of a question
+            a.send(f"OPTIONS sip:x@x.test SIP/2.0\r\nVia: SIP/2.0/UDP h{i}.flood.test:9;branch=z9hG4bK{i}\r\nFrom: <sip:a@a>;tag=1\r\nTo: <sip:x@x.test>\r\nCall-ID: {i}\r\n"
+                   "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
+            if i % 200 == 199:
+                sip.options(server.host, server.port)  # else the socket's buffer overflows
+        a.send(a.request("OPTIONS", "sip:on@x.test", "<sip:on@x.test>", callid="on", headers=[f"X-Port: {b.port}"]))
+        r.check(f"{NAME} a flood of names in Via, and a request to a name", b.expect(lambda m: m.method == "OPTIONS" and m.get("Call-ID") == "on", 4))
+        a.close()
+        b.close()
     zone.close()
 
 
@@ -132,3 +154,4 @@ def run(r, ctx):
     styles(r, ctx)
     commands(r, ctx)
     names(r, ctx)
+    flood(r, ctx)
