@@ -43,6 +43,7 @@
 #include "core/settings/cfg.h"
 #include "core/tm/tm.h"
 #include "core/transport/ctx_lock.h"
+#include "core/transport/proxied.h"
 #include "core/transport/rx.h"
 #include "shm/arena.h"
 #include "shm/lock.h"
@@ -313,6 +314,9 @@ static int step_layers(struct diag *reterr)
 	err = conn_init(&conn);
 	if (err < 0)
 		return diag_err(reterr, err, 0, "connections: %s", strerror(-err));
+	err = boot.conf.udp_accept_proxy ? proxied_init((unsigned)boot.conf.udp_accept_proxy) : 0;
+	if (err < 0)
+		return diag_err(reterr, err, 0, "clients behind proxies (udp_accept_proxy): %s", strerror(-err));
 	err = tm_init();
 	if (err < 0)
 		return diag_err(reterr, err, 0, "transactions: %s", strerror(-err));

@@ -170,5 +170,7 @@ int main_rpc_register(void)
 
 	if (err == 0)
 		err = dns_rpc_register();
+	if (err == 0)
+		err = proxied_rpc_register();
 	return err < 0 ? err : modparam_rpc_register();
 }

@@ -9,6 +9,8 @@
 MUST_CHECK int main_rpc_register(void);
 /* dns.* */
 MUST_CHECK int dns_rpc_register(void);
+/* udp.proxy.*, with udp_accept_proxy */
+MUST_CHECK int proxied_rpc_register(void);
 /* modparam.* */
 MUST_CHECK int modparam_rpc_register(void);
 

@@ -288,7 +288,7 @@ static const struct row rows[] = { /* sorted by name */
 	ABSENT("udp4_raw", INT, 0, RAW),
 	ABSENT("udp4_raw_mtu", INT, 1500, RAW),
 	ABSENT("udp4_raw_ttl", INT, -1, RAW),
-	REFUSED("udp_accept_proxy", INT, 0, "the PROXY protocol is not built in"),
+	INT("udp_accept_proxy", udp_accept_proxy, 0, 0, 3),
 	LIVE_INT("udp_mtu", udp_mtu, 0, 0, 65535),
 	LIVE_STR("udp_mtu_try_proto", udp_mtu_try_proto),
 	NEEDLESS("udp_receiver_mode", INT, 0, WORKERS),

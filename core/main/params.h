@@ -33,7 +33,7 @@ struct main_conf {
 	/* messages */
 	int server_signature, sip_warning, reply_to_via, force_rport, local_rport, check_via, via_dns, via_rev_dns, max_branches, onsend_route_reply,
 		received_route_mode /* event_route[core:msg-received] runs for 1: SIP messages, 2: what a socket gave */,
-		msg_recv_max_size, udp_mtu, phone2tel, route_locks_size, http_reply_parse, sip_parser_mode, msg_apply_changes_mode;
+		msg_recv_max_size, udp_mtu, phone2tel, route_locks_size, http_reply_parse, sip_parser_mode, msg_apply_changes_mode, udp_accept_proxy;
 	struct str server_header, user_agent_header, udp_mtu_try_proto, uri_host_extra_chars, xavp_via_params, xavp_via_fields, xavp_via_reply_params;
 	int maxbuffer, maxsndbuffer;
 	/* streams */

@@ -175,3 +175,59 @@ int net_proxy_parse(enum net_proxy_kind kind, struct str bytes, struct net_proxy
 	}
 	return err;
 }
+
+/* ---- datagrams ---- */
+
+static const char simple_start[2] = { '\x56', '\xec' };
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+static int simple(struct str bytes, struct net_proxy *ret, struct diag *reterr)
+{
+	if (bytes.n < NET_PROXY_SIMPLE_BYTES)
+		return diag_set(reterr, bytes.n, "the header is cut off");
+	ret->bytes = NET_PROXY_SIMPLE_BYTES;
+	(void)addresses(str_sub(bytes, sizeof(simple_start), NET_PROXY_SIMPLE_BYTES), AF_INET6, ret); /* the same layout, and long enough */
+	net_addr_unmap(&ret->src);
+	net_addr_unmap(&ret->dst);
+	return 0;
+}
+
+int net_proxy_datagram(unsigned kinds, struct str bytes, struct net_proxy *ret, struct diag *reterr)
+{
+	struct net_proxy got = { 0 };
+	size_t need;
+	int kind = 0, err = 0;
+
+	if ((kinds & NET_PROXY_V2) && bytes.n >= sizeof(v2_start) && memcmp(bytes.s, v2_start, sizeof(v2_start)) == 0) {
+		kind = NET_PROXY_V2;
+		err = net_proxy_parse(NET_PROXY_DATAGRAM, bytes, &got, &need, reterr);
+	} else if ((kinds & NET_PROXY_SIMPLE) && bytes.n >= sizeof(simple_start) && memcmp(bytes.s, simple_start, sizeof(simple_start)) == 0) {
+		kind = NET_PROXY_SIMPLE;
+		err = simple(bytes, &got, reterr);
+	}
+	if (err < 0)
+		return err;
+	if (got.known && (got.src.port == 0 || net_addr_is_any(&got.src)))
+		return diag_set(reterr, 0, "a client without address or port");
+	*ret = got;
+	return kind;
+}
+
+static void put_address(const struct net_addr *a, char *ip, char *port)
+{
+	if (a->family == AF_INET) {
+		memcpy(ip, mapped, sizeof(mapped));
+		memcpy(ip + sizeof(mapped), a->ip, 4);
+	} else {
+		memcpy(ip, a->ip, 16);
+	}
+	port[0] = (char)(a->port >> 8);
+	port[1] = (char)(a->port & 255);
+}
+
+void net_proxy_simple_build(const struct net_addr *client, const struct net_addr *dst, char out[NET_PROXY_SIMPLE_BYTES])
+{
+	memcpy(out, simple_start, sizeof(simple_start));
+	put_address(client, out + 2, out + 34);
+	put_address(dst, out + 18, out + 36);
+}

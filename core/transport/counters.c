@@ -6,7 +6,7 @@
 #include "shm/counter.h"
 
 struct transport_counters tcnt = {
-	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
 };
 
 static const struct {
@@ -17,6 +17,9 @@ static const struct {
 	{ "udp", "rx_too_large", &tcnt.rx_too_large },
 	{ "udp", "rx_short", &tcnt.rx_short },
 	{ "udp", "rx_shed", &tcnt.rx_shed },
+	{ "udp", "rx_proxied", &tcnt.rx_proxied },
+	{ "udp", "rx_proxy_bad", &tcnt.rx_proxy_bad },
+	{ "udp", "rx_proxy_full", &tcnt.rx_proxy_full },
 	{ "udp", "tx_datagrams", &tcnt.tx_datagrams },
 	{ "udp", "tx_dropped", &tcnt.tx_dropped },
 	{ "udp", "tx_errors", &tcnt.tx_errors },

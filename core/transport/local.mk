@@ -6,5 +6,6 @@ libringfort_a_SOURCES += core/transport/counters.c core/transport/transport_priv
 libringfort_a_SOURCES += core/transport/ctx.c core/transport/ctx.h
 libringfort_a_SOURCES += core/transport/ctx_lock.c core/transport/ctx_lock.h
 libringfort_a_SOURCES += core/transport/greet.c
+libringfort_a_SOURCES += core/transport/proxied.c core/transport/proxied.h
 libringfort_a_SOURCES += core/transport/rx.c core/transport/rx.h
 libringfort_a_SOURCES += core/transport/tx.c core/transport/tx.h

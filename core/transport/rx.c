@@ -21,6 +21,7 @@
 #include <sys/uio.h>
 
 #include "core/base/clock.h"
+#include "core/transport/proxied.h"
 #include "core/transport/transport_priv.h"
 #include "shm/counter.h"
 #include "shm/slot.h"
@@ -162,7 +163,7 @@ void rx_buf_unref(struct rx_buf *buf)
 	rx.n_free_bufs++;
 }
 
-int rx_deliver(struct rx_buf *buf, struct str bytes, const struct rx_info *info)
+static int deliver(struct rx_buf *buf, struct str bytes, const struct rx_info *info, uint32_t mflags)
 {
 	struct ctx *ctx = ctx_new();
 
@@ -172,8 +173,14 @@ int rx_deliver(struct rx_buf *buf, struct str bytes, const struct rx_info *info)
 	ctx->msg.buf = bytes;
 	ctx->rx = *info;
 	ctx->msg_no = rx_next_msg_no();
+	ctx->mflags |= mflags;
 	rx.handler(ctx);
 	return 0;
+}
+
+int rx_deliver(struct rx_buf *buf, struct str bytes, const struct rx_info *info)
+{
+	return deliver(buf, bytes, info, 0);
 }
 
 /* ---- datagrams ---- */
@@ -235,6 +242,27 @@ static void find_destination(struct msghdr *h, struct net_addr *dst)
 	}
 }
 
+/* behind: a proxy tells who sent it, so an answer goes to that port whatever its Via says: the proxy knows no other. */
+static void take_bytes(struct rx_buf *buf, struct str bytes, const struct rx_info *info, bool behind)
+{
+	if (!rx_raw_taken(bytes, info))
+		return;
+	if (UNLIKELY(bytes.n < SIP_MSG_MIN_BYTES || (bytes.s[0] <= '\r' && is_keepalive(bytes.s, bytes.n)))) {
+		shm_counter_add(tcnt.rx_short, 1);
+		return;
+	}
+	if (deliver(buf, bytes, info, behind ? CTX_F_FORCE_RPORT : 0) < 0)
+		shm_counter_add(tcnt.rx_shed, 1);
+}
+
+static void take_proxied(struct rx_buf *buf, struct str bytes, struct rx_info *info)
+{
+	bool behind;
+
+	if (proxied_take(&bytes, info, &behind))
+		take_bytes(buf, bytes, info, behind);
+}
+
 static void take_datagram(const struct sock *s, unsigned i, struct rx_info *info)
 {
 	struct slot_in *in = &rx.in[i];
@@ -250,14 +278,10 @@ static void take_datagram(const struct sock *s, unsigned i, struct rx_info *info
 	info->dst = net_listener_at(s->listener)->addr;
 	if (s->any)
 		find_destination(h, &info->dst);
-	if (!rx_raw_taken(str_of(p, n), info))
-		return;
-	if (UNLIKELY(n < SIP_MSG_MIN_BYTES || (p[0] <= '\r' && is_keepalive(p, n)))) {
-		shm_counter_add(tcnt.rx_short, 1);
-		return;
-	}
-	if (rx_deliver(in->buf, str_of(p, n), info) < 0)
-		shm_counter_add(tcnt.rx_shed, 1);
+	if (UNLIKELY(proxied_kinds))
+		take_proxied(in->buf, str_of(p, n), info);
+	else
+		take_bytes(in->buf, str_of(p, n), info, false);
 }
 
 /* A buffer that a waiting run kept is left to it. False when there is no memory for another. */

@@ -60,7 +60,7 @@ MUST_CHECK int greet_init(struct loop *loop);
 
 /* Counters; registered by transport_counters(), -1 before. */
 struct transport_counters {
-	int rx_datagrams, rx_too_large, rx_short, rx_shed, tx_datagrams, tx_dropped, tx_errors,
+	int rx_datagrams, rx_too_large, rx_short, rx_shed, rx_proxied, rx_proxy_bad, rx_proxy_full, tx_datagrams, tx_dropped, tx_errors,
 	    tx_retried;
 	int established, passive_open, connect_success, connect_failed, local_reject, con_timeout,
 	    con_reset, send_timeout, sendq_full, current_opened, current_queue, bad_frames;

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "core/event/loop.h"
+#include "core/transport/proxied.h"
 #include "core/transport/transport_priv.h"
 #include "shm/counter.h"
 
@@ -94,6 +95,14 @@ static void tell_failures(void *arg)
 	}
 }
 
+/* No SIP message begins like this. */
+static bool is_headed(struct str bytes)
+{
+	struct net_proxy header;
+
+	return net_proxy_datagram(NET_PROXY_SIMPLE, bytes, &header, NULL) > 0;
+}
+
 /*
  * Told in the next turn: what fails may be found out in the middle of somebody's tx_send(). Without
  * memory it is not told, and the transaction's timers find out.
@@ -102,6 +111,8 @@ void tx_failed(const struct tx_dest *dest, struct str bytes, int err)
 {
 	struct failure *f;
 
+	if (UNLIKELY(proxied_kinds & NET_PROXY_SIMPLE) && is_headed(bytes))
+		bytes = str_sub(bytes, NET_PROXY_SIMPLE_BYTES, bytes.n);
 	if (tx.n_fail == 0 || !loop_self())
 		return;
 	f = malloc(sizeof(*f) + bytes.n);
@@ -263,7 +274,7 @@ void tx_flush(void)
 	tx.flushing = false;
 }
 
-static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+static int send_gathered(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
 {
 	const struct net_listener *l = net_listener_at(dest->listener);
 	struct tx_dest d = *dest;
@@ -315,6 +326,38 @@ static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, un
 	if (!rx_running()) /* a process without turns of its own for this */
 		tx_flush();
 	return 0;
+}
+
+/* To the proxy that its client is behind, with the header that the proxy wants in front. */
+static int send_proxied(const struct tx_dest *dest, const struct proxied_way *way, const struct iovec *iov, unsigned n_iov)
+{
+	static char whole[DATAGRAM_MAX];
+	struct tx_dest d = *dest;
+	size_t n = NET_PROXY_SIMPLE_BYTES;
+	struct iovec one;
+
+	d.to = way->proxy;
+	d.listener = way->listener;
+	if (way->kind != NET_PROXY_SIMPLE)
+		return send_gathered(&d, iov, n_iov);
+	net_proxy_simple_build(&way->client, &way->dst, whole);
+	for (unsigned i = 0; i < n_iov; i++) {
+		if (iov[i].iov_len > sizeof(whole) - n)
+			return -EMSGSIZE;
+		memcpy(whole + n, iov[i].iov_base, iov[i].iov_len);
+		n += iov[i].iov_len;
+	}
+	one = (struct iovec){ whole, n };
+	return send_gathered(&d, &one, 1);
+}
+
+static int send_datagram(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)
+{
+	struct proxied_way way;
+
+	if (UNLIKELY(proxied_kinds) && proxied_find(&dest->to, dest->listener, &way))
+		return send_proxied(dest, &way, iov, n_iov);
+	return send_gathered(dest, iov, n_iov);
 }
 
 int tx_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov)

@@ -3,6 +3,7 @@
 #include "core/net/proxy.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "tests/lib/test_main.h"
 
@@ -113,12 +114,71 @@ START_TEST(cut)
 }
 END_TEST
 
+#define C6 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01"
+#define C4 "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\x02\x03"
+#define P4 "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x09\x08\x07"
+#define P6 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02"
+#define PORTS "\x04\xd2\x13\xce"
+
+/* clang-format off */
+static const struct { struct str in; unsigned kinds; int want; size_t bytes; const char *src, *dst; } datagrams[] = {
+	{ X("\x56\xec" C4 P4 PORTS "OPTIONS"), 3, NET_PROXY_SIMPLE, 38, "10.1.2.3:1234", "10.9.8.7:5070" },
+	{ X("\x56\xec" C6 P6 PORTS), 2, NET_PROXY_SIMPLE, 38, "[2001:db8::1]:1234", "[2001:db8::2]:5070" },
+	{ X("\x56\xec" C6 P4 PORTS), 2, NET_PROXY_SIMPLE, 38, "[2001:db8::1]:1234", "10.9.8.7:5070" },
+	{ X("\x56\xec" C4 P4 PORTS), 1, 0, 0, NULL, NULL },
+	{ X("\x56\xec" C4 P4 "\x04\xd2\x13"), 2, -EBADMSG, 0, NULL, NULL },
+	{ X("\x56\xec"), 2, -EBADMSG, 0, NULL, NULL },
+	{ X("\x56\xec" C4 P4 "\0\0\x13\xce"), 2, -EBADMSG, 0, NULL, NULL },
+	{ X("\x56\xec" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" P4 PORTS), 2, -EBADMSG, 0, NULL, NULL },
+	{ X("\x56"), 3, 0, 0, NULL, NULL },
+	{ X("VIA: x"), 3, 0, 0, NULL, NULL },
+	{ X(""), 3, 0, 0, NULL, NULL },
+	{ X("\r\n\r\n"), 3, 0, 0, NULL, NULL },
+	{ X(SIG "\x21\x12\0\x0c" V4 "OPTIONS"), 3, NET_PROXY_V2, 28, "10.1.2.3:1234", "10.9.8.7:5070" },
+	{ X(SIG "\x21\x12\0\x0c" V4), 2, 0, 0, NULL, NULL },
+	{ X(SIG "\x20\0\0\0OPTIONS"), 1, NET_PROXY_V2, 16, NULL, NULL },
+	{ X(SIG), 1, -EBADMSG, 0, NULL, NULL },
+	{ X(SIG "\x21\x12\0\x0c" "\x0a\x01"), 1, -EBADMSG, 0, NULL, NULL },
+	{ X(SIG "\x21\x11\0\x0c" V4), 1, -EBADMSG, 0, NULL, NULL },
+	{ X("PROXY TCP4 10.1.2.3 10.9.8.7 1234 5070\r\n"), 3, 0, 0, NULL, NULL },
+};
+/* clang-format on */
+
+/* What is taken off a datagram; and a simple header is written as it was read. */
+START_TEST(in_front_of_datagrams)
+{
+	struct net_proxy p;
+	struct diag why = { 0 };
+	size_t n = datagrams[_i].in.n;
+	char *mem = malloc(n ? n : 1), again[NET_PROXY_SIMPLE_BYTES];
+
+	memcpy(mem, datagrams[_i].in.s, n);
+	ck_assert_int_eq(net_proxy_datagram(datagrams[_i].kinds, str_of(mem, n), &p, &why), datagrams[_i].want);
+	if (datagrams[_i].want < 0)
+		ck_assert(why.text[0] != '\0');
+	if (datagrams[_i].want > 0) {
+		ck_assert_uint_eq(p.bytes, datagrams[_i].bytes);
+		ck_assert_int_eq(p.known, datagrams[_i].src != NULL);
+	}
+	if (datagrams[_i].src) {
+		is_addr(&p.src, datagrams[_i].src);
+		is_addr(&p.dst, datagrams[_i].dst);
+	}
+	if (datagrams[_i].want == NET_PROXY_SIMPLE) {
+		net_proxy_simple_build(&p.src, &p.dst, again);
+		ck_assert_mem_eq(again, mem, sizeof(again));
+	}
+	free(mem);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("net_proxy");
 	TCase *tc = tcase_create("headers");
 
 	tcase_add_loop_test(tc, headers, 0, (int)ARRAY_LEN(vectors));
+	tcase_add_loop_test(tc, in_front_of_datagrams, 0, (int)ARRAY_LEN(datagrams));
 	tcase_add_loop_test(tc, cut, 0, (int)ARRAY_LEN(vectors));
 	suite_add_tcase(s, tc);
 	return s;
