@@ -159,12 +159,12 @@ int net_proxy_parse(enum net_proxy_kind kind, struct str bytes, struct net_proxy
 
 	if (bytes.n == 0) {
 		*ret_need = 1;
-		return -ENODATA;
-	}
-	if (kind == NET_PROXY_STREAM && bytes.s[0] == v1_start[0])
+		err = -ENODATA;
+	} else if (kind == NET_PROXY_STREAM && bytes.s[0] == v1_start[0]) {
 		err = v1(bytes, &got, ret_need, reterr);
-	else
+	} else {
 		err = v2(kind, bytes, &got, ret_need, reterr);
+	}
 	if (err == -ENODATA && kind == NET_PROXY_DATAGRAM)
 		return diag_set(reterr, bytes.n, "the header is cut off");
 	if (err == 0) {

@@ -47,9 +47,9 @@ int pv_init_parse(struct str in, struct str *ret_name, struct value *ret, struct
 	struct str name, v;
 	int64_t i;
 
-	if (eq <= 0 || (size_t)eq + 2 >= in.n || in.s[eq + 2] != ':')
+	name = eq > 0 ? str_trim(str_sub(in, 0, (size_t)eq)) : STR_LIT("");
+	if (name.n == 0 || (size_t)eq + 2 >= in.n || in.s[eq + 2] != ':')
 		return diag_set(reterr, 0, "'%.*s' is not name=i:number or name=s:text", STR_FMT(in));
-	name = str_trim(str_sub(in, 0, (size_t)eq));
 	v = str_sub(in, (size_t)eq + 3, in.n);
 	if (in.s[eq + 1] == 'i') {
 		if (num_i64(str_trim(v), &i) < 0)

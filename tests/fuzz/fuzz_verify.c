@@ -86,10 +86,12 @@ static bool may_be_long(const struct insn *insns, uint32_t n)
 		case OP_CIPV: /* a name in the place of an address is asked for */
 			return true;
 		case OP_ROUTE:
-		case OP_ROUTEV:
 		case OP_ROUTED:
-		case OP_ROUTEDV:
 			n_routes++;
+			break;
+		case OP_ROUTEV: /* begins to count its levels anew */
+		case OP_ROUTEDV:
+			n_routes += 2;
 			break;
 		default:
 			break;
