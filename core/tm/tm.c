@@ -354,17 +354,43 @@ static void copy_text(char *out, size_t size, struct str s)
 	out[n] = '\0';
 }
 
-/* The value of a field of a kept request, found without parsing it all: the bucket is locked. */
-static struct str field_of(const struct tm_txn *t, struct str name)
+/* A field of a kept request as it came, with name and line end, found without parsing it all: the bucket is locked. */
+static struct str line_of(const struct tm_txn *t, struct str name, char compact)
 {
-	struct str msg = str_of(t->request, t->req_len), rest;
-	ptrdiff_t at = str_ifind(msg, name), eol;
+	struct str msg = str_of(t->request, t->req_len);
+	ptrdiff_t eol;
 
-	if (at < 0)
-		return STR_NULL;
-	rest = str_sub(msg, (size_t)at + name.n, msg.n);
-	eol = str_find_char(rest, '\r');
-	return str_trim(str_sub(rest, 0, eol < 0 ? rest.n : (size_t)eol));
+	for (size_t at = 0, end; at < msg.n; at = end) {
+		ptrdiff_t colon;
+		struct str line, got;
+
+		for (end = at; (eol = str_find_char(str_sub(msg, end, msg.n), '\n')) >= 0;) {
+			end += (size_t)eol + 1;
+			if (end >= msg.n || (msg.s[end] != ' ' && msg.s[end] != '\t'))
+				break;
+		}
+		line = str_sub(msg, at, end - at);
+		if (eol < 0 || line.n <= 2)
+			break; /* the body comes */
+		colon = str_find_char(line, ':');
+		got = str_trim(str_sub(line, 0, colon < 0 ? 0 : (size_t)colon));
+		if (str_ieq(got, name) || (got.n == 1 && char_lower(got.s[0]) == compact))
+			return line;
+	}
+	return STR_NULL;
+}
+
+/* "CSeq: 7" */
+static struct str cseq_of(const struct tm_txn *t)
+{
+	struct str line = line_of(t, STR_LIT("CSeq"), '\0');
+	size_t n = (size_t)(str_find_char(line, ':') + 1); /* no colon: 0 */
+
+	while (n < line.n && (line.s[n] < '0' || line.s[n] > '9'))
+		n++;
+	while (n < line.n && line.s[n] >= '0' && line.s[n] <= '9')
+		n++;
+	return str_sub(line, 0, n);
 }
 
 static int list_one(struct shm_hnode *node, void *arg)
@@ -381,11 +407,10 @@ static int list_one(struct shm_hnode *node, void *arg)
 	it->index = t->node.hash;
 	it->label = (uint32_t)t->label;
 	copy_text(it->method, sizeof(it->method), method);
-	copy_text(it->from, sizeof(it->from), field_of(t, STR_LIT("\r\nFrom:")));
-	copy_text(it->to, sizeof(it->to), field_of(t, STR_LIT("\r\nTo:")));
-	copy_text(it->callid, sizeof(it->callid), tm_span_str(t, t->callid));
-	if (snprintf(it->cseq, sizeof(it->cseq), "%u", t->cseq) < 0)
-		it->cseq[0] = '\0';
+	copy_text(it->from, sizeof(it->from), line_of(t, STR_LIT("From"), 'f'));
+	copy_text(it->to, sizeof(it->to), line_of(t, STR_LIT("To"), 't'));
+	copy_text(it->callid, sizeof(it->callid), line_of(t, STR_LIT("Call-ID"), 'i'));
+	copy_text(it->cseq, sizeof(it->cseq), cseq_of(t));
 	it->uas_request = !(t->flags & TM_T_LOCAL);
 	it->flags = t->flags;
 	it->outgoings = t->n_branches;

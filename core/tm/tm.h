@@ -214,7 +214,8 @@ struct tm_stats {
 void tm_stats_read(struct tm_stats *ret_stats);
 struct tm_list_item {
 	uint32_t index, label;
-	char method[16], from[128], to[128], callid[128], cseq[16];
+	char method[16];
+	char from[512], to[512], callid[256], cseq[32]; /* as they came, with name and line end, cut where longer; cseq: up to its number */
 	bool uas_request;
 	uint32_t flags, outgoings, ref_count;
 	uint64_t lifetime_ms;

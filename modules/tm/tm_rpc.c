@@ -46,7 +46,7 @@ static int list_one(const struct tm_list_item *it, void *arg)
 	struct list *l = arg;
 	struct rpc_node *o = rpc_add_object(l->rpc, NULL, NULL);
 
-	rpc_add_printf(l->rpc, o, "cell", "%08x%08x", it->index, it->label);
+	rpc_add_printf(l->rpc, o, "cell", "0x%08x%08x", it->index, it->label);
 	rpc_add_int(l->rpc, o, "tindex", it->index);
 	rpc_add_int(l->rpc, o, "tlabel", it->label);
 	rpc_add_str(l->rpc, o, "method", str_lit(it->method));

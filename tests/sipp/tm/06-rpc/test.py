@@ -23,7 +23,9 @@ def run(r, ctx):
             return a.expect(lambda m: m.status is not None and m.status >= 200 and m.get("Call-ID") == cid)
 
         inv = call("r1")
-        t = [x for x in server.rpc("tm.list") if x["callid"] == "r1"][0]
+        t = [x for x in server.rpc("tm.list") if x["callid"] == "Call-ID: r1\r\n"][0]
+        want = {"from": f"From: {inv.get('From')}\r\n", "to": f"To: {inv.get('To')}\r\n", "cseq": f"CSeq: {inv.get('CSeq').split()[0]}", "method": "INVITE"}
+        r.check(f"{name} tm.list has the fields as they came", {k: t[k] for k in want} == want and t["cell"].startswith("0x"), t)
         server.rpc("tm.reply", 480, "From outside", f"{t['tindex']}:{t['tlabel']}", "mytag", "X-Why: rpc\r\nContent-Type: text/plain\r\n", "hello")
         got = final("r1")
         r.check(f"{name} tm.reply answers", got and got.first == "SIP/2.0 480 From outside" and "tag=mytag" in got.get("To") and got.get("X-Why") == "rpc" and

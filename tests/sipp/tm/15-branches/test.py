@@ -23,7 +23,7 @@ def run(r, ctx):
         def add(cid, *to, ids=None):
             if not ids:
                 found = []
-                sip.wait_until(lambda: [found.append(t) for t in server.rpc("tm.list") if t["callid"] == cid] or found, 5)
+                sip.wait_until(lambda: [found.append(t) for t in server.rpc("tm.list") if t["callid"] == f"Call-ID: {cid}\r\n"] or found, 5)
                 ids = f"{found[0]['tindex']}:{found[0]['tlabel']}" if found else "0:0"
             send("MESSAGE", cid + "-add", "add", [f"X-Id: {ids}", *(f"X-To: {x}" for x in to)])
             got = final(cid + "-add")
