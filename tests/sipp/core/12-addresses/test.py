@@ -123,7 +123,7 @@ def commands(r, ctx):
 
 def first_event(r, ctx):
     with ctx.server("server.cfg") as server:
-        r.check(f"{NAME} core:modinit-before ran once, before all", marks(server)[0] == "first: OPTIONS" and sum(m.startswith("first") for m in marks(server)) == 1, marks(server))
+        r.check(f"{NAME} core:modinit-before ran once, before all", sip.wait_until(lambda: marks(server), 3) and marks(server)[0] == "first: OPTIONS" and sum(m.startswith("first") for m in marks(server)) == 1, marks(server))
         r.check(f"{NAME} what it set is there", sip.wait_until(lambda: any("shv=7" in m for m in marks(server)), 3), marks(server))
 
 
@@ -144,7 +144,7 @@ def hosts(r, ctx):
             got = ua.expect(lambda m: m.status, 3)
             r.check(f"{NAME} uri_host_extra_chars {chars}", got and got.status == want, got and got.first)
             if chars:
-                r.check(f"{NAME} the host", any("rd=ho~st!" in m for m in marks(server)), marks(server)[-1:])
+                r.check(f"{NAME} the host", sip.wait_until(lambda: any("rd=ho~st!" in m for m in marks(server)), 3), marks(server)[-1:])
             ua.close()
 
 

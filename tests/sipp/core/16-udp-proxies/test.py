@@ -139,7 +139,7 @@ def run(r, ctx):
         simple.send(simple.request("OPTIONS"), simple.head[:34] + b"\0\0" + simple.head[36:])
         r.check(f"{NAME} what is wrong is dropped and counted", sip.wait_until(lambda: count(server, "rx_proxy_bad") == n + 7, 3) and p.expect(0.2) is None and simple.expect(0.2) is None,
                 count(server, "rx_proxy_bad") - n)
-        r.check(f"{NAME} and the log says why", "udp_accept_proxy: datagram from 127.0.0.1:" in server.log_text())
+        r.check(f"{NAME} and the log says why", sip.wait_until(lambda: "udp_accept_proxy: datagram from 127.0.0.1:" in server.log_text(), 3))
 
         rows = server.rpc("udp.proxy.dump")
         stats = server.rpc("udp.proxy.stats")

@@ -15,6 +15,10 @@ failure ru=best 0=OWN 1=M1 2=B 3=<null> ct=last ct1=
 THEN = {"<null>": "fnext ru=last 0=L 1=M1 2=B 3=<null> ct= ct1=", "own": "fnext ru=last 0=L 1=own 2=M1 3=B ct= ct1="}
 
 
+def shown(server):
+    return [line.split("SHOW ")[1].strip() for line in server.log_text().split("\n") if "SHOW" in line]
+
+
 def run(r, ctx):
     name = "tm/16-contact-attributes"
     with ctx.server("server.cfg") as server:
@@ -24,17 +28,19 @@ def run(r, ctx):
             uas[u].send(uas[u].request("REGISTER", "sip:test.ringfort", "<sip:bob@test.ringfort>", callid=f"reg-{u}", contact=False,
                                        headers=[f"Contact: <{uas[u].contact}>;q={q};expires=600", *([f"X-Mark: {mark}"] if mark else [])]))
             r.check(f"{name} {u} registers", uas[u].expect(200))
+        before = 0
         for own, then in THEN.items():
-            before = server.log_text().count("SHOW")
             a.send(a.request("MESSAGE", "sip:bob@test.ringfort", "<sip:bob@test.ringfort>", callid=own, headers=["X-Own: 1"] if own == "own" else []))
             for u in ("best", "mid1", "mid2", "last"):
                 m = uas[u].expect("MESSAGE", 3)
                 if r.check(f"{name} own={own}: {u} is tried", m):
                     uas[u].reply(m, 486, "Busy", tag=u)
             a.expect(lambda m: m.status is not None and m.status >= 200, 3)
-            want = WANT.replace("OWN", own) + then
-            lines = [line.split("SHOW ")[1].strip() for line in server.log_text().split("\n") if "SHOW" in line][before:]
-            for w, got in zip(want.split("\n"), lines + [""] * 20):
+            want = (WANT.replace("OWN", own) + then).split("\n")
+            sip.wait_until(lambda: len(shown(server)) >= before + len(want), 5)  # the log has a process of its own
+            lines = shown(server)[before:]
+            before += len(lines)
+            for w, got in zip(want, lines + [""] * 20):
                 r.check(f"{name} own={own}: {w.split()[0]}", got == w, f"{got!r}, {w!r} expected")
         for ua in [a, *uas.values()]:
             ua.close()
