@@ -22,9 +22,12 @@ static size_t ip_bytes(const struct net_addr *a)
 /* What inet_pton(3) takes: four numbers up to 255, no leading zeros. On the path of every message. */
 static bool ipv4_parse(struct str text, uint8_t ret_ip[4])
 {
-	const char *p = text.s, *end = p + text.n;
+	const char *p = text.s, *end;
 	uint8_t ip[4];
 
+	if (text.n == 0)
+		return false;
+	end = p + text.n;
 	for (unsigned i = 0;; p++) {
 		const char *first = p;
 		unsigned v = 0;

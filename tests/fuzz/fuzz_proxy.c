@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Headers of the PROXY protocol: the first byte chooses stream or datagram, or (bit 1) what bits 2 and 3 allow in front of a datagram. What is taken lies in the input, is the same with anything behind
- * it, and is not taken from less; what more is needed for is bounded.
+ * Headers of the PROXY protocol: the first byte chooses stream or datagram, or (bit 1) what bits 2 and 3 allow in front of a datagram. What is
+ * taken lies in the input, is the same with anything behind it, and is not taken from less; what more is needed for is bounded.
  */
 #include <errno.h>
 
