@@ -245,8 +245,10 @@ START_TEST(when_over_any_order)
 		} else {
 			open[at] = ctx_new();
 		}
-		for (unsigned i = 0; i < n; i++)
-			ck_assert(over[i] == 0 || (over[i] == 1 && waits_for[i] == 0));
+		for (unsigned i = 0; i < n; i++) {
+			if (over[i] > 1 || (over[i] == 1 && waits_for[i] != 0)) /* ck_assert() itself is too slow for a million of them */
+				ck_abort_msg("step %u: %u, called %u times, while %x are open", step, i, over[i], waits_for[i]);
+		}
 	}
 	for (unsigned i = 0; i < 8; i++)
 		ctx_free(open[i]);
