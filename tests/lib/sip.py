@@ -294,6 +294,11 @@ class Ua:
                     return None
                 self.cond.wait(min(left, 0.5))
 
+    def forget(self):
+        """Drops what is kept."""
+        with self.cond:
+            self.inbox.clear()
+
     def branch(self):
         return f"z9hG4bK{os.getpid()}.{next(_serial)}.{time.monotonic_ns() & 0xffffff}"
 
