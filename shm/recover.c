@@ -324,6 +324,7 @@ static int recover(struct shm_slot *dead)
 		return err;
 	shm_ring_rescan(dead->index);
 	atomic_store_explicit(&dead->state, SHM_SLOT_FREE, memory_order_release);
+	CRASH_POINT("recover.freed");
 	return 0;
 }
 
@@ -337,9 +338,12 @@ int shm_recover_slot(unsigned slot)
 	if (slot >= SHM_SLOTS_MAX || slot == shm_self->index)
 		return -EINVAL;
 	dead = &SHM_ARENA->slot[slot];
-	if (!atomic_compare_exchange_strong(&dead->state, &expected, SHM_SLOT_RECOVERING) &&
-	    expected != SHM_SLOT_RECOVERING)
-		return -EINVAL;
+	if (!atomic_compare_exchange_strong(&dead->state, &expected, SHM_SLOT_RECOVERING)) {
+		if (expected == SHM_SLOT_FREE)
+			return 0; /* a janitor before this one did all of it, and died then */
+		if (expected != SHM_SLOT_RECOVERING)
+			return -EINVAL;
+	}
 	dead->index = slot; /* it may have died before it wrote that, when the slot was used for the first time */
 	shm_recovering = true;
 	err = recover(dead);

@@ -22,7 +22,8 @@ MUST_CHECK int shm_check_register(const char *name, shm_check_fn *fn);
  * steps for this slot, empties its limbo, returns its caches and frees the slot. Checks what the dead
  * had locked. A redo function may take locks the dead held, and those of higher rank. Safe to run
  * again after dying itself; the slot of a janitor that died is recovered in the same way, in any order.
- * Returns 0; -EUCLEAN when a check fails; -EINVAL when the slot is not dead; -ENOMEM.
+ * Returns 0, also when the slot is free already; -EUCLEAN when a check fails; -EINVAL when the slot's process is not
+ * known to be dead; -ENOMEM.
  * Context: janitor, one at a time, with a slot of its own and no lock held.
  */
 MUST_CHECK int shm_recover_slot(unsigned slot);

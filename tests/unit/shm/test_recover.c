@@ -148,6 +148,26 @@ START_TEST(janitor_dies_too)
 }
 END_TEST
 
+/* The next janitor finds nothing left to do for the slot, and that is no failure. */
+START_TEST(janitor_dies_with_its_work_done)
+{
+	struct job job = { .point = "recover.freed", .nth = 1, .recover_slot = 1 };
+	struct wl *wl;
+	int status;
+
+	fx_arena(64);
+	wl = wl_new(16);
+	ck_assert(die_at(wl, "hash.push.live", 1, 3));
+	status = fx_wait(fx_fork(2, janitor, &job));
+	ck_assert_msg(was_killed(status), "status %x", (unsigned)status);
+	ck_assert_int_eq(shm_slot_mark_dead(2), 0);
+	ck_assert_int_eq(shm_recover_slot(2), 0);
+	ck_assert_int_eq(shm_recover_slot(1), 0);
+	require_sound(wl);
+	fx_done();
+}
+END_TEST
+
 #endif
 
 /* Waits a random moment, so that the kill comes at any instruction. */
@@ -336,6 +356,7 @@ Suite *test_suite(void)
 	tc = tcase_create("janitor");
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, janitor_dies_too, 0, n_points);
+	tcase_add_test(tc, janitor_dies_with_its_work_done);
 	suite_add_tcase(s, tc);
 #endif
 	tc = tcase_create("random");
