@@ -86,6 +86,16 @@ void net_addr_unmap(struct net_addr *addr)
 	addr->family = AF_INET;
 }
 
+void net_addr_mapped(const struct net_addr *a, char out[16])
+{
+	if (a->family != AF_INET) {
+		memcpy(out, a->ip, 16);
+		return;
+	}
+	memcpy(out, mapped_prefix, sizeof(mapped_prefix));
+	memcpy(out + sizeof(mapped_prefix), a->ip, 4);
+}
+
 void net_addr_from_sockaddr(const struct sockaddr *sa, struct net_addr *ret_addr)
 {
 	struct net_addr a = { 0 };

@@ -19,8 +19,9 @@ struct net_addr {
 
 /* IPv4 or IPv6 text, brackets optional, no port. Returns 0 or -EBADMSG. */
 MUST_CHECK int net_addr_parse(struct str text, uint16_t port, struct net_addr *ret_addr);
-/* An IPv4 address that is written as IPv6 (::ffff:192.0.2.1) becomes what it is. */
+/* An IPv4 address that is written as IPv6 (::ffff:192.0.2.1) becomes what it is; and the 16 bytes that either family has as IPv6. */
 void net_addr_unmap(struct net_addr *addr);
+void net_addr_mapped(const struct net_addr *a, char out[16]);
 void net_addr_from_sockaddr(const struct sockaddr *sa, struct net_addr *ret_addr);
 socklen_t net_addr_to_sockaddr(const struct net_addr *a, struct sockaddr_storage *ret_sa);
 /* How IPv6 addresses are written (ipv6_hex_style): 'c' as RFC 5952 says, 'a' and 'A' with all eight groups, in lower and upper case. Start-up. */

@@ -179,7 +179,6 @@ int net_proxy_parse(enum net_proxy_kind kind, struct str bytes, struct net_proxy
 /* ---- datagrams ---- */
 
 static const char simple_start[2] = { '\x56', '\xec' };
-static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 static int simple(struct str bytes, struct net_proxy *ret, struct diag *reterr)
 {
@@ -215,12 +214,7 @@ int net_proxy_datagram(unsigned kinds, struct str bytes, struct net_proxy *ret, 
 
 static void put_address(const struct net_addr *a, char *ip, char *port)
 {
-	if (a->family == AF_INET) {
-		memcpy(ip, mapped, sizeof(mapped));
-		memcpy(ip + sizeof(mapped), a->ip, 4);
-	} else {
-		memcpy(ip, a->ip, 16);
-	}
+	net_addr_mapped(a, ip);
 	port[0] = (char)(a->port >> 8);
 	port[1] = (char)(a->port & 255);
 }
