@@ -275,14 +275,17 @@ void out_reply_dest(struct ctx *ctx, struct tx_dest *ret_dest)
 			ret_dest->to = a;
 		return;
 	}
-	/* to the source address, and to the sent-by port unless rport was asked for (RFC 3581, 4) */
-	if (!via->has_rport && !(ctx->mflags & CTX_F_FORCE_RPORT) && !out_conf.force_rport)
-		ret_dest->to.port = via->port ? via->port : 5060;
+	/*
+	 * To the source address, and to the sent-by port unless rport was asked for (RFC 3581, 4: of datagrams). Nobody listens on the port
+	 * that a connection came from.
+	 */
+	if (ctx->rx.proto != SIP_PROTO_UDP || (!via->has_rport && !(ctx->mflags & CTX_F_FORCE_RPORT) && !out_conf.force_rport))
+		ret_dest->to.port = via->port ? via->port : sip_proto_default_port(ctx->rx.proto);
 }
 
 int out_via_dest(const struct sip_via *via, struct tx_dest *ret_dest)
 {
-	uint16_t port = via->port ? via->port : via->proto == SIP_PROTO_TLS ? 5061 : 5060;
+	uint16_t port = via->port ? via->port : sip_proto_default_port(via->proto);
 	struct str host = via->received.n ? via->received : via->maddr.n ? via->maddr : via->host;
 	struct net_addr to;
 	const struct net_listener *l;
