@@ -148,7 +148,7 @@ FLAG_CMD(rpl_close, CTX_F_RPL_CLOSE)
 static int cmd_tcp_alias(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
-	int64_t port = n && a[0].i ? a[0].i : via && via->port ? via->port : 5060;
+	int64_t port = n && a[0].i ? a[0].i : via && via->port ? via->port : sip_proto_default_port(ctx->rx.proto);
 
 	if (ctx->rx.conn_id == 0)
 		return 1; /* nothing to alias on datagrams */

@@ -20,6 +20,7 @@
 #include "core/settings/cfg.h"
 #include "core/tm/out.h"
 #include "core/tm/tm.h"
+#include "core/transport/conn.h"
 #include "core/transport/rx.h"
 
 struct route_conf route_conf = { .latency_cfg_log = L_DBG, .server_signature = true, .parked_max = 10000 };
@@ -360,6 +361,15 @@ static void count_reply(struct ctx *ctx)
 	route_count_reply(ctx->msg.status, cseq ? cseq->method : SIP_M_OTHER);
 }
 
+/* RFC 5923: requests for the port that the Via names come by this connection as well. */
+static void take_alias(struct ctx *ctx)
+{
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+
+	if (via->has_alias && conn_alias_add(ctx->rx.conn_id, via->port ? via->port : sip_proto_default_port(ctx->rx.proto)) < 0)
+		log_info("alias of connection %u not taken: the port is another connection's, or one too many", (unsigned)ctx->rx.conn_id);
+}
+
 void route_decoded(struct ctx *ctx)
 {
 	struct diag why = { 0 };
@@ -383,6 +393,8 @@ void route_decoded(struct ctx *ctx)
 		ctx_free(ctx);
 		return;
 	}
+	if (UNLIKELY(ctx->rx.conn_id) && ctx->msg.kind == SIP_REQUEST && conn_conf()->accept_aliases)
+		take_alias(ctx);
 	route = find(ctx, CTX_EVENT, STR_LIT("core:pre-routing"));
 	if (UNLIKELY(route >= 0))
 		route_start(ctx, route, CTX_EVENT, pre_routing_done);

@@ -43,7 +43,8 @@ void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer);
 /* Lives in any worker? Returns 0 or -ENOENT. */
 MUST_CHECK int conn_find(uint32_t id, struct conn_info *ret_info);
 MUST_CHECK int conn_find_peer(enum sip_proto proto, const struct net_addr *peer, struct conn_info *ret_info);
-/* force_tcp_alias: peer ip with this port leads to the connection too. Returns 0, -ENOENT, -EEXIST (somebody else's), -ENOSPC. */
+/* force_tcp_alias(), tcp_accept_aliases: peer ip with this port leads to the connection too, and no more to one that had it as an alias. Returns 0,
+ * -ENOENT, -EEXIST (the address of another connection itself), -ENOSPC. */
 MUST_CHECK int conn_alias_add(uint32_t id, uint16_t port);
 void conn_close(uint32_t id);
 /* Walks the index. Returns 0 to go on. */

@@ -8,7 +8,8 @@
  *
  * An alias may be added by any worker. It is noted in the entry by id first, so that the owner
  * removes it at the end; whoever adds one looks again afterwards, in case the connection ended in
- * between.
+ * between. A younger alias takes the place of an older one: a phone that lost its connection and
+ * says the same on a new one is reached by that. The address that a connection really has gives way to none.
  */
 #include "core/transport/conn_index.h"
 
@@ -41,6 +42,7 @@ struct by_peer {
 	uint32_t id;
 	uint16_t listener; /* part of the key with tcp_connection_match */
 	uint8_t proto, owner;
+	bool alias;
 };
 
 struct by_ip {
@@ -196,9 +198,9 @@ static uint16_t key_listener(uint16_t listener)
 	return conn_conf()->match_local ? listener : NET_LISTENER_NONE;
 }
 
-static int peer_add(const struct conn_info *info)
+static int peer_add(const struct conn_info *info, bool alias)
 {
-	struct by_peer *p = shm_zalloc(sizeof(*p)), *have;
+	struct by_peer *p = shm_zalloc(sizeof(*p)), *have, *gone = p;
 	struct shm_hbucket *b;
 	int err = 0;
 
@@ -210,16 +212,21 @@ static int peer_add(const struct conn_info *info)
 	p->owner = (uint8_t)info->owner_slot;
 	p->id = info->id;
 	p->listener = key_listener(info->listener);
+	p->alias = alias;
 	p->node.hash = hash_addr(&p->peer, info->proto);
 	have = find(root->peers, p->node.hash, eq_peer, p, &b);
-	if (have)
-		err = have->id == info->id ? 0 : -EEXIST;
-	else
+	if (!have) {
 		shm_hash_insert_locked(root->peers, b, &p->node);
+		gone = NULL;
+	} else if (have->alias && have->id != info->id) {
+		shm_hash_replace_locked(root->peers, b, &have->node, &p->node);
+		gone = have;
+	} else {
+		err = have->id == info->id ? 0 : -EEXIST;
+	}
 	shm_hash_unlock(b);
-	if (have)
-		shm_free(p);
-	else
+	shm_free(gone);
+	if (!have)
 		shm_hash_grow(root->peers);
 	return err;
 }
@@ -293,7 +300,7 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	shm_hash_grow(root->ids);
 	/* when another connection to this peer is there already, that one stays the one to be found
 	 */
-	err = peer_add(info);
+	err = peer_add(info, false);
 	if (err < 0 && err != -EEXIST) {
 		conn_index_remove(info->id);
 		return err;
@@ -402,6 +409,7 @@ int conn_alias_add(uint32_t id, uint16_t port)
 	struct conn_info info;
 	struct shm_hbucket *b;
 	struct by_id *e;
+	bool noted;
 	int err = -ENOENT;
 
 	if (!root)
@@ -410,20 +418,19 @@ int conn_alias_add(uint32_t id, uint16_t port)
 	if (e) {
 		tell(e, &info);
 		err = 0;
-		if (e->peer.port == port)
-			err = 1;
-		for (unsigned i = 0; i < e->n_aliases && err == 0; i++)
-			err = e->alias[i] == port;
-		if (err == 0 && e->n_aliases == CONN_ALIASES_MAX)
+		noted = e->peer.port == port;
+		for (unsigned i = 0; i < e->n_aliases && !noted; i++)
+			noted = e->alias[i] == port;
+		if (!noted && e->n_aliases == CONN_ALIASES_MAX)
 			err = -ENOSPC;
-		if (err == 0)
+		else if (!noted)
 			e->alias[e->n_aliases++] = port;
 	}
 	shm_hash_unlock(b);
-	if (err != 0)
-		return err > 0 ? 0 : err;
+	if (err < 0 || info.peer.port == port)
+		return err;
 	info.peer.port = port;
-	err = peer_add(&info);
+	err = peer_add(&info, true); /* though it was noted: another may have taken it since */
 	if (err == 0 &&
 	    conn_find(id, &info) < 0) { /* it ended meanwhile, and may have missed the new entry */
 		peer_remove(info.proto, &info.peer, info.listener, id);

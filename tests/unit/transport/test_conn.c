@@ -582,7 +582,7 @@ START_TEST(aliases)
 	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP, .flags = TX_NO_CONNECT };
 	struct conn_info info;
 	char text[100];
-	uint32_t first;
+	uint32_t first, second;
 	int fd, other;
 
 	begin();
@@ -600,14 +600,26 @@ START_TEST(aliases)
 	other = peer_connect(&here);
 	SEND(other, options_msg, sizeof(options_msg) - 1);
 	RUN_UNTIL(n_got == 2);
-	ck_assert_int_eq(conn_alias_add(last.conn_id, port[PEER]), -EEXIST);
+	second = last.conn_id;
+	/* the younger counts, and who says it again is the younger; what a connection really has stays its own */
+	ck_assert_int_eq(conn_alias_add(second, port[PEER]), 0);
+	ck_assert(conn_find_peer(SIP_PROTO_TCP, &there, &info) == 0 && info.id == second);
+	ck_assert_int_eq(conn_alias_add(first, port[PEER]), 0);
+	ck_assert(conn_find_peer(SIP_PROTO_TCP, &there, &info) == 0 && info.id == first);
+	ck_assert_int_eq(conn_find(first, &info), 0);
+	ck_assert_int_eq(conn_alias_add(second, info.peer.port), -EEXIST);
+	ck_assert(conn_find_peer(SIP_PROTO_TCP, &info.peer, &info) == 0 && info.id == first);
 	for (uint16_t p = 1; p < CTX_BRANCHES_MAX && conn_alias_add(first, p) == 0; p++)
 		;
 	ck_assert_int_eq(conn_alias_add(first, 999), -ENOSPC);
+	/* the end of one that another took over from takes nothing away */
+	ck_assert_int_eq(conn_alias_add(second, port[PEER]), 0);
 	(void)close(fd);
 	RUN_UNTIL(conn_count() == 1);
-	ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &info), -ENOENT);
+	ck_assert(conn_find_peer(SIP_PROTO_TCP, &there, &info) == 0 && info.id == second);
 	(void)close(other);
+	RUN_UNTIL(conn_count() == 0);
+	ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &info), -ENOENT);
 }
 END_TEST
 
