@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,14 @@ def temp_dir(prefix="ringfort-test-"):
     path = tempfile.mkdtemp(prefix=prefix)
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
+
+
+def database():
+    """A file with the stock tables in SQLite, and a connection to it beside those of the server."""
+    path = f"{temp_dir()}/db"
+    other = sqlite3.connect(path, isolation_level=None, timeout=20)
+    other.executescript(open(f"{TOP}/conf/sql/sqlite/standard.sql").read())
+    return path, other
 
 
 def has_ipv6():

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """db_mode 1 while the database is locked: each change is answered 503 (unregister(): -2), memory is as it was before, and so is the database in the end."""
-import os
-import sqlite3
-
 import sip
 
 
@@ -11,10 +8,7 @@ def run(r, ctx):
     if not ctx.program.endswith("ringfort"):
         r.skip(name, "Kamailio keeps in memory what its database refused")
         return
-    path = f"{sip.temp_dir()}/ul.db"
-    with sqlite3.connect(path) as c:
-        c.executescript(open(f"{sip.TOP}/conf/sql/sqlite/standard.sql").read())
-    other = sqlite3.connect(path, isolation_level=None, timeout=20)
+    path, other = sip.database()
 
     def rows():
         return sorted(other.execute("select contact, cseq from location").fetchall())

@@ -2,7 +2,6 @@
 """db_mode 3: temporary GRUUs, unregister() by ruid without a URI; the others with a URI alone. The same rows pass on Kamailio 5.6.3 but those of db_mode 3
 that say "ours": it finds no temporary GRUU there, and a worker dies of an unregister() without a URI."""
 import re
-import sqlite3
 
 import sip
 
@@ -11,9 +10,7 @@ def run(r, ctx):
     ours = ctx.program.endswith("ringfort")
     for mode in (3, 0, 2):
         name = f"usrloc/05-database-only db_mode {mode}"
-        path = f"{sip.temp_dir()}/ul.db"
-        with sqlite3.connect(path) as c:
-            c.executescript(open(f"{sip.TOP}/conf/sql/sqlite/standard.sql").read())
+        path, _ = sip.database()
         with ctx.server("server.cfg", defines=[f'DB="sqlite:///{path}"', f"MODE={mode}"]) as server:
             ua = sip.Ua(server.host, server.port, user="u")
 

@@ -2,7 +2,6 @@
 """db_mode 1: a worker dies between the database's refusal and the undoing of what it refused, or behind that. Nobody was told anything: memory and database
 agree in the end, on the change whole or on what was before, and the same REGISTER once more is taken."""
 import os
-import sqlite3
 
 import sip
 
@@ -17,10 +16,7 @@ def run(r, ctx):
         return
     cfg = os.path.join(ctx.folder, "..", "04-write-through", "server.cfg")
     for point, left in (("usrloc.undo.begin", AFTER), ("usrloc.undo.end", BEFORE)):
-        path = f"{sip.temp_dir()}/ul.db"
-        with sqlite3.connect(path) as c:
-            c.executescript(open(f"{sip.TOP}/conf/sql/sqlite/standard.sql").read())
-        other = sqlite3.connect(path, isolation_level=None, timeout=20)
+        path, other = sip.database()
 
         def rows():
             return sorted(other.execute("select contact, cseq from location").fetchall())
