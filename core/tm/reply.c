@@ -62,6 +62,22 @@ void tm_local_done(struct tm_txn *t, int code, struct str reply)
 	tm_uas_act(t, TM_A_ARM_WAIT, clock_ms());
 }
 
+/* RFC 3261, 16.7, 5: a 2xx to an INVITE goes on whatever was answered before; what was answered stays as it is. */
+static bool is_late_2xx(const struct tm_txn *t, uint16_t status)
+{
+	return status >= 200 && status < 300 && t->machine == TM_UAS_INVITE && (t->state == TM_S_COMPLETED || t->state == TM_S_CONFIRMED);
+}
+
+static void pass_late(struct tm_txn *t, const struct sip_out *out)
+{
+	int err = t->flags & TM_T_REPLICATE ? 0 : tx_send(&t->dest, out->iov, out->n_iov);
+
+	if (err < 0) /* it comes again until it is acknowledged */
+		log_info("late 2xx of transaction %08x not sent: %s", tm_hash_of(t), strerror(-err));
+	else
+		tm_stat(TM_ST_RPL_SENT, 1);
+}
+
 /* False: there was no memory, and the caller has not been told of this reply. */
 static bool relay_ctx(struct ctx *ctx, struct tm_txn *t)
 {
@@ -77,6 +93,10 @@ static bool relay_ctx(struct ctx *ctx, struct tm_txn *t)
 	if (err < 0) {
 		log_error("reply %u of transaction %08x cannot be relayed: %s", ctx->msg.status, tm_hash_of(t), strerror(-err));
 		return false;
+	}
+	if (UNLIKELY(is_late_2xx(t, ctx->msg.status))) {
+		pass_late(t, &out);
+		return true;
 	}
 	err = tm_uas_send(t, ctx->msg.status, &out, NULL);
 	t->winner = ctx->txn_branch;
