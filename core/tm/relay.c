@@ -61,6 +61,7 @@ static int relay_failed(struct ctx *ctx, const struct tm_relay_opts *opts, int c
 	struct tm_txn *t = ctx->txn;
 
 	ctx->last_error = code;
+	ctx->mflags &= ~(uint32_t)CTX_F_DELAYED_ERROR; /* set for the wait for DNS */
 	if (t && (t->flags & TM_T_DISABLE_INTERNAL_REPLY))
 		return -4;
 	if (opts && (opts->flags & 2))
