@@ -234,13 +234,19 @@ int tm_branch_start(struct tm_txn *t, unsigned i, uint64_t now)
 	return 0;
 }
 
-bool tm_wants_failover(const struct tm_txn *t, unsigned status)
+bool tm_may_failover(const struct tm_txn *t, const struct tm_branch *b)
+{
+	/* Nobody new is asked for what is answered already, or what the branch was told to stop. */
+	return !t->canceled && t->status < 200 && !(t->flags & TM_T_DISABLE_FAILOVER) && !(b->flags & (TM_B_CANCEL_SENT | TM_B_CANCEL_WANTED));
+}
+
+bool tm_wants_failover(const struct tm_txn *t, const struct tm_branch *b, unsigned status)
 {
 	struct str rest = tm_conf.failover_reply_codes;
 	char code[12];
 	size_t n = 0;
 
-	if (t->canceled || (t->flags & TM_T_DISABLE_FAILOVER))
+	if (!tm_may_failover(t, b))
 		return false;
 	if (status == 503)
 		return true;

@@ -376,7 +376,7 @@ enum tm_after tm_branch_fake(struct tm_txn *t, unsigned i, uint16_t status)
 	if (UNLIKELY(t->aside))
 		tm_aside_drop(t, i);
 	/* An address that does not answer at all: the next one of the same name (RFC 3263, 4.3). */
-	if (!(b->flags & TM_B_REPLIED) && !t->canceled && !(t->flags & TM_T_DISABLE_FAILOVER) && tm_branch_failover(t, i))
+	if (!(b->flags & TM_B_REPLIED) && tm_may_failover(t, b) && tm_branch_failover(t, i))
 		return TM_MINE;
 	return branch_failed(t, i);
 }
@@ -416,7 +416,7 @@ static enum tm_after final_failure(struct ctx *ctx, struct tm_txn *t, unsigned i
 {
 	struct tm_branch *b = tm_branch_at(t, i);
 	uint16_t status = ctx->msg.status;
-	bool only = t->leg_first == i && t->n_branches == i + 1u, failover = tm_wants_failover(t, status) && b->alts;
+	bool only = t->leg_first == i && t->n_branches == i + 1u, failover = tm_wants_failover(t, b, status) && b->alts;
 
 	/* The fast path: nobody else to wait for, nobody to ask. */
 	if (!failover && only && t->status < 200 && !(status == 503 && tm_conf.remap_503_500) && !failure_name(t, (int)i).n &&

@@ -253,7 +253,9 @@ void tm_branch_ack(struct tm_branch *b, struct str reply_to);
 void tm_branch_extra(const struct tm_branch *b, struct strbuf *out);
 /* Next address of the same next hop as a new branch; false: there is none. */
 bool tm_branch_failover(struct tm_txn *t, unsigned branch);
-bool tm_wants_failover(const struct tm_txn *t, unsigned status);
+/* Whether a failed branch may get a successor at all; whether that status asks for one. */
+bool tm_may_failover(const struct tm_txn *t, const struct tm_branch *b);
+bool tm_wants_failover(const struct tm_txn *t, const struct tm_branch *b, unsigned status);
 unsigned tm_t1(const struct tm_txn *t);
 unsigned tm_t2(const struct tm_txn *t);
 void tm_branch_arm_fr(struct tm_txn *t, struct tm_branch *b, bool invite_answered, uint64_t now);

@@ -39,9 +39,9 @@ def scenarios(r, name, server, one, good, tcp, dead, silent):
     for ua in (one, good, tcp):
         ua.peer = (server.host, server.port)
 
-    def send(method, cid, nxt, second=None):
-        a.send(a.request(method, "sip:bob@test.ringfort", "<sip:bob@test.ringfort>", callid=cid,
-                         headers=[f"X-Next: {nxt}"] + ([f"X-Second: {second}"] if second else [])))
+    def send(method, cid, nxt, second=None, fork=None, user="bob"):
+        a.send(a.request(method, f"sip:{user}@test.ringfort", "<sip:bob@test.ringfort>", callid=cid,
+                         headers=[f"X-Next: {nxt}"] + ([f"X-Second: {second}"] if second else []) + ([f"X-Fork: {fork}"] if fork else [])))
 
     def at(ua, cid, seconds=6):
         return ua.expect(lambda m: m.method in ("MESSAGE", "INVITE") and m.get("Call-ID") == cid, seconds)
@@ -74,6 +74,13 @@ def scenarios(r, name, server, one, good, tcp, dead, silent):
     r.check(f"{name} 404 is an answer", got and got.status == 404 and at(good, "f4", 0.2) is None, got and got.first)
     send("MESSAGE", "f5", "sip:refused.test;transport=tcp")
     answered("a refused connection", tcp, "f5")
+    # somebody answered while the first address was silent: nobody else is called
+    send("INVITE", "f6", "sip:silent.test", fork=one.hostport)
+    m = at(one, "f6")
+    one.reply(m, 200, "OK", tag="o")
+    got = final("f6")
+    r.check(f"{name} one of a fork answers", got and got.status == 200, got and got.first)
+    r.check(f"{name} no further address is tried for an answered call", at(good, "f6", 2) is None)
     # one address alone: the failure route
     send("MESSAGE", "g1", f"sip:127.0.0.1:{dead};transport=tcp", f"sip:{good.hostport}")
     m = at(good, "g1")
@@ -94,4 +101,6 @@ def scenarios(r, name, server, one, good, tcp, dead, silent):
     send("MESSAGE", "g4", "sip:nowhere.test")
     got = final("g4", 8)
     r.check(f"{name} a name that does not exist: 478", got and got.first == "SIP/2.0 478 Unresolvable destination (478/TM)", got and got.first)
+    send("MESSAGE", "g5", "-", user="quiet")
+    r.check(f"{name} a name that does not exist, no reply wanted", final("g5", 1) is None)
     a.close()
