@@ -13,8 +13,18 @@
 #include "core/base/strbuf.h"
 #include "core/tm/tm_priv.h"
 
+/* For the CANCEL that has to wait for a provisional, and for its repetitions. Without memory it goes without. */
+static void reason_keep(struct tm_branch *b, struct str reason)
+{
+	struct tm_buf *kept = reason.n && !b->reason ? tm_buf_new(reason, 0) : NULL;
+
+	if (kept)
+		tm_ref_set(&b->reason, kept);
+}
+
 void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason)
 {
+	const struct tm_buf *kept;
 	struct strbuf extra;
 	struct sip_out out;
 	uint64_t now = clock_ms();
@@ -22,6 +32,10 @@ void tm_cancel_branch(struct tm_txn *t, struct tm_branch *b, struct str reason)
 
 	if (b->flags & TM_B_CANCEL_SENT)
 		return;
+	reason_keep(b, reason);
+	kept = shm_ptr(b->reason);
+	if (kept)
+		reason = str_of(kept->bytes, kept->len);
 	strbuf_init_pool(&extra, tm_self.pool, 16384);
 	strbuf_add(&extra, reason);
 	tm_branch_extra(b, &extra);
@@ -53,6 +67,7 @@ static void stop(struct tm_txn *t, struct tm_branch *b, struct str reason)
 		b->state = TM_S_COMPLETED;
 		b->retr_at = b->fr_at = 0;
 	} else {
+		reason_keep(b, reason);
 		b->flags |= TM_B_CANCEL_WANTED;
 	}
 }

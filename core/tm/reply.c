@@ -337,8 +337,12 @@ static enum tm_after branch_failed(struct tm_txn *t, unsigned i)
 	struct tm_branch *b = tm_branch_at(t, i);
 	struct str armed = tm_branch_text(b, TM_X_ON_BRANCH_FAILURE);
 
-	if (b->status >= 600 && b->status < 700 && !tm_conf.disable_6xx_block && !(t->flags & TM_T_DISABLE_6XX))
-		tm_cancel_branches(t, STR_NULL, i);
+	if (b->status >= 600 && b->status < 700 && !tm_conf.disable_6xx_block && !(t->flags & TM_T_DISABLE_6XX)) {
+		char reason[48];
+		int n = snprintf(reason, sizeof(reason), "Reason: SIP;cause=%u\r\n", b->status);
+
+		tm_cancel_branches(t, str_of(reason, n > 0 ? (size_t)n : 0), i);
+	}
 	if (armed.n && !(b->flags & TM_B_BF_RAN) && !(t->flags & TM_T_LOCAL) && t->status < 200) {
 		struct ctx *ctx = tm_failure_ctx(t, i);
 		struct str name;

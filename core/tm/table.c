@@ -293,6 +293,8 @@ static void retire_all(struct tm_txn *t)
 			shm_retire(shm_ptr(b->reply));
 		if (b->alts)
 			shm_retire(shm_ptr(b->alts));
+		if (b->reason)
+			shm_retire(shm_ptr(b->reason));
 		shm_retire(b);
 	}
 }
@@ -319,6 +321,7 @@ static void free_all(struct tm_txn *t)
 
 		shm_free(shm_ptr(b->reply));
 		shm_free(shm_ptr(b->alts));
+		shm_free(shm_ptr(b->reason));
 		shm_free(b);
 	}
 }
@@ -386,6 +389,7 @@ static void relive_all(struct tm_txn *t, unsigned slot)
 		relive(t->branch[i], slot);
 		relive(b->reply, slot);
 		relive(b->alts, slot);
+		relive(b->reason, slot);
 	}
 }
 

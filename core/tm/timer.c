@@ -133,7 +133,7 @@ enum tm_after tm_timer_event(struct tm_txn *t, uint64_t now)
 			if (!tm_branch_final(b))
 				b->flags |= TM_B_TIMED_OUT;
 			if (b->machine == TM_UAC_INVITE && b->state == TM_S_PROCEEDING && !(b->flags & TM_B_CANCEL_SENT))
-				tm_cancel_branch(t, b, STR_LIT("Reason: SIP;cause=408;text=\"Request Timeout\"\r\n"));
+				tm_cancel_branch(t, b, tm_conf.local_cancel_reason ? STR_LIT("Reason: SIP;cause=408;text=\"Request Timeout\"\r\n") : STR_NULL);
 			after = tm_branch_fake(t, i, (b->flags & TM_B_CANCEL_SENT) && t->canceled ? 487 : (uint16_t)tm_conf.reply_408_code);
 			if (after == TM_MOVED) {
 				/* The rest of what is due is found again: the deadlines are still there. */

@@ -91,6 +91,7 @@ struct tm_branch { /* written: the claim's holder */
 	uint64_t fr_at, retr_at, cancel_retr_at, cancel_end_at; /* ms, 0: off */
 	uint32_t bflags, vbflags;
 	shm_ref reply;   /* tm_buf: best reply, as it would be relayed; its status is in it */
+	shm_ref reason;  /* tm_buf: Reason fields of its CANCEL */
 	shm_ref alts;    /* tm_buf with struct resolve_target[]: further addresses of this next hop */
 	uint16_t text_len[TM_X_N];
 	uint32_t sent_len;
