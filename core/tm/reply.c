@@ -20,7 +20,8 @@ static unsigned priority(const struct tm_branch *b)
 {
 	unsigned s = b->status, p;
 
-	if (s >= 700)
+	/* RFC 3261, 16.9: what could not be sent is no answer, as long as there is one. */
+	if (s >= 700 || (s == 477 && (b->flags & TM_B_FAKED)))
 		p = 10000 + s;
 	else if (s >= 600)
 		p = 1000 + s % 100;
