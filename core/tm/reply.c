@@ -140,16 +140,17 @@ static bool is_challenge(unsigned status)
 	return status == 401 || status == 407;
 }
 
+static bool is_open_challenge(const struct tm_branch *b)
+{
+	return b->reply && is_challenge(b->status) && !(b->flags & (TM_B_SUPERSEDED | TM_B_DROPPED));
+}
+
 static unsigned count_challenges(const struct tm_txn *t)
 {
 	unsigned n = 0;
 
-	for (unsigned i = t->leg_first; i < t->n_branches; i++) {
-		const struct tm_branch *b = tm_branch_at(t, i);
-
-		if (b->reply && is_challenge(b->status) && !(b->flags & TM_B_SUPERSEDED))
-			n++;
-	}
+	for (unsigned i = t->leg_first; i < t->n_branches; i++)
+		n += is_open_challenge(tm_branch_at(t, i));
 	return n;
 }
 
@@ -201,7 +202,7 @@ static void relay_winner(struct tm_txn *t, int w)
 		for (unsigned i = t->leg_first; i < t->n_branches; i++) {
 			const struct tm_branch *o = tm_branch_at(t, i);
 
-			if (o->reply && is_challenge(o->status) && !(o->flags & TM_B_SUPERSEDED))
+			if (is_open_challenge(o))
 				add_challenges(&sb, shm_ptr(o->reply));
 		}
 		(void)tm_uas_reply(t, NULL, b->status, kept_reason(buf), strbuf_str(&sb));
