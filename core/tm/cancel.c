@@ -171,7 +171,8 @@ int tm_relay_cancel(struct ctx *ctx)
 	}
 	open = found == TM_CLAIMED ? t->status < 200 && any_open(t) : snap.status < 200;
 	said = open ? STR_LIT("canceling") : STR_LIT("ok -- no more pending branches");
-	(void)tm_self.hooks->stateless_reply(ctx, 200, said); /* the CANCEL comes again if it is lost */
+	/* The CANCEL comes again if the answer is lost; the script may have made a transaction for it. */
+	(void)(ctx->txn ? tm_uas_reply(ctx->txn, ctx, 200, said, STR_NULL) : tm_self.hooks->stateless_reply(ctx, 200, said));
 	tm_tell_cancel(ctx, 200, said);
 	if (found == TM_CLAIMED) {
 		enum tm_after after = tm_cancel_event(t, str_of(ev->bytes, ev->len));

@@ -435,7 +435,7 @@ int tm_relay(struct ctx *ctx, const struct tm_relay_opts *opts)
 		tm_tell_ack(ctx);
 		return tm_self.hooks->forward_request(ctx, opts);
 	}
-	if (ctx->msg.method == SIP_M_CANCEL && !ctx->txn) {
+	if (ctx->msg.method == SIP_M_CANCEL && !(ctx->txn && ctx->txn->n_branches)) {
 		int rc = tm_relay_cancel(ctx);
 
 		if (rc != 2 || (opts && opts->cancel_only))
