@@ -56,6 +56,15 @@ static struct tm_txn *txn_new(struct ctx *ctx, const struct tm_key *k)
 	t->fr_inv_ms = ctx->fr_inv_ms;
 	t->life_inv_ms = (uint32_t)tm_conf.max_inv_lifetime;
 	t->life_other_ms = (uint32_t)tm_conf.max_noninv_lifetime;
+	if (UNLIKELY(ctx->tm_wish)) {
+		t->flags = ctx->tm_wish->flags;
+		t->t1_ms = ctx->tm_wish->t1_ms;
+		t->t2_ms = ctx->tm_wish->t2_ms;
+		if (ctx->tm_wish->life_inv_ms)
+			t->life_inv_ms = ctx->tm_wish->life_inv_ms;
+		if (ctx->tm_wish->life_other_ms)
+			t->life_other_ms = ctx->tm_wish->life_other_ms;
+	}
 	out_reply_dest(ctx, &t->dest);
 	memcpy(t->request, ctx->msg.buf.s, len);
 	return t;

@@ -188,6 +188,16 @@ struct str tm_reason(struct ctx *ctx)
 	return eol > 12 ? str_dup(ctx->pool, str_sub(line, 12, (size_t)eol - 12)) : STR_NULL;
 }
 
+/* What is set before there is a transaction waits for it: the script makes it when it likes to, or never. NULL: no memory. */
+static struct tm_wish *wish(struct ctx *ctx)
+{
+	if (!ctx->tm_wish)
+		ctx->tm_wish = pool_zalloc(ctx->pool, sizeof(*ctx->tm_wish));
+	if (!ctx->tm_wish)
+		log_error("no memory for what a transaction shall be like");
+	return ctx->tm_wish;
+}
+
 int tm_flag_set(struct ctx *ctx, enum tm_flag flag, bool on)
 {
 	static const struct { enum tm_flag flag; uint32_t bit; } map[] = {
@@ -195,20 +205,18 @@ int tm_flag_set(struct ctx *ctx, enum tm_flag flag, bool on)
 		{ TM_F_DISABLE_INTERNAL_REPLY, TM_T_DISABLE_INTERNAL_REPLY }, { TM_F_NO_AUTO_ACK, TM_T_NO_AUTO_ACK },
 		{ TM_F_NO_E2E_REASON, TM_T_NO_E2E_REASON }, { TM_F_NO_INV_100, TM_T_NO_INV_100 },
 	};
-	int r;
+	struct tm_wish *w = ctx->txn ? NULL : wish(ctx);
+	uint32_t *flags = ctx->txn ? &ctx->txn->flags : w ? &w->flags : NULL;
 
-	/* These belong to the transaction: one is made when there is none yet. */
-	if (!ctx->txn && (r = tm_newtran(ctx)) <= 0)
-		return r;
-	for (unsigned i = 0; ctx->txn && i < ARRAY_LEN(map); i++) {
+	for (unsigned i = 0; flags && i < ARRAY_LEN(map); i++) {
 		if (!(flag & map[i].flag))
 			continue;
 		if (on)
-			ctx->txn->flags |= map[i].bit;
+			*flags |= map[i].bit;
 		else
-			ctx->txn->flags &= ~map[i].bit;
+			*flags &= ~map[i].bit;
 	}
-	return 1;
+	return flags ? 1 : -1;
 }
 
 int tm_set_fr(struct ctx *ctx, unsigned fr_inv_ms, unsigned fr_ms)
@@ -238,33 +246,30 @@ int tm_set_fr(struct ctx *ctx, unsigned fr_inv_ms, unsigned fr_ms)
 
 int tm_set_retr(struct ctx *ctx, unsigned t1_ms, unsigned t2_ms)
 {
-	int r;
+	struct tm_wish *w;
 
 	if (t1_ms > 60000 || t2_ms > 60000)
 		return -1;
-	if (!ctx->txn && (r = tm_newtran(ctx)) <= 0)
-		return r;
-	if (!ctx->txn)
-		return 1;
+	w = ctx->txn ? NULL : wish(ctx);
+	if (!ctx->txn && !w)
+		return -1;
 	if (t1_ms)
-		ctx->txn->t1_ms = (uint16_t)t1_ms;
+		*(w ? &w->t1_ms : &ctx->txn->t1_ms) = (uint16_t)t1_ms;
 	if (t2_ms)
-		ctx->txn->t2_ms = (uint16_t)t2_ms;
+		*(w ? &w->t2_ms : &ctx->txn->t2_ms) = (uint16_t)t2_ms;
 	return 1;
 }
 
 int tm_set_max_lifetime(struct ctx *ctx, unsigned inv_ms, unsigned noninv_ms)
 {
-	int r;
+	struct tm_wish *w = ctx->txn ? NULL : wish(ctx);
 
-	if (!ctx->txn && (r = tm_newtran(ctx)) <= 0)
-		return r;
-	if (!ctx->txn)
-		return 1;
+	if (!ctx->txn && !w)
+		return -1;
 	if (inv_ms)
-		ctx->txn->life_inv_ms = inv_ms;
+		*(w ? &w->life_inv_ms : &ctx->txn->life_inv_ms) = inv_ms;
 	if (noninv_ms)
-		ctx->txn->life_other_ms = noninv_ms;
+		*(w ? &w->life_other_ms : &ctx->txn->life_other_ms) = noninv_ms;
 	return 1;
 }
 

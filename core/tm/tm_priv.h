@@ -69,6 +69,12 @@ enum tm_txn_flags { /* tm_txn.flags */
 	TM_T_OWN_ANSWER = 65536, /* the final reply was made here */
 };
 
+struct tm_wish { /* ctx->tm_wish */
+	uint32_t flags; /* enum tm_txn_flags */
+	uint16_t t1_ms, t2_ms;
+	uint32_t life_inv_ms, life_other_ms; /* 0: as configured */
+};
+
 enum tm_branch_flags { /* tm_branch.flags */
 	TM_B_CANCEL_WANTED = 1, TM_B_CANCEL_SENT = 2, TM_B_REPLIED = 4, TM_B_TIMED_OUT = 8, TM_B_FAKED = 16, TM_B_DROPPED = 32,
 	TM_B_BF_RAN = 64, TM_B_SUPERSEDED = 128 /* failed over: another branch stands for it */,

@@ -103,6 +103,7 @@ struct ctx {
 	uint16_t fail_status;      /* failure routes: winning status */
 	struct str on_failure, on_reply, on_branch, on_branch_failure; /* t_on_*: names */
 	uint32_t fr_ms, fr_inv_ms; /* t_set_fr, 0: default */
+	struct tm_wish *tm_wish;   /* what else was set for a transaction that is still to be made; in pool; NULL: nothing */
 	struct str auth_user, auth_realm; /* after successful authentication; n 0 */
 	const struct sip_hdr *auth_hdr;   /* the authorised credentials field */
 	struct str received;       /* the bytes as they came, once the script changed them (msg_apply_changes); n 0: msg.buf */
