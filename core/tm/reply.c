@@ -612,6 +612,17 @@ static bool match_label(const struct tm_txn *t, const void *arg)
 	return t->label == ((const struct label_key *)arg)->label;
 }
 
+bool tm_reply_is_known(struct ctx *ctx)
+{
+	const struct sip_via *via = sip_msg_via1(&ctx->msg);
+	struct label_key key;
+	unsigned branch;
+	uint32_t hash;
+
+	return via && tm_branch_id_parse(via->branch, &hash, &key.label, &branch) &&
+	       tm_find(hash, match_label, &key, TM_TAKE_NOT, 0, NULL, NULL, NULL) == TM_EXISTS;
+}
+
 bool tm_rx_reply(struct ctx *ctx)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);

@@ -231,15 +231,8 @@ int tm_check_trans(struct ctx *ctx)
 {
 	if (ctx->txn)
 		return 1;
-	if (ctx->msg.kind == SIP_REPLY) {
-		const struct sip_via *via = sip_msg_via1(&ctx->msg);
-		uint32_t hash;
-		uint64_t label;
-		unsigned branch;
-
-		/* Ours by its form: whether the transaction still lives is found out when the reply is taken over. */
-		return via && tm_branch_id_parse(via->branch, &hash, &label, &branch) ? 1 : -1;
-	}
+	if (ctx->msg.kind == SIP_REPLY)
+		return tm_reply_is_known(ctx) ? 1 : -1;
 	if (ctx->msg.method == SIP_M_CANCEL)
 		return tm_lookup_cancel(ctx);
 	if (ctx->msg.method == SIP_M_ACK) {

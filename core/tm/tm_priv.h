@@ -293,6 +293,8 @@ enum tm_after tm_append_event(struct tm_txn *t, struct str packed);
 /* ---- reply.c ---- */
 enum tm_after { TM_MINE, TM_MOVED }; /* the claim is still ours / went to a route or the transaction is gone */
 enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned branch); /* owns ctx */
+/* Does the transaction that this reply names still live? */
+bool tm_reply_is_known(struct ctx *ctx);
 /* One that was put aside, in that route. */
 enum tm_after tm_reply_continue(struct ctx *ctx, struct tm_txn *t, unsigned branch, struct str route); /* owns ctx */
 /* A branch got a final status made here (408, 477 ...). */
