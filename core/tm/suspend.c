@@ -236,6 +236,8 @@ enum tm_after tm_continue_event(struct tm_txn *t, struct str route)
 	ctx->main.vbflags = b->vbflags;
 	ctx->on_failure = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_FAILURE));
 	ctx->on_reply = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_REPLY));
+	ctx->on_branch = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_BRANCH));
+	ctx->on_branch_failure = str_dup(ctx->pool, tm_branch_text(b, TM_X_ON_BRANCH_FAILURE));
 	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
 	ctx->finished = tm_failure_done;
 	tm_suspend_end(t);
