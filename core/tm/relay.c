@@ -77,6 +77,21 @@ static int relay_failed(struct ctx *ctx, const struct tm_relay_opts *opts, int c
 	return code;
 }
 
+/* Failure routes see the Request-URI as it was before the branch routes. */
+static void relayed_uri_keep(struct ctx *ctx, struct tm_txn *t, const struct relay *r)
+{
+	struct str was = r->main.uri.n ? r->main.uri : ctx->msg.ruri;
+	struct tm_buf *kept;
+
+	if (str_eq(was, tm_branch_text(tm_branch_at(t, 0), TM_X_URI)))
+		return;
+	kept = tm_buf_new(was, 0);
+	if (kept)
+		tm_ref_set(&t->relayed_uri, kept);
+	else
+		log_error("transaction %08x: its failure routes will see the Request-URI of its first branch: no memory", tm_hash_of(t));
+}
+
 static int relay_send(struct ctx *ctx, struct relay *r)
 {
 	const uint32_t via_flags = CTX_F_VIA_SRVID | CTX_F_VIA_PARAMS | CTX_F_VIA_FIELDS | CTX_F_VIA_REPLY_PARAMS;
@@ -106,6 +121,8 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 			tm_branch_at(t, t->n_branches - 1u)->flags |= TM_B_UNSENT;
 		msg_swap(ctx, b);
 	}
+	if (first == 0 && t->n_branches > 0 && (ctx->on_failure.n || ctx->on_reply.n))
+		relayed_uri_keep(ctx, t, r);
 	if (ctx->kind == CTX_FAILURE && tm_conf.failure_reply_mode != 0 && t->n_branches > first)
 		t->leg_first = (uint8_t)first; /* earlier answers are out of the race: a new leg decides */
 	for (unsigned i = first; i < t->n_branches; i++) {

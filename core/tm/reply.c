@@ -230,6 +230,7 @@ static struct str failure_name(const struct tm_txn *t, int w)
 struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch)
 {
 	const struct tm_branch *b = tm_branch_at(t, branch);
+	const struct tm_buf *relayed = shm_ptr(t->relayed_uri);
 	struct ctx *ctx = tm_txn_ctx(t);
 
 	if (!ctx)
@@ -238,7 +239,7 @@ struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch)
 	ctx->txn_branch = (uint8_t)branch;
 	ctx->fail_status = b->status;
 	/* The URI is that of the time of relaying; the destination set is empty until the route fills it. */
-	ctx->main = (struct ctx_target){ .uri = str_dup(ctx->pool, tm_branch_text(tm_branch_at(t, 0), TM_X_URI)), .q = -1,
+	ctx->main = (struct ctx_target){ .uri = str_dup(ctx->pool, relayed ? str_of(relayed->bytes, relayed->len) : tm_branch_text(tm_branch_at(t, 0), TM_X_URI)), .q = -1,
 		.listener = NET_LISTENER_NONE, .bflags = b->bflags, .vbflags = b->vbflags };
 	ctx->mflags |= CTX_F_RURI_CONSUMED;
 	ctx->finished_arg = (void *)(uintptr_t)t->n_branches;

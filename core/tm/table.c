@@ -279,7 +279,7 @@ bool tm_next(struct tm_txn *t, uint16_t *ret_pending, struct tm_event **ret_ev)
 
 static void retire_all(struct tm_txn *t)
 {
-	shm_ref *refs[] = { &t->last_reply, &t->avps, &t->edits, &t->on_failure };
+	shm_ref *refs[] = { &t->last_reply, &t->avps, &t->edits, &t->on_failure, &t->relayed_uri };
 
 	for (unsigned i = 0; i < ARRAY_LEN(refs); i++)
 		if (*refs[i])
@@ -316,6 +316,7 @@ static void free_all(struct tm_txn *t)
 	shm_free(shm_ptr(t->avps));
 	shm_free(shm_ptr(t->edits));
 	shm_free(shm_ptr(t->on_failure));
+	shm_free(shm_ptr(t->relayed_uri));
 	for (unsigned i = 0; i < t->n_branches; i++) {
 		struct tm_branch *b = shm_ptr(t->branch[i]);
 
@@ -381,6 +382,7 @@ static void relive_all(struct tm_txn *t, unsigned slot)
 	relive(t->avps, slot);
 	relive(t->edits, slot);
 	relive(t->on_failure, slot);
+	relive(t->relayed_uri, slot);
 	for (const struct tm_event *ev = shm_ptr(t->aside); ev; ev = shm_ptr(ev->next))
 		relive(shm_ref_of(ev), slot);
 	for (unsigned i = 0; i < t->n_branches; i++) {

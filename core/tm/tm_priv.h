@@ -151,6 +151,7 @@ struct tm_txn {
 	uint64_t xflags, iflags;
 	uint32_t vbflags;
 	shm_ref last_reply, avps, edits, on_failure; /* tm_buf */
+	shm_ref relayed_uri;       /* tm_buf: Request-URI before branch routes, when the first branch got another; 0: the first branch's */
 	shm_ref aside;             /* tm_event: replies that wait for t_continue(), and those behind them, oldest first */
 	shm_ref branch[TM_BRANCHES_MAX];
 
