@@ -457,6 +457,7 @@ static int strict(struct ctx *ctx, struct routes *r)
 {
 	struct rr_state *s = state(ctx);
 	const struct sip_uri *own = sip_msg_ruri(&ctx->msg);
+	struct sip_uri next;
 	struct str target;
 	unsigned first = 0, last = r->n - 1;
 	int n;
@@ -469,12 +470,17 @@ static int strict(struct ctx *ctx, struct routes *r)
 	first = (unsigned)n;
 	if (first > last)
 		return -1; /* nothing left to follow */
+	s->next_hop = first < last;
+	if (sip_uri_parse(r->a[first].uri, &next, NULL) < 0)
+		return -1;
+	/* The next one is strict, too: its URI into the request line, the real one is where it looks for it (RFC 3261, 16.6, 6). */
+	if (!next.has_lr)
+		last = first;
 	target = r->a[last].uri;
 	r->gone[last] = true;
-	s->next_hop = first < last;
 	if (!set_ruri(ctx, target))
 		return -1;
-	if (s->next_hop && !set_dst(ctx, r->a[first].uri))
+	if (s->next_hop && next.has_lr && !set_dst(ctx, r->a[first].uri))
 		return -1;
 	return routes_remove(ctx, r) < 0 ? -1 : 1;
 }

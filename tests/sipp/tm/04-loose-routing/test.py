@@ -37,6 +37,15 @@ def run(r, ctx):
             b.reply(info, 200, "OK")
             r.check(f"{name} and the answer comes back", a.expect(lambda m: m.status == 200 and m.cseq_method == "INFO"))
 
+        # a strict router sent it here, and the next one is strict, too: it wants its own URI in the request line
+        a.send(a.request("INFO", f"sip:{at}", "<sip:bob@test.ringfort>;tag=b", callid="rr-1s", cseq=2,
+                         headers=[f"Route: <sip:strict@{b.hostport}>, <sip:carol@192.0.2.1;lr>"]))
+        info = b.expect("INFO")
+        r.check(f"{name} from strict to strict", info and info.ruri == f"sip:strict@{b.hostport}" and info.all("Route") == ["<sip:carol@192.0.2.1;lr>"], info and info.raw)
+        if info:
+            b.reply(info, 200, "OK")
+            a.expect(lambda m: m.status == 200 and m.cseq_method == "INFO")
+
         # between UDP and TCP two records, both taken off inside the dialog
         a.send(a.request("INVITE", "sip:carol@test.ringfort", "<sip:carol@test.ringfort>", callid="rr-2"))
         inv = c.expect("INVITE")
