@@ -158,7 +158,6 @@ static int relay_send(struct ctx *ctx, struct relay *r)
 		t->flags |= TM_T_REPLICATE;
 	ctx->mflags |= CTX_F_RURI_CONSUMED;
 	ctx->n_branches = 0;
-	ctx->on_failure = ctx->on_reply = ctx->on_branch = ctx->on_branch_failure = STR_NULL;
 	if (n_sent == 0) {
 		if (first == t->n_branches)
 			return relay_failed(ctx, &r->opts, error);
