@@ -266,8 +266,8 @@ void tm_failure_done(struct ctx *ctx, int rc)
 	if (added)
 		t->flags &= ~(uint32_t)TM_T_RAN_FAILURE;
 	if (!added && t->status < 200) {
-		/* The answer that brought us here, unless it was dropped or a new leg took its place and failed at once. */
-		w = tm_pick_winner(t);
+		/* The answer that brought us here, unless it was dropped (1, 2: always) or a new leg took its place and failed at once. */
+		w = tm_conf.failure_reply_mode == 1 || tm_conf.failure_reply_mode == 2 ? -1 : tm_pick_winner(t);
 		if (w >= 0)
 			relay_winner(t, w);
 		else

@@ -8,9 +8,16 @@ CHALLENGE = 'Digest realm="{}", nonce="1"'
 
 def run(r, ctx):
     name = "tm/17-late-answers"
-    with ctx.server("server.cfg") as server:
+    for mode in (1, 2, 3):
+        with ctx.server("server.cfg", defines=[f"REPLY_MODE={mode}"]) as server:
+            a, b = (sip.Ua(server.host, server.port, user=u) for u in ("alice", "bob"))
+            Tests(r, name, server, a, b, None).reply_mode(mode)
+            for ua in (a, b):
+                ua.close()
+    with ctx.server("server.cfg", defines=["REPLY_MODE=0"]) as server:
         a, b, c = (sip.Ua(server.host, server.port, user=u) for u in ("alice", "bob", "carol"))
         tests = Tests(r, name, server, a, b, c)
+        tests.relayed_twice()
         tests.late_2xx()
         tests.reasons()
         tests.not_sent()
@@ -45,6 +52,29 @@ class Tests:
         if cancel:
             ua.reply(cancel, 200, "OK", tag="s")
         ua.reply(invite, 487, "Request Terminated", tag="s")
+
+    def reply_mode(self, mode):
+        """failure_reply_mode 1 and 2: what led to the failure route is gone, 3: only when a new leg takes its place."""
+        for cid, headers, gone in (("none", (), "SIP/2.0 500 I'm terribly sorry, server error occurred (1/TM)"),
+                                   ("unresolved", ("X-Next: nowhere.invalid",), "SIP/2.0 478 Unresolvable destination (478/TM)")):
+            self.send(cid, self.b.hostport, user="nothing", headers=headers)
+            one = self.at(self.b, "INVITE", cid)
+            self.b.reply(one, 404, "Not here", tag="b")
+            got = self.answer(cid, seconds=16)
+            self.check(f"failure_reply_mode {mode}, {cid}", got and got.first == ("SIP/2.0 404 Not here" if mode == 3 else gone), got)
+
+    def relayed_twice(self):
+        """A relay that fails does not disarm what the next one is to have."""
+        self.send("twice", self.b.hostport, user="twice")
+        one = self.at(self.b, "INVITE", "twice", 16)
+        if not self.check("the second relay is sent", one):
+            return
+        self.b.reply(one, 183, "Progress", tag="b")
+        got = self.answer("twice", at_least=183)
+        self.check("with the reply route", got and got.status == 183 and got.get("X-Marked") == "yes", got)
+        self.b.reply(one, 486, "Busy", tag="b")
+        got = self.answer("twice")
+        self.check("and the failure route", got and got.first == "SIP/2.0 480 shown", got)
 
     def late_2xx(self):
         """RFC 3261, 16.7, 5: the callee answered when the CANCEL was on its way to it."""
