@@ -417,21 +417,27 @@ static enum reg_error read_message(struct ctx *ctx, struct save_run *run, struct
 
 /* ---- changing and answering ---- */
 
+/* What the last contact that changed anything did. */
 static int outcome_code(const struct save_run *run)
 {
 	if (run->star)
 		return 3;
 	if (run->query)
 		return 4;
-	switch (run->changes[run->save.n_changes - 1].outcome) {
-	case UL_O_UPDATED:
-		return 2;
-	case UL_O_REMOVED:
-	case UL_O_NOTHING:
-		return 3;
-	default:
-		return 1;
+	for (unsigned i = run->save.n_changes; i > 0; i--) {
+		switch (run->changes[i - 1].outcome) {
+		case UL_O_UPDATED:
+			return 2;
+		case UL_O_REMOVED:
+			return 3;
+		case UL_O_INSERTED:
+		case UL_O_RETRANSMIT:
+			return 1;
+		case UL_O_NOTHING: /* one to be removed that was not there */
+			break;
+		}
 	}
+	return 1;
 }
 
 static void hold_reply(struct ctx *ctx, enum reg_error error, struct str fields)

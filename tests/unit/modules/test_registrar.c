@@ -86,7 +86,8 @@ static const struct { const char *fields; int rc; const char *out; } vectors[] =
 	{ "Contact: <sip:a@h>;expires=4294967295\r\n",                 1,  "Contact: <sip:a@h>;expires=315360000\r\n" },
 	{ "Contact: <sip:a@h>;expires=4294967296\r\n",                 1,  "Contact: <sip:a@h>;expires=3600\r\n" },
 	{ "Contact: <sip:a@h>;q=.5\r\n",                               1,  "Contact: <sip:a@h>;q=0.5;expires=3600\r\n" },
-	{ "Contact: <sip:a@h>;expires=0\r\n",                          3,  "" },
+	{ "Contact: <sip:a@h>;expires=0\r\n",                          1,  "" }, /* nothing was deleted */
+	{ "Contact: <sip:a@h>, <sip:b@h>;expires=0\r\n",               1,  "Contact: <sip:a@h>;expires=3600\r\n" },
 	{ "",                                                          4,  "" },
 	{ "Contact: *\r\nExpires: 0\r\n",                              3,  "" },
 	{ "Contact: *\r\n",                                           -1,  "" },
