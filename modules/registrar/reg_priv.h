@@ -52,7 +52,9 @@ extern struct reg_shared reg;
 
 /* The state of ctx, made on first use; NULL without memory. */
 struct reg_state *reg_state(struct ctx *ctx);
-/* AoR of a URI, in ctx->pool. */
+/* What was unescaped may hold bytes that would end a field of an answer. */
+bool reg_has_ctl(struct str s);
+/* AoR of a URI, in ctx->pool. REG_E_UNESCAPE also for control characters in the user. */
 MUST_CHECK int reg_aor(struct ctx *ctx, struct str uri, struct str *ret_aor, enum reg_error *reterr);
 /* $xavp(xavp_cfg=>field); false: not set. */
 bool reg_cfg_int(struct ctx *ctx, const char *field, int64_t *ret);

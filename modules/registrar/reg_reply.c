@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/base/clock.h"
+#include "core/base/scan.h"
 #include "core/base/strbuf.h"
 #include "modules/registrar/reg_priv.h"
 
@@ -41,11 +42,22 @@ static const struct { uint16_t code; const char *reason; const char *text; } err
 };
 /* clang-format on */
 
+/* The user of an AoR is unescaped: it becomes what a URI may hold again (RFC 3261, 25.1). */
+static void add_user(struct strbuf *sb, struct str user)
+{
+	for (size_t i = 0; i < user.n; i++) {
+		if (user.s[i] != '%' && char_is(user.s[i], CHARS_USER))
+			strbuf_add_char(sb, user.s[i]);
+		else
+			strbuf_printf(sb, "%%%02x", (unsigned char)user.s[i]);
+	}
+}
+
 /* RFC 5627: public from AoR and instance, temporary from ruid and the AoR's hash. */
 static void add_gruu(struct strbuf *sb, const struct reg_reply *r, const struct ul_contact *c, uint32_t aor_hash)
 {
-	struct str inst = c->instance, host = STR_NULL;
-	ptrdiff_t at = str_find_char(r->aor, '@');
+	ptrdiff_t at = reg.ul->use_domain() ? str_rfind_char(r->aor, '@') : -1; /* without, an "@" is the user's own */
+	struct str inst = c->instance, host = STR_NULL, user = at < 0 ? r->aor : str_sub(r->aor, 0, (size_t)at);
 	struct sip_uri uri;
 
 	if (inst.n > 2 && inst.s[0] == '<' && inst.s[inst.n - 1] == '>')
@@ -55,11 +67,9 @@ static void add_gruu(struct strbuf *sb, const struct reg_reply *r, const struct 
 	else if (sip_uri_parse(r->aor_uri, &uri, NULL) == 0)
 		host = uri.host;
 	strbuf_add_lit(sb, ";pub-gruu=\"sip:");
-	strbuf_add(sb, r->aor);
-	if (at < 0) {
-		strbuf_add_char(sb, '@');
-		strbuf_add(sb, host);
-	}
+	add_user(sb, user);
+	strbuf_add_char(sb, '@');
+	strbuf_add(sb, host);
 	strbuf_add_lit(sb, ";gr=");
 	strbuf_add(sb, inst);
 	strbuf_add_lit(sb, "\";temp-gruu=\"sip:");
@@ -99,10 +109,10 @@ static void add_contact(struct ctx *ctx, struct strbuf *sb, const struct reg_rep
 	}
 }
 
-/* The bytes that it may take at most: a GRUU names instance and AoR again. */
+/* The bytes that it may take at most: a GRUU names instance and AoR again, the AoR's user three times as long where all of it is escaped. */
 static size_t contact_room(const struct reg_reply *r, const struct ul_contact *c)
 {
-	return CONTACT_FIXED + c->uri.n + c->received.n + 2 * c->instance.n + 2 * r->aor.n;
+	return CONTACT_FIXED + c->uri.n + c->received.n + 2 * c->instance.n + 4 * r->aor.n;
 }
 
 static void add_error(struct strbuf *sb, const struct reg_reply *r)
@@ -161,7 +171,7 @@ int reg_reply_fields(struct ctx *ctx, const struct reg_reply *r, const struct ul
 			strbuf_add_lit(&sb, i ? ", " : "Contact: ");
 			add_contact(ctx, &sb, r, &list->c[i], list->aor_hash, now);
 		}
-		if (list->n)
+		if (sb.n)
 			strbuf_add_lit(&sb, "\r\n");
 		if (r->path.n) {
 			strbuf_add_lit(&sb, "Path: ");

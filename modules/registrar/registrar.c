@@ -91,6 +91,14 @@ struct reg_state *reg_state(struct ctx *ctx)
 	return st;
 }
 
+bool reg_has_ctl(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.s[i] < 32 || s.s[i] == 127)
+			return true;
+	return false;
+}
+
 int reg_aor(struct ctx *ctx, struct str text, struct str *ret_aor, enum reg_error *reterr)
 {
 	bool use_domain = reg.ul->use_domain();
@@ -118,7 +126,7 @@ int reg_aor(struct ctx *ctx, struct str text, struct str *ret_aor, enum reg_erro
 	}
 	if (uri.user.n) {
 		n = sip_unescape(uri.user, mem);
-		if (n <= 0) {
+		if (n <= 0 || reg_has_ctl(str_of(mem, (size_t)n))) {
 			*reterr = REG_E_UNESCAPE;
 			return -EBADMSG;
 		}

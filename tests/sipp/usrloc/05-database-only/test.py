@@ -10,7 +10,7 @@ def run(r, ctx):
     ours = ctx.program.endswith("ringfort")
     for mode in (3, 0, 2):
         name = f"usrloc/05-database-only db_mode {mode}"
-        path, _ = sip.database()
+        path, other = sip.database()
         with ctx.server("server.cfg", defines=[f'DB="sqlite:///{path}"', f"MODE={mode}"]) as server:
             ua = sip.Ua(server.host, server.port, user="u")
 
@@ -48,4 +48,9 @@ def run(r, ctx):
                 r.check(f"{name} it is gone", unregister("un3", "sip:u@test.ringfort", ruid) == "-3")
             got = ask("INFO", "look3", uri="sip:u@test.ringfort")
             r.check(f"{name} the other one is not", got and got.get("X-Found") == "sip:c2@127.0.0.1:7002", got and got.raw)
+            if mode == 3 and ours:  # a row that no answer has room for
+                other.execute("INSERT INTO location (ruid, username, contact, expires) VALUES ('long', 'long', 'sip:' || hex(zeroblob(15000)) || '@h', julianday('now') + 1)")
+                ua.send(ua.request("REGISTER", "sip:test.ringfort", "<sip:long@test.ringfort>", callid="long", contact=False))
+                got = ua.expect(lambda m: m.get("Call-ID") == "long", 5)
+                r.check(f"{name} ours: a contact too long for an answer is left out of it", got and got.status == 200 and got.get("Contact") is None and got.get("Server"), got and got.raw)
             ua.close()
