@@ -45,7 +45,7 @@ static void fetched(void *arg, int err, struct db_rows *rows, struct str err_tex
 
 		ul_row_take(rows, i, v);
 		ul_row_contact(v, c);
-		if ((c->expires == 0 || c->expires > now || f->which == UL_LAPSED_TOO) && ul_row_aor(v, mem, sizeof(mem), &aor) == 0)
+		if (c->uri.n && (c->expires == 0 || c->expires > now || f->which == UL_LAPSED_TOO) && ul_row_aor(v, mem, sizeof(mem), &aor) == 0)
 			list.n++;
 	}
 	list.aor_hash = ul_aor_hash(aor);
@@ -181,6 +181,8 @@ int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, 
 			break;
 		case UL_O_UPDATED:
 			ch->c.ruid = list->c[at].ruid;
+			if (ch->c.modified < list->c[at].modified) /* the clock was set back: the database would keep what is newer */
+				ch->c.modified = list->c[at].modified + 1;
 			p->c[p->n++] = after[n_after++] = ch->c;
 			break;
 		case UL_O_REMOVED:

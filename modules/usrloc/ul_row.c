@@ -316,11 +316,15 @@ int ul_sql_fetch(struct strbuf *sb, const struct ul_domain *d, struct str aor, s
 	err |= ul_sql_col(sb, UL_COL_USER);
 	strbuf_add_lit(sb, "=?");
 	vals[n++] = ul_val_text(user);
-	if (ul_conf.use_domain) {
+	if (ul_conf.use_domain && domain.n) {
 		strbuf_add_lit(sb, " AND ");
 		err |= ul_sql_col(sb, UL_COL_DOMAIN);
 		strbuf_add_lit(sb, "=?");
 		vals[n++] = ul_val_text(domain);
+	} else if (ul_conf.use_domain) { /* tel:, or a domain of its own: it was written without one */
+		strbuf_add_lit(sb, " AND COALESCE(");
+		err |= ul_sql_col(sb, UL_COL_DOMAIN);
+		strbuf_add_lit(sb, ",'')=''");
 	}
 	err |= ul_sql_server(sb, vals, &n);
 	strbuf_add_lit(sb, " ORDER BY ");

@@ -89,6 +89,8 @@ static void cell_inherit(struct ul_cell *fresh, const struct ul_cell *old)
 		atomic_store_explicit(&fresh->state, state == UL_NEW ? UL_NEW : UL_DIRTY, memory_order_relaxed);
 	}
 	fresh->version = old->version + 1;
+	if (fresh->modified < old->modified) /* the clock was set back: the database would keep what is newer, if by less than a second */
+		fresh->modified = old->modified + 1;
 	atomic_store_explicit(&fresh->last_keepalive, fresh->modified, memory_order_relaxed);
 }
 

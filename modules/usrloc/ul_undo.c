@@ -9,6 +9,7 @@
  * What was before is known to the worker alone. One that dies before it has undone leaves the change in memory, unwritten: nobody was told
  * that it did not happen, and it reaches the database in the end like any change of a worker that died before it was written.
  */
+#include "core/base/clock.h"
 #include "core/base/hashfn.h"
 #include "core/base/log.h"
 #include "modules/usrloc/ul_store.h"
@@ -93,7 +94,8 @@ void ul_undo(struct ul_domain *d, struct str aor, const struct ul_save *s)
 		if (was.state == UL_DELETED)
 			continue;
 		was.state = UL_DIRTY;
-		was.modified = 0; /* now: rows that are older than what the database took would not replace it */
+		/* now, or behind what took its place: rows that are older than what the database took would not replace it */
+		was.modified = was.modified > clock_wall_s() ? was.modified + 2 : 0;
 		fresh[i] = ul_cell_new(&was);
 		ok = fresh[i] != NULL;
 	}

@@ -569,6 +569,46 @@ START_TEST(database_only_has_an_end)
 }
 END_TEST
 
+/* last_modified of the row is ahead of us (the clock was set back): what we write must take its place all the same. */
+START_TEST(row_of_tomorrow)
+{
+	struct ul_change ch = change("sip:1@h", "c1", 7, 200);
+
+	ul_conf.db_mode = _i;
+	sql("INSERT INTO location (ruid, username, domain, contact, callid, expires, last_modified)"
+	    " VALUES ('uloc-5f000000-1-1', 'm', 'x.org', 'sip:1@h', 'c1', julianday('now') + 0.1, julianday('now') + 1)");
+	ck_assert_int_eq(ul_db_init(), 0);
+	if (_i == 3) {
+		ck_assert_int_eq(save_db("m@x.org", &ch, 1, 0, 0), 0);
+	} else {
+		struct ul_save s = { .changes = &ch, .n_changes = 1, .matching_mode = -1, .pool = pool };
+
+		load_all();
+		ck_assert_int_eq(ul_save(dom, STR_LIT("m@x.org"), &s), 0);
+		ck_assert_int_eq(sync_aor("m@x.org", 2000), 0);
+	}
+	ck_assert_int_eq(ch.outcome, UL_O_UPDATED);
+	ck_assert_int_eq(sql_number("SELECT cseq FROM location WHERE ruid = 'uloc-5f000000-1-1'"), 7);
+}
+END_TEST
+
+/* use_domain, and an AoR that has none (tel:) */
+START_TEST(database_only_without_domain)
+{
+	struct ul_change one = change("sip:1@h", "c1", 1, 100);
+
+	ul_conf.db_mode = 3;
+	ck_assert_int_eq(ul_db_init(), 0);
+	ck_assert_int_eq(save_db("+491", &one, 1, 0, 0), 0);
+	ck_assert_uint_eq(fetch("+491"), 1);
+	ck_assert_uint_eq(fetch("+491@x.org"), 0);
+	sql("UPDATE location SET domain = ''");
+	ck_assert_uint_eq(fetch("+491"), 1);
+	sql("UPDATE location SET contact = ''"); /* a row that leads nowhere */
+	ck_assert_uint_eq(fetch("+491"), 0);
+}
+END_TEST
+
 START_TEST(database_only)
 {
 	struct ul_change two[2] = { change("sip:1@h", "c1", 1, 100), change("sip:2@h", "c2", 1, 100) }, one;
@@ -657,6 +697,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, server_ids);
 	tcase_add_test(tc, found_by_ruid);
 	tcase_add_test(tc, database_only);
+	tcase_add_test(tc, database_only_without_domain);
+	tcase_add_loop_test(tc, row_of_tomorrow, 1, 4);
 	tcase_add_test(tc, database_only_has_an_end);
 	tcase_add_test(tc, refuses_what_is_wrong);
 	tcase_add_test(tc, counts);
