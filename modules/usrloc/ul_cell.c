@@ -311,7 +311,7 @@ bool ul_matches(const struct ul_contact *have, const struct ul_contact *c, int m
 	case 1:
 		return str_eq(have->uri, c->uri) && str_eq(have->callid, c->callid);
 	case 2:
-		return str_eq(have->uri, c->uri) && str_eq(have->path, c->path);
+		return str_eq(have->uri, c->uri) && (c->path.n == 0 || str_eq(have->path, c->path));
 	case 3:
 		return str_eq(have->callid, c->callid);
 	default:

@@ -199,7 +199,7 @@ int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, 
 	for (unsigned i = 0; i < list->n; i++) {
 		if (taken[i])
 			continue;
-		if (s->flags & (UL_SAVE_ONE | UL_SAVE_REMOVE_ALL))
+		if (ul_save_clears(s))
 			plan_delete(p, &list->c[i]);
 		else
 			after[n_after++] = list->c[i];

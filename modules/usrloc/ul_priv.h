@@ -142,8 +142,10 @@ bool ul_ruid_parse(struct str text, struct ul_cell *cell);
 /* A new one of this process. kind: UL_RUID_ULOC or UL_RUID_ULCX. */
 void ul_ruid_make(struct ul_cell *cell, enum ul_ruid_kind kind);
 MUST_CHECK int ul_check(void);
-/* Makes the AoR's order as insertion would; for db_mode 3. */
+/* Is c, of a REGISTER, the contact that we have? matching_mode; match_received: xavp_cfg. Without a path mode 2 goes by the contact alone. */
 bool ul_matches(const struct ul_contact *have, const struct ul_contact *c, int mode, bool match_received);
+/* Contacts that no change names go: all of them, or to make room for the one that was written (UL_SAVE_ONE). Outcomes are known. */
+bool ul_save_clears(const struct ul_save *s);
 
 /* --- ul_timer.c --- */
 #define UL_TICK_MS 10u

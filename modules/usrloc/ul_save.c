@@ -20,6 +20,15 @@ struct plan {
 	int mode;
 };
 
+bool ul_save_clears(const struct ul_save *s)
+{
+	bool clears = s->flags & UL_SAVE_REMOVE_ALL;
+
+	for (unsigned i = 0; s->flags & UL_SAVE_ONE && i < s->n_changes && !clears; i++)
+		clears = s->changes[i].outcome == UL_O_INSERTED || s->changes[i].outcome == UL_O_UPDATED;
+	return clears;
+}
+
 /* One contact answers for one change. */
 static bool plan_claimed(const struct plan *p, unsigned i, const struct ul_cell *c)
 {
@@ -96,7 +105,7 @@ static void cell_inherit(struct ul_cell *fresh, const struct ul_cell *old)
 
 static void plan_apply(struct ul_domain *d, struct ul_save *s, struct ul_aor *a, struct plan *p, struct ul_cell **retired)
 {
-	if (s->flags & (UL_SAVE_ONE | UL_SAVE_REMOVE_ALL)) {
+	if (ul_save_clears(s)) {
 		for (struct ul_cell *c = ul_cell_first(a), *next; c; c = next) {
 			bool named = false;
 

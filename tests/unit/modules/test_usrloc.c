@@ -171,6 +171,10 @@ START_TEST(limits_and_flags)
 	ck_assert_int_eq(save_n("m", &one, 1, UL_SAVE_ONE, 1, &list), 0);
 	ck_assert_uint_eq(list.n, 1);
 	ck_assert(str_eq(list.c[0].uri, STR_LIT("sip:4@h")));
+	/* the phone that had to go says goodbye: that is not the other one's end */
+	one = change("sip:1@h", "a", 9, 0);
+	ck_assert_int_eq(save_n("m", &one, 1, UL_SAVE_ONE, 1, &list), 0);
+	ck_assert_uint_eq(list.n, 1);
 	ck_assert_int_eq(save_n("m", NULL, 0, UL_SAVE_REMOVE_ALL, 0, &list), 0);
 	ck_assert_uint_eq(list.n, 0);
 	ck_assert_uint_eq(shm_hash_count(dom->hash), 0);
@@ -245,6 +249,13 @@ START_TEST(matching_modes)
 	ch.c.path = STR_LIT("<sip:p;lr>");
 	ck_assert_int_eq(save_n("mm", &ch, 1, 0, 0, &list), 0);
 	ck_assert_uint_eq(list.n, want[_i]);
+	if (_i != 2)
+		return;
+	ch = change("sip:1@h", "c", 3, 0); /* without a path: by contact alone */
+	ch.c.path = STR_NULL;
+	ck_assert_int_eq(save_n("mm", &ch, 1, 0, 0, &list), 0);
+	ck_assert_int_eq(ch.outcome, UL_O_REMOVED);
+	ck_assert_uint_eq(list.n, 1);
 }
 END_TEST
 

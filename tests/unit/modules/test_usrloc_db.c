@@ -635,6 +635,9 @@ START_TEST(database_only)
 	one = change("sip:3@h", "c3", 1, 200);
 	ck_assert_int_eq(save_db("m@x.org", &one, 1, UL_SAVE_ONE, 1), 0);
 	ck_assert_uint_eq(fetch("m@x.org"), 1);
+	one = change("sip:2@h", "c2", 9, 0); /* one that had to go */
+	ck_assert_int_eq(save_db("m@x.org", &one, 1, UL_SAVE_ONE, 1), 0);
+	ck_assert_uint_eq(fetch("m@x.org"), 1);
 	ck_assert_uint_eq(fetch("m@other.org"), 0);
 	ck_assert_int_eq(save_db("m@x.org", NULL, 0, UL_SAVE_REMOVE_ALL, 0), 0);
 	ck_assert_uint_eq(fetch("m@x.org"), 0);
