@@ -30,6 +30,9 @@
 #define LEAKS() false
 #endif
 
+#define ORPHAN_SIGNAL SIGRTMIN /* comes when the supervisor dies */
+#define ORPHAN_LIMIT_S 5u
+
 /* ---- in the child ---- */
 
 static void child_signals(void)
@@ -47,13 +50,25 @@ static void child_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/*
+ * Without a supervisor nobody mends after the dead and nobody watches who hangs, and a new server cannot have the sockets as long as
+ * one of us has them: so this is an orderly end with a limit that needs no cooperation.
+ */
+static void orphaned(int signum)
+{
+	(void)signum;
+	(void)alarm(ORPHAN_LIMIT_S); /* SIGALRM ends it */
+	(void)kill(getpid(), SIGTERM);
+}
+
 /* What the supervisor alone needs, closed in the child; and no child outlives its supervisor. */
 static void child_begin(int own_ready_fd)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	child_signals();
+	(void)signal(ORPHAN_SIGNAL, orphaned);
+	(void)prctl(PR_SET_PDEATHSIG, ORPHAN_SIGNAL);
 	if (getppid() != procs.supervisor)
 		_exit(EXIT_FAILURE);
-	child_signals();
 	if (procs.sig_fd >= 0)
 		(void)close(procs.sig_fd);
 	if (procs.status_fd >= 0)
@@ -100,6 +115,7 @@ NORETURN static void janitor_run(const struct proc_child *c)
 	int err;
 
 	child_begin(-1);
+	(void)signal(SIGTERM, SIG_IGN); /* who is told to end (the whole group may be) may wait for what it is about to free */
 	(void)clock_update();
 	err = shm_slot_take(c->janitor_slot, SHM_SLOT_JANITOR);
 	if (err < 0) {
@@ -265,6 +281,8 @@ static void log_end(const struct proc_child *c, int status)
 {
 	const struct proc_row *row = proc_row_of(c);
 
+	if (procs.stopping && c->state == PROC_CHILD_STARTING && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+		return; /* told to end before it could hear */
 	if (WIFSIGNALED(status))
 		log_crit("process %d (%s), slot %u, died of signal %d (%s)%s", (int)c->pid,
 		         row->desc, c->slot, WTERMSIG(status), strsignal(WTERMSIG(status)),
@@ -299,6 +317,8 @@ static void child_ended(struct proc_child *c, int status)
 	c->ready_fd = -1;
 	c->pid = 0;
 	proc_row_of(c)->pid = 0;
+	c->janitor_fails = 0;
+	c->bad_janitor_slot = -1;
 	clean = slot_was_released(c->slot);
 	if (procs.stopping &&
 	    !clean) { /* the others may wait for a lock of this one before they can end */
@@ -311,8 +331,6 @@ static void child_ended(struct proc_child *c, int status)
 		return;
 	}
 	proc_row_of(c)->restarts++;
-	c->janitor_fails = 0;
-	c->bad_janitor_slot = -1;
 	if (clean)
 		child_replace(c);
 	else
@@ -341,12 +359,13 @@ static void janitor_ended(struct proc_child *c, int status)
 	log_crit("the janitor of slot %u failed (%s %d)", c->slot,
 	         WIFSIGNALED(status) ? "signal" : "status",
 	         WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	if (procs.stopping) {
+	if (++c->janitor_fails >= 2 && procs.stopping) {
+		procs.kill_at_ms = clock_update(); /* nobody is going to free what the others may wait for */
 		c->state = PROC_CHILD_NONE;
 		janitor_next();
 		return;
 	}
-	if (++c->janitor_fails >= 2)
+	if (c->janitor_fails >= 2)
 		proc_begin_anew();
 	c->bad_janitor_slot = clean ? -1 : (int)c->janitor_slot;
 	proc_janitor_start(c);

@@ -20,6 +20,7 @@
 #include "core/proc/trap.h"
 
 #define LAST_LIMIT_MS 2000u
+#define NEVER_MS UINT64_MAX
 
 struct procs procs = { .sig_fd = -1, .status_fd = -1, .number = -1 };
 
@@ -90,7 +91,7 @@ static void begin_stop(void)
 	if (procs.stopping)
 		return;
 	procs.stopping = true;
-	procs.kill_at_ms = clock_update() + (uint64_t)procs.opts->exit_timeout_s * 1000u;
+	procs.kill_at_ms = procs.opts->exit_timeout_s ? clock_update() + (uint64_t)procs.opts->exit_timeout_s * 1000u : NEVER_MS;
 	stop_all(SIGTERM, false);
 }
 
@@ -162,6 +163,36 @@ static void hear_ready(struct proc_child *c)
 	c->was_ready = true;
 }
 
+/* A janitor that could not be had is tried again, one that hangs is killed and counts as failed. */
+static void tend_janitor(struct proc_child *c, uint64_t now)
+{
+	if (c->janitor == 0) {
+		proc_janitor_start(c);
+		return;
+	}
+	(void)kill(c->janitor, SIGKILL);
+	c->due_ms = now + PROC_JANITOR_LIMIT_MS;
+}
+
+/* Who waits for a janitor, or to be forked. Returns when the first of them is due, at most next. */
+static uint64_t tend_dead(uint64_t now, uint64_t next)
+{
+	for (unsigned i = 0; i < procs.n; i++) {
+		struct proc_child *c = &procs.child[i];
+		bool mends = c->state == PROC_CHILD_RECOVERING;
+
+		if (!mends && (c->state != PROC_CHILD_BACKOFF || procs.stopping))
+			continue;
+		if (c->due_ms <= now && mends)
+			tend_janitor(c, now);
+		else if (c->due_ms <= now && proc_child_fork(c) < 0)
+			proc_child_later(c, PROC_BACKOFF_MAX_MS);
+		if (c->due_ms > now && c->due_ms < next)
+			next = c->due_ms;
+	}
+	return next;
+}
+
 /* What is due. Returns how long poll(2) may sleep. */
 static int tick(void)
 {
@@ -174,29 +205,14 @@ static int tick(void)
 			stop_all(SIGKILL, procs.last_told);
 			procs.kill_at_ms = now + 1000;
 		}
-		return (int)(procs.kill_at_ms - now);
+		next = tend_dead(now, next);
+		return (int)((procs.kill_at_ms < next ? procs.kill_at_ms : next) - now);
 	}
 	if (procs.opts->watchdog_ms)
 		proc_forgive_pause(now);
-	for (unsigned i = 0; i < procs.n; i++) {
-		struct proc_child *c = &procs.child[i];
-
-		proc_watch_heartbeat(c, now);
-		if (c->state != PROC_CHILD_BACKOFF && c->state != PROC_CHILD_RECOVERING)
-			continue;
-		if (c->due_ms <= now) {
-			if (c->state == PROC_CHILD_RECOVERING && c->janitor == 0) {
-				proc_janitor_start(c);
-			} else if (c->state == PROC_CHILD_RECOVERING) {
-				(void)kill(c->janitor, SIGKILL); /* it hangs: counts as failed */
-				c->due_ms = now + PROC_JANITOR_LIMIT_MS;
-			} else if (proc_child_fork(c) < 0) {
-				proc_child_later(c, PROC_BACKOFF_MAX_MS);
-			}
-		}
-		if (c->due_ms > now && c->due_ms < next)
-			next = c->due_ms;
-	}
+	for (unsigned i = 0; i < procs.n; i++)
+		proc_watch_heartbeat(&procs.child[i], now);
+	next = tend_dead(now, next);
 	for (unsigned i = 0; i < procs.n; i++) {
 		if (procs.child[i].trapped_ms && now + 10 < next)
 			next = now + 10;
@@ -263,14 +279,14 @@ static int start_all(void)
 	}
 	while (ready < procs.n) {
 		turn();
+		if (procs.stopping)
+			return -EINTR; /* then an end is no failure */
 		ready = 0;
 		for (unsigned i = 0; i < procs.n; i++) {
 			if (procs.child[i].state == PROC_CHILD_NONE)
 				return -ECHILD;
 			ready += procs.child[i].state == PROC_CHILD_READY;
 		}
-		if (procs.stopping)
-			return -EINTR;
 		if (clock_ms() > limit) {
 			log_crit("not all processes were ready after %u s", PROC_START_LIMIT_MS / 1000);
 			return -ETIMEDOUT;

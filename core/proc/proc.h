@@ -25,7 +25,7 @@ struct proc_desc {
 };
 
 struct proc_opts {
-	unsigned exit_timeout_s;
+	unsigned exit_timeout_s; /* who has not ended then is killed; 0: they are waited for, however long it takes */
 	bool fork;               /* false: -D, one process */
 	bool daemonize;
 	const char *pid_file;    /* NULL: none */

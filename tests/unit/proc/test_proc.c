@@ -16,8 +16,10 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/base/strbuf.h"
 #include "core/event/doorbell.h"
 #include "core/proc/proc_priv.h"
+#include "core/proc/trap.h"
 #include "shm/arena.h"
 #include "shm/lock.h"
 #include "shm/recover.h"
@@ -25,17 +27,21 @@
 #include "tests/lib/test_main.h"
 
 #define N 3u
-#define LIMIT_MS 5000u
+#define LIMIT_MS 10000u
 #define NEW_BEGINNING 42 /* status of a test program that was executed again */
 
 static struct shared {
 	_Atomic pid_t pid[N], rpcd;
 	_Atomic unsigned starts[N], stops, started, recovered;
 	_Atomic int fail_number, crash_number, hang_number;
+	_Atomic int hangs;           /* worker of hang_number is at it */
+	_Atomic int starting, go_on; /* the process of fail_number or crash_number, it waits for go_on */
 	_Atomic int table_ok;
 	_Atomic int take_lock; /* worker of this number + 1 takes the lock and keeps it */
 	_Atomic int janitor_dies;
+	_Atomic int dies_telling; /* a janitor dies before it frees any lock */
 	_Atomic int janitors, janitors_max, janitor_slow_us; /* at work, at most, and how long each is */
+	_Atomic int janitors_begun, janitor_pid;
 	struct shm_lock *lock;
 } * sh;
 
@@ -75,8 +81,10 @@ static void take_it(void *arg)
 static void hang(void *arg)
 {
 	(void)arg;
-	while (sh->hang_number == proc_number() + 1)
+	while (sh->hang_number == proc_number() + 1) {
+		sh->hangs = 1;
 		nap();
+	}
 }
 
 static int worker_start(struct loop *loop, unsigned number)
@@ -84,6 +92,11 @@ static int worker_start(struct loop *loop, unsigned number)
 	struct loop_timer *t;
 	int err;
 
+	if (sh->fail_number == (int)number + 1 || sh->crash_number == (int)number + 1) {
+		sh->starting = getpid();
+		while (!sh->go_on)
+			nap();
+	}
 	if (sh->fail_number == (int)number + 1)
 		return -EIO;
 	if (sh->crash_number == (int)number + 1)
@@ -133,6 +146,8 @@ static void all_started(void)
 static int recover_step(unsigned slot)
 {
 	(void)slot;
+	sh->janitors_begun++;
+	sh->janitor_pid = getpid();
 	if (sh->janitor_dies > 0) {
 		sh->janitor_dies--;
 		(void)raise(SIGKILL);
@@ -143,6 +158,15 @@ static int recover_step(unsigned slot)
 	sh->janitors--;
 	sh->recovered++;
 	return 0;
+}
+
+static void tell(const struct proc_death *death)
+{
+	(void)death;
+	if (sh->dies_telling > 0) {
+		sh->dies_telling--;
+		(void)raise(SIGKILL);
+	}
 }
 
 static const struct proc_desc workers = { .name = "worker child=%u",
@@ -185,6 +209,7 @@ static pid_t run_supervisor(const struct proc_opts *opts)
 			_exit(101);
 		shm_lock_init(sh->lock);
 		shm_publish(sh->lock);
+		proc_on_death(tell);
 		if (proc_register(&workers) < 0 || proc_register(&rpcd) < 0)
 			_exit(102);
 		_exit(proc_run(opts));
@@ -318,6 +343,51 @@ START_TEST(janitor_dies_once)
 }
 END_TEST
 
+/* Whoever tells the whole group to end tells the janitor, too: it finishes, for others may wait for what it frees. */
+START_TEST(janitor_is_not_told_to_end)
+{
+	struct proc_opts o = opts();
+	unsigned before;
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	before = sh->starts[1];
+	sh->janitor_slow_us = 200000;
+	sh->take_lock = 2;
+	WAIT_FOR(sh->janitors == 1);
+	ck_assert_int_eq(kill(sh->janitor_pid, SIGTERM), 0);
+	WAIT_FOR(sh->starts[1] == before + 1);
+	ck_assert_int_eq(sh->janitors_begun, 1);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+}
+END_TEST
+
+/* A worker waits for the lock of a dead one when all are told to end, and the first janitor dies: there is a second one then, too. */
+START_TEST(janitor_dies_at_the_end)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	o.exit_timeout_s = 60;
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	sh->dies_telling = 1;
+	ck_assert_int_eq(kill(sup, SIGSTOP), 0);
+	sh->take_lock = 1;
+	WAIT_FOR(sh->take_lock == 0);
+	sh->take_lock = 2;
+	WAIT_FOR(sh->take_lock == 0);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(kill(sup, SIGCONT), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+	ck_assert_int_eq(sh->dies_telling, 0);
+}
+END_TEST
+
 /* No janitor ever ends well: the program executes itself again, as the same process. */
 START_TEST(janitor_never_succeeds)
 {
@@ -407,6 +477,7 @@ START_TEST(start_fails)
 	struct proc_opts o = opts();
 
 	fixture_shared();
+	sh->go_on = 1;
 	if (_i)
 		sh->fail_number = 2;
 	else
@@ -420,6 +491,58 @@ END_TEST
 
 /* A number that dies at once, again and again, is started again and again, but not as fast as the
  * machine can. */
+/* Ended, and not yet reaped. */
+static bool is_dead(pid_t pid)
+{
+	struct strbuf sb;
+	char text[160];
+
+	strbuf_init_fixed(&sb, text, sizeof(text));
+	trap_kernel_state((int)pid, &sb);
+	return str_starts(strbuf_str(&sb), STR_LIT("state Z"));
+}
+
+/* Told to stop while it starts: an orderly end, whatever becomes of those that were on their way. */
+START_TEST(stopped_while_it_starts)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	fixture_shared();
+	sh->fail_number = 2;
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->starting > 0);
+	ck_assert_int_eq(kill(sup, SIGSTOP), 0);
+	sh->go_on = 1;
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	WAIT_FOR(is_dead(sh->starting)); /* its end is there, too, when the supervisor looks */
+	ck_assert_int_eq(kill(sup, SIGCONT), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+	ck_assert_uint_eq(sh->started, 0);
+}
+END_TEST
+
+/* Without a limit a slow one is waited for. */
+START_TEST(no_exit_timeout)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	o.exit_timeout_s = 0;
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	sh->hang_number = 1;
+	WAIT_FOR(sh->hangs == 1);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	WAIT_FOR(sh->stops == N - 1);
+	ck_assert_int_eq(waitpid(sup, NULL, WNOHANG), 0);
+	sh->hang_number = 0;
+	ck_assert_int_eq(end_of(sup), 0);
+	ck_assert_uint_eq(sh->stops, N);
+}
+END_TEST
+
 START_TEST(crash_loop)
 {
 	struct proc_opts o = opts();
@@ -430,6 +553,7 @@ START_TEST(crash_loop)
 	fixture_shared();
 	sup = run_supervisor(&o);
 	WAIT_FOR(sh->started == 1);
+	sh->go_on = 1;
 	sh->crash_number = 1;
 	ck_assert_int_eq(kill(sh->pid[0], SIGKILL), 0);
 	starts = sh->recovered;
@@ -454,11 +578,14 @@ START_TEST(no_orphans)
 	fixture_shared();
 	sup = run_supervisor(&o);
 	WAIT_FOR(sh->started == 1);
+	sh->hang_number = 1; /* hears of nothing */
+	WAIT_FOR(sh->hangs == 1);
 	ck_assert_int_eq(kill(sup, SIGKILL), 0);
 	(void)end_of(sup);
 	for (unsigned i = 0; i < N; i++)
 		WAIT_FOR(kill(sh->pid[i], 0) < 0);
 	WAIT_FOR(kill(sh->rpcd, 0) < 0);
+	ck_assert_uint_eq(sh->stops, N - 1);
 }
 END_TEST
 
@@ -491,6 +618,7 @@ START_TEST(as_daemon)
 	o.daemonize = true;
 	o.pid_file = path;
 	fixture_shared();
+	sh->go_on = 1;
 	if (_i)
 		sh->fail_number = 1;
 	pid = run_supervisor(&o);
@@ -532,6 +660,10 @@ Suite *test_suite(void)
 	tcase_add_test(tc, what_is_a_crash_loop);
 	tcase_add_loop_test(tc, start_fails, 0, 2);
 	tcase_add_test(tc, crash_loop);
+	tcase_add_test(tc, stopped_while_it_starts);
+	tcase_add_test(tc, no_exit_timeout);
+	tcase_add_test(tc, janitor_is_not_told_to_end);
+	tcase_add_test(tc, janitor_dies_at_the_end);
 	tcase_add_test(tc, no_orphans);
 	tcase_add_test(tc, alone);
 	tcase_add_loop_test(tc, as_daemon, 0, 2);
