@@ -16,11 +16,14 @@
 #define TRIES 4u
 #define TRY_MS 80u
 #define REPLIES_MAX 256u
+#define REST_MS 5000u /* for the rest of a document that has begun */
 
 static struct {
 	struct loop *loop;
 	int fd;
 	struct loop_io *io;
+	struct loop_timer *rest;
+	bool waits; /* for the rest of a document */
 	char buf[JR_FIFO_DOC_MAX + 1];
 	size_t n;
 	struct rpc_scan scan;
@@ -164,8 +167,35 @@ static void run_doc(struct str doc)
 	}
 }
 
+static void drop(void)
+{
+	fifo.n = 0;
+	fifo.scan = (struct rpc_scan){ 0 };
+}
+
+/* Its client is gone, or sent a brace or a quote too few; what others write behind it would be taken for its rest. */
+static void on_rest_late(void *arg)
+{
+	(void)arg;
+	if (!fifo.waits)
+		return;
+	fifo.waits = false;
+	log_error("jsonrpcs: a request on the FIFO is not whole after %u ms, %zu bytes dropped", REST_MS, fifo.n);
+	drop();
+}
+
+static void wait_for_rest(bool one_was_whole)
+{
+	bool waits = fifo.n > 0;
+
+	if (waits && (!fifo.waits || one_was_whole))
+		loop_timer_set(fifo.rest, REST_MS);
+	fifo.waits = waits;
+}
+
 static void on_readable(void *arg, int fd, int events)
 {
+	bool one_was_whole = false;
 	ptrdiff_t len;
 	ssize_t n;
 
@@ -179,17 +209,17 @@ static void on_readable(void *arg, int fd, int events)
 	while ((len = jr_doc_end(str_of(fifo.buf, fifo.n), &fifo.scan)) > 0) {
 		size_t end = fifo.scan.from + (size_t)len;
 
+		one_was_whole = true;
 		run_doc(str_of(fifo.buf + fifo.scan.from, (size_t)len));
 		fifo.n -= end;
 		memmove(fifo.buf, fifo.buf + end, fifo.n);
 		fifo.scan = (struct rpc_scan){ 0 };
 	}
-	if (fifo.n < JR_FIFO_DOC_MAX && fifo.scan.from < fifo.n)
-		return;
 	if (fifo.n == JR_FIFO_DOC_MAX)
 		log_error("jsonrpcs: request of more than %u bytes on the FIFO, dropped", JR_FIFO_DOC_MAX);
-	fifo.n = 0; /* nothing that could become a document */
-	fifo.scan = (struct rpc_scan){ 0 };
+	if (fifo.n == JR_FIFO_DOC_MAX || fifo.scan.from >= fifo.n) /* or nothing that could become a document */
+		drop();
+	wait_for_rest(one_was_whole);
 }
 
 /* A FIFO that nobody reads was left by a dead server and may go. Anything else that has the name is somebody's, and stays. */
@@ -247,6 +277,8 @@ int jr_fifo_start(struct loop *loop)
 	if (fifo.fd < 0)
 		return log_fail(-errno, "jsonrpcs: cannot open FIFO %s", path);
 	fifo.loop = loop;
-	err = loop_io_add(loop, fifo.fd, LOOP_READ, on_readable, NULL, &fifo.io);
+	err = loop_timer_add(loop, UINT32_MAX, 0, on_rest_late, NULL, &fifo.rest);
+	if (err == 0)
+		err = loop_io_add(loop, fifo.fd, LOOP_READ, on_readable, NULL, &fifo.io);
 	return err < 0 ? log_fail(err, "jsonrpcs: cannot watch FIFO %s", path) : 0;
 }
