@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The list of edits: sorted by offset, insertions before removals, then by order, then by age
- * (younger first at ORDER_BEFORE). No two of its ranges overlap: what a later call drops on top of
+ * (younger first at SIP_ORDER_STACK). No two of its ranges overlap: what a later call drops on top of
  * an earlier edit is merged here, once, so that the builder is one walk. The rules, in the order
  * they are tried:
  *
@@ -17,8 +17,6 @@
 
 #include "core/sip/sip_priv.h"
 
-/* What goes behind a field stands before what goes in front of the next one; removals are at 0. */
-enum { ORDER_AFTER = -2, ORDER_BEFORE = -1, ORDER_APPEND = 1 };
 
 static uint32_t edit_end(const struct sip_edit *ed)
 {
@@ -77,7 +75,7 @@ static bool goes_before(const struct sip_edit *ed, const struct sip_edit *other)
 		return ed->off < other->off;
 	if ((ed->drop > 0) != (other->drop > 0))
 		return ed->drop == 0;
-	return ed->order < other->order || (ed->order == other->order && ed->order == ORDER_BEFORE);
+	return ed->order < other->order || (ed->order == other->order && ed->order == SIP_ORDER_STACK);
 }
 
 int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, uint32_t off,
@@ -114,13 +112,13 @@ int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *m
 int sip_edit_prepend(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
                      struct str fields, enum sip_edit_tag tag)
 {
-	return sip_edit_add(e, pool, msg, msg->headers_off, 0, fields, tag, ORDER_BEFORE);
+	return sip_edit_add(e, pool, msg, msg->headers_off, 0, fields, tag, SIP_ORDER_FRONT);
 }
 
 int sip_edit_append(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
                     struct str fields, enum sip_edit_tag tag)
 {
-	return sip_edit_add(e, pool, msg, msg->headers_end, 0, fields, tag, ORDER_APPEND);
+	return sip_edit_add(e, pool, msg, msg->headers_end, 0, fields, tag, SIP_ORDER_FRONT);
 }
 
 int sip_edit_before(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
@@ -130,7 +128,7 @@ int sip_edit_before(struct sip_edits *e, struct pool *pool, const struct sip_msg
 
 	if (!h)
 		return sip_edit_append(e, pool, msg, fields, tag);
-	return sip_edit_add(e, pool, msg, h->off, 0, fields, tag, ORDER_BEFORE);
+	return sip_edit_add(e, pool, msg, h->off, 0, fields, tag, SIP_ORDER_STACK);
 }
 
 int sip_edit_after(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,
@@ -141,7 +139,7 @@ int sip_edit_after(struct sip_edits *e, struct pool *pool, const struct sip_msg 
 	if (i == 0)
 		return sip_edit_append(e, pool, msg, fields, tag);
 	return sip_edit_add(e, pool, msg, msg->hdrs[i - 1].off + msg->hdrs[i - 1].len, 0, fields,
-	                    tag, ORDER_AFTER);
+	                    tag, SIP_ORDER_BEHIND);
 }
 
 int sip_edit_remove_hdr(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg,

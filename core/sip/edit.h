@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Changes to a message before it is sent on: a list of "at offset X drop N bytes and put these in". The received
- * bytes stay as they are. Kept in order of offset; at one offset in order of insertion (or reverse, for "before").
+ * bytes stay as they are. Kept in order of offset; at one offset in order of insertion (or reverse, for sip_edit_before()).
  */
 #ifndef RF_SIP_EDIT_H
 #define RF_SIP_EDIT_H
@@ -26,7 +26,13 @@ struct sip_edits {
 	struct str new_body;
 };
 
-/* Overlapping drops are merged. Returns 0, -ENOMEM, or -EINVAL when outside the message. */
+/*
+ * At one offset: what goes behind the bytes before it, then what goes in front of those that follow. Each in order of insertion, but SIP_ORDER_STACK, whose
+ * youngest is on top (Record-Route). Removals are at 0.
+ */
+enum sip_edit_order { SIP_ORDER_BEHIND = -2, SIP_ORDER_STACK = -1, SIP_ORDER_FRONT = 1 };
+
+/* Overlapping drops are merged. order: enum sip_edit_order. Returns 0, -ENOMEM, or -EINVAL when outside the message. */
 MUST_CHECK int sip_edit_add(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, uint32_t off, uint32_t drop, struct str put, enum sip_edit_tag tag, int8_t order);
 /* Text of whole header fields with CRLF: before the first / behind the last field, or before the first of an id (else last position). */
 MUST_CHECK int sip_edit_prepend(struct sip_edits *e, struct pool *pool, const struct sip_msg *msg, struct str fields, enum sip_edit_tag tag);

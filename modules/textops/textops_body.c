@@ -56,7 +56,7 @@ static struct str ctype_now(const struct ctx *ctx)
 	const struct sip_hdr *h = sip_msg_hdr(&ctx->msg, SIP_H_CONTENT_TYPE);
 	const struct str *set = mod < 0 ? NULL : ctx->modstate[mod];
 
-	return set ? *set : h ? h->value : STR_NULL;
+	return set ? *set : h && !sip_edit_hdr_removed(&ctx->edits, h) ? h->value : STR_NULL;
 }
 
 /* New Content-Type, or the text of the edit that made it before. */
@@ -72,7 +72,7 @@ static int ctype_set(struct ctx *ctx, struct str ct)
 		return -ENOMEM;
 	sip_edit_undo(&ctx->edits, SIP_EDIT_BODY);
 	ctx->modstate[mod] = keep;
-	if (h)
+	if (h && !sip_edit_hdr_removed(&ctx->edits, h))
 		return sip_edit_replace(&ctx->edits, ctx->pool, &ctx->msg, h->value, *keep, SIP_EDIT_BODY);
 	if (pool_printf(ctx->pool, &field, "Content-Type: %.*s\r\n", STR_FMT(ct)) < 0)
 		return -ENOMEM;

@@ -47,7 +47,7 @@ static int at_named(struct ctx *ctx, struct str s, struct str name, bool before)
 		return -1;
 	if (!h)
 		return (before ? sip_edit_prepend : sip_edit_append)(&ctx->edits, ctx->pool, &ctx->msg, s, SIP_EDIT_SCRIPT) < 0 ? -1 : 1;
-	return sip_edit_add(&ctx->edits, ctx->pool, &ctx->msg, before ? h->off : h->off + h->len, 0, s, SIP_EDIT_SCRIPT, before ? 1 : -1) < 0 ? -1 : 1;
+	return sip_edit_add(&ctx->edits, ctx->pool, &ctx->msg, before ? h->off : h->off + h->len, 0, s, SIP_EDIT_SCRIPT, before ? SIP_ORDER_FRONT : SIP_ORDER_BEHIND) < 0 ? -1 : 1;
 }
 
 int textops_append_hf_at(struct ctx *ctx, const union script_arg *a, unsigned n)

@@ -184,7 +184,7 @@ int textops_replace_body_atonce(struct ctx *ctx, const union script_arg *a, unsi
 int textops_replace_hdrs(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)n;
-	return regex_edit(ctx, a[0].re, textops_headers(ctx), a[1].s, REPL_ALL);
+	return regex_edit(ctx, a[0].re, textops_headers(ctx), a[1].s, 0);
 }
 
 /* Plain text; mode "f" first, "a" all. Nothing found is no failure. */

@@ -135,7 +135,7 @@ static int hf_put(struct ctx *ctx, struct str name, struct str field, bool behin
 
 	if (!h || !textopsx_whole_field(ctx, &field))
 		return -1;
-	return sip_edit_add(&ctx->edits, ctx->pool, &ctx->msg, behind ? h->off + h->len : h->off, 0, field, SIP_EDIT_SCRIPT, behind ? -1 : 1) < 0 ? -1 : 1;
+	return sip_edit_add(&ctx->edits, ctx->pool, &ctx->msg, behind ? h->off + h->len : h->off, 0, field, SIP_EDIT_SCRIPT, behind ? SIP_ORDER_BEHIND : SIP_ORDER_FRONT) < 0 ? -1 : 1;
 }
 
 int textopsx_hf_append(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -195,7 +195,7 @@ static int bl_edit(struct ctx *ctx, struct str name, bool behind, bool drop, str
 		return -1;
 	put = str_dup(ctx->pool, put);
 	off = (uint32_t)(it->line.s - m->buf.s) + (behind ? (uint32_t)it->line.n : 0);
-	return sip_edit_add(&ctx->edits, ctx->pool, m, off, drop ? (uint32_t)it->line.n : 0, put, SIP_EDIT_SCRIPT, behind ? -1 : 1) < 0 ? -1 : 1;
+	return sip_edit_add(&ctx->edits, ctx->pool, m, off, drop ? (uint32_t)it->line.n : 0, put, SIP_EDIT_SCRIPT, behind ? SIP_ORDER_BEHIND : SIP_ORDER_FRONT) < 0 ? -1 : 1;
 }
 
 int textopsx_bl_rm(struct ctx *ctx, const union script_arg *a, unsigned n)

@@ -63,7 +63,7 @@ START_TEST(order_of_insertions)
 	OK(sip_edit_after(&edits, pool, &msg, SIP_H_VIA, STR_LIT("F: 2" CRLF), SIP_EDIT_SCRIPT));
 	OK(sip_edit_before(&edits, pool, &msg, SIP_H_FROM, STR_LIT("Y: 3" CRLF), SIP_EDIT_SCRIPT));
 	OK(sip_edit_after(&edits, pool, &msg, SIP_H_FROM, STR_LIT("Y: 4" CRLF), SIP_EDIT_SCRIPT));
-	expect(START "P: 2" CRLF "P: 1" CRLF A "B: 2" CRLF "B: 1" CRLF B "F: 1" CRLF "F: 2" CRLF C
+	expect(START "P: 1" CRLF "P: 2" CRLF A "B: 2" CRLF "B: 1" CRLF B "F: 1" CRLF "F: 2" CRLF C
 	             "l: 4" CRLF "Y: 1" CRLF "Y: 2" CRLF "Y: 3" CRLF "Y: 4" CRLF CRLF "body");
 }
 END_TEST
