@@ -1,5 +1,6 @@
 # Files of core/base: one line each.
 libringfort_a_SOURCES += core/base/avp.c core/base/avp.h
+libringfort_a_SOURCES += core/base/base64.c core/base/base64.h
 libringfort_a_SOURCES += core/base/binrec.c core/base/binrec.h
 libringfort_a_SOURCES += core/base/clock.c core/base/clock.h
 libringfort_a_SOURCES += core/base/diag.c core/base/diag.h

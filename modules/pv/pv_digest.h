@@ -15,12 +15,6 @@ uint32_t pv_crc32(struct str in);
 /* Each writes to out, which has room for the worst case (pv_trans.c's table), and returns the length or -EBADMSG, -EMSGSIZE. */
 ptrdiff_t pv_hex_encode(struct str in, char *out);
 ptrdiff_t pv_hex_decode(struct str in, char *out);
-ptrdiff_t pv_base64_encode(struct str in, char *out);
-ptrdiff_t pv_base64t_encode(struct str in, char *out);
-ptrdiff_t pv_base64_decode(struct str in, char *out);
-ptrdiff_t pv_base64url_encode(struct str in, char *out);
-ptrdiff_t pv_base64urlt_encode(struct str in, char *out);
-ptrdiff_t pv_base64url_decode(struct str in, char *out);
 ptrdiff_t pv_base58_encode(struct str in, char *out);
 ptrdiff_t pv_base58_decode(struct str in, char *out);
 ptrdiff_t pv_7bit_encode(struct str in, char *out);

@@ -2,6 +2,7 @@
 /* {s.*} that hash, encode and decode: digests, checksums, hex, base64, escapes. */
 #include <stdlib.h>
 
+#include "core/base/base64.h"
 #include "modules/pv/pv_digest.h"
 #include "modules/pv/pv_trans.h"
 
@@ -84,8 +85,8 @@ static const struct codec {
 	codec_fn *fn;
 	unsigned mul, add;
 } codecs[] = {
-	{ pv_hex_encode, 2, 0 },      { pv_hex_decode, 1, 0 },       { pv_base64_encode, 2, 4 },   { pv_base64_decode, 1, 3 },
-	{ pv_base64t_encode, 2, 4 },  { pv_base64url_encode, 2, 4 }, { pv_base64urlt_encode, 2, 4 }, { pv_base64url_decode, 1, 3 },
+	{ pv_hex_encode, 2, 0 },      { pv_hex_decode, 1, 0 },       { base64_encode, 2, 4 },   { base64_decode, 1, 3 },
+	{ base64t_encode, 2, 4 },  { base64url_encode, 2, 4 }, { base64urlt_encode, 2, 4 }, { base64url_decode, 1, 3 },
 	{ pv_base58_encode, 2, 4 },   { pv_base58_decode, 1, 1 },    { pv_7bit_encode, 2, 2 },     { pv_7bit_decode, 1, 1 },
 	{ pv_common_escape, 2, 0 },   { pv_common_unescape, 1, 0 },  { pv_crlf_escape, 2, 0 },     { pv_crlf_unescape, 1, 0 },
 	{ pv_user_escape, 3, 0 },     { pv_percent_unescape, 1, 0 }, { pv_param_escape, 3, 0 },    { pv_csv_escape, 2, 2 },
