@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Contacts that carry the address behind them. encode_contact() hides a whole contact in the user part of a URI of ours
- * (prefix*user*password*host*port*transport@host) and decode_contact() brings it back. contact_param_encode() puts the
- * source address into a parameter of the Contact URI, and the decoders take it out again. Also P-Charging-Vector (RFC 7315).
+ * (prefix*user*password*host*port*transport@host) and decode_contact() brings it back. contact_param_encode() puts an address of ours
+ * in the place of each contact, and the whole contact into a parameter of it (base64url); contact_param_encode_alias() leaves the contact and adds
+ * where it came from (ip~port~number of the protocol). The decoders take out either. Also P-Charging-Vector (RFC 7315).
  */
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/base64.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/base/rng.h"
 #include "modules/siputils/siputils_priv.h"
 
@@ -117,7 +120,7 @@ int siputils_f_decode_contact_hdr(struct ctx *ctx, const union script_arg *a, un
 	return each_contact(ctx, decode_uri, a) > 0 ? 1 : -1;
 }
 
-/* ---- contact_param_*: ";name=ip~port~number" ---- */
+/* ---- contact_param_*: ";name=ip~port~number" and ";name=" base64url(URI) ---- */
 
 /* "proto:ip:port" to "ip~port~number"; empty when it is not that. */
 static struct str param_value(struct ctx *ctx, struct str saddr)
@@ -166,30 +169,49 @@ static int with_param(struct ctx *ctx, const struct sip_uri *u, struct str name,
 	return 1;
 }
 
-/* a[1]: the address as "proto:ip:port" */
+/* a[1]: the URI that stands for the contact */
 static int cp_encode(struct ctx *ctx, const struct sip_uri *u, const union script_arg *a, struct str *ret)
 {
-	struct str v = param_value(ctx, a[1].s);
+	char *text = pool_alloc(ctx->pool, BASE64_ROOM(u->text.n));
+	size_t n;
+	int err;
 
-	return v.n > 0 ? with_param(ctx, u, a[0].s, v, ret) : -EINVAL;
+	if (!text)
+		return -ENOMEM;
+	n = (size_t)base64urlt_encode(u->text, text);
+	err = pool_printf(ctx->pool, ret, "%.*s;%.*s=%.*s", STR_FMT(a[1].s), STR_FMT(a[0].s), (int)n, text);
+	return err < 0 ? err : 1;
+}
+
+static bool is_sip_uri(struct str text)
+{
+	struct sip_uri u;
+
+	return sip_uri_parse(text, &u, NULL) == 0 && (u.scheme == SIP_URI_SIP || u.scheme == SIP_URI_SIPS);
 }
 
 int siputils_f_cp_encode(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)n;
-	return a[0].s.n > 0 && each_contact(ctx, cp_encode, a) > 0 ? 1 : -1;
+	if (a[0].s.n == 0 || !is_sip_uri(a[1].s)) {
+		log_error("contact_param_encode: the name of a parameter and a SIP URI expected, not '%.*s', '%.*s'", STR_FMT(a[0].s), STR_FMT(a[1].s));
+		return -1;
+	}
+	return each_contact(ctx, cp_encode, a) < 0 ? -1 : 1;
 }
 
 /* Only when the contact's own address is another one. */
 static int cp_encode_alias(struct ctx *ctx, const struct sip_uri *u, const union script_arg *a, struct str *ret)
 {
 	ptrdiff_t first = str_find_char(a[1].s, ':'), last = str_rfind_char(a[1].s, ':');
+	struct str value;
 	uint32_t port;
 
 	if (first > 0 && last > first && str_eq(str_sub(a[1].s, (size_t)first + 1, (size_t)(last - first) - 1), host_text(u)) &&
 	    num_u32(str_sub(a[1].s, (size_t)last + 1, a[1].s.n), &port) == 0 && port == sip_uri_port(u))
 		return 0;
-	return cp_encode(ctx, u, a, ret);
+	value = param_value(ctx, a[1].s);
+	return value.n > 0 ? with_param(ctx, u, a[0].s, value, ret) : -EINVAL;
 }
 
 int siputils_f_cp_encode_alias(struct ctx *ctx, const union script_arg *a, unsigned n)
@@ -201,7 +223,7 @@ int siputils_f_cp_encode_alias(struct ctx *ctx, const union script_arg *a, unsig
 }
 
 /* "ip~port~number" to a URI. */
-static bool param_uri(struct ctx *ctx, struct str v, struct str *ret)
+static bool alias_uri(struct ctx *ctx, struct str v, struct str *ret)
 {
 	ptrdiff_t first = str_find_char(v, '~'), last = str_rfind_char(v, '~');
 	uint32_t port, proto;
@@ -212,7 +234,38 @@ static bool param_uri(struct ctx *ctx, struct str v, struct str *ret)
 	return pool_printf(ctx->pool, ret, "sip:%.*s:%u;transport=%s", (int)first, v.s, port, sip_proto_name((enum sip_proto)proto)) == 0;
 }
 
-/* The parameter of the first contact becomes the destination. */
+/* The contact that is hidden in a parameter. Anybody may have written it: what would not stay inside a URI is refused. */
+static int hidden_uri(struct ctx *ctx, struct str value, struct str *ret)
+{
+	char *text = pool_alloc(ctx->pool, BASE64_DECODED(value.n));
+	ptrdiff_t n;
+
+	if (!text)
+		return -ENOMEM;
+	n = base64url_decode(value, text);
+	if (n <= 0)
+		return -EBADMSG;
+	for (ptrdiff_t i = 0; i < n; i++)
+		if ((unsigned char)text[i] <= ' ' || text[i] == 127 || strchr("<>\"", text[i]))
+			return -EBADMSG;
+	*ret = str_of(text, (size_t)n);
+	return is_sip_uri(*ret) ? 1 : -EBADMSG;
+}
+
+static int cp_decode(struct ctx *ctx, const struct sip_uri *u, const union script_arg *a, struct str *ret)
+{
+	struct sip_param p;
+
+	return sip_param_find(u->params, a[0].s, &p) ? hidden_uri(ctx, p.value, ret) : 0;
+}
+
+static void go_to(struct ctx *ctx, struct str dst)
+{
+	ctx->main.dst_uri = dst;
+	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
+}
+
+/* Contacts come back; or the address in the first one becomes the destination. */
 int siputils_f_cp_decode(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct sip_addr_iter it = { 0 };
@@ -222,27 +275,34 @@ int siputils_f_cp_decode(struct ctx *ctx, const union script_arg *a, unsigned n)
 	struct str dst;
 
 	(void)n;
-	if (sip_msg_addr_next(&ctx->msg, SIP_H_CONTACT, &it, &c) != 1 || c.star || sip_uri_parse(c.uri, &u, NULL) < 0 ||
-	    !sip_param_find(u.params, a[0].s, &p) || !param_uri(ctx, p.value, &dst))
-		return -1;
-	ctx->main.dst_uri = dst;
-	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
-	return 1;
+	if (sip_msg_addr_next(&ctx->msg, SIP_H_CONTACT, &it, &c) == 1 && !c.star && sip_uri_parse(c.uri, &u, NULL) == 0 &&
+	    sip_param_find(u.params, a[0].s, &p) && alias_uri(ctx, p.value, &dst)) {
+		go_to(ctx, dst);
+		return 1;
+	}
+	return each_contact(ctx, cp_decode, a) < 0 ? -1 : 1;
 }
 
 int siputils_f_cp_decode_ruri(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct sip_uri u;
 	struct sip_param p;
-	struct str dst;
+	struct str to;
 
 	(void)n;
-	if (ctx->msg.kind != SIP_REQUEST || sip_uri_parse(ctx_ruri(ctx), &u, NULL) < 0 || !sip_param_find(u.params, a[0].s, &p) ||
-	    !param_uri(ctx, p.value, &dst) || siputils_ruri_param_rm(ctx, a[0].s) < 0)
+	if (ctx->msg.kind != SIP_REQUEST || sip_uri_parse(ctx_ruri(ctx), &u, NULL) < 0)
 		return -1;
-	ctx->main.dst_uri = dst;
-	ctx->mflags &= ~(uint32_t)CTX_F_RURI_CONSUMED;
-	return 1;
+	if (!sip_param_find(u.params, a[0].s, &p))
+		return 1;
+	if (alias_uri(ctx, p.value, &to)) {
+		if (siputils_ruri_param_rm(ctx, a[0].s) < 0)
+			return -1;
+		go_to(ctx, to);
+		return 1;
+	}
+	if (hidden_uri(ctx, p.value, &to) < 0)
+		return -1;
+	return route_ruri_set(ctx, RURI_ALL, to, 0) < 0 ? -1 : 1;
 }
 
 static int cp_rm(struct ctx *ctx, const struct sip_uri *u, const union script_arg *a, struct str *ret)
@@ -255,7 +315,7 @@ static int cp_rm(struct ctx *ctx, const struct sip_uri *u, const union script_ar
 int siputils_f_cp_rm(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	(void)n;
-	return each_contact(ctx, cp_rm, a) > 0 ? 1 : -1;
+	return each_contact(ctx, cp_rm, a) < 0 ? -1 : 1;
 }
 
 int siputils_f_cp_check(struct ctx *ctx, const union script_arg *a, unsigned n)

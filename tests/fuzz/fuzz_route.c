@@ -28,7 +28,7 @@ static const char text[] =
 	"route[r2] { save(\"location\"); lookup(\"location\"); registered(\"location\", \"$fu\"); reg_fetch_contacts(\"location\", \"$tu\", \"c\");\n"
 	"  starts_with(\"$(ulc(c=>addr)) $(ulc(c=>path)) $(ulc(c=>received)) $ulc(c=>count)\", \"x\"); unregister(\"location\", \"$tu\"); }\n"
 	"route[r3] { save(\"location\", \"4\"); lookup_branches(\"location\"); lookup_to_dset(\"location\"); reg_from_user(\"location\", \"$fU\", \"1\"); }\n"
-	"route[r4] { encode_contact(\"enc\", \"1.2.3.4\"); decode_contact(); decode_contact_header(); contact_param_encode(\"n\", \"x\");\n"
+	"route[r4] { encode_contact(\"enc\", \"1.2.3.4\"); decode_contact(); decode_contact_header(); contact_param_encode(\"n\", \"sip:x\");\n"
 	"  contact_param_decode(\"n\"); contact_param_decode_ruri(\"n\"); contact_param_rm(\"n\"); contact_param_check(\"n\"); contact_param_encode_alias(\"a\", \"b\"); }\n"
 	"route[r5] { sanity_check(\"1\"); sanity_check(\"2\"); sanity_check(\"4\"); sanity_check(\"32\"); sanity_check(\"64\"); sanity_check(\"128\"); sanity_reply();\n"
 	"  sanity_check(\"256\"); sanity_check(\"512\"); sanity_check(\"1024\", \"15\"); sanity_check(\"1024\", \"8\"); sanity_check(\"2048\"); sanity_check(\"4096\");\n"
@@ -54,7 +54,7 @@ static const char text[] =
 	"  save(\"location\", \"0x02\", \"$hdr(X-Uri)\"); reg_send_reply(); save(\"location\", \"0x1b\"); reg_send_reply(); lookup(\"location\", \"$hdr(X-Uri)\");\n"
 	"  registered(\"location\", \"$fu\", \"3\", \"1\"); lookup_xavp(\"location\", \"$tu\", \"ra\", \"rb\"); add_sock_hdr(\"X-Sock\"); unregister(\"location\", \"$tu\", \"$hdr(X-Ruid)\"); }\n"
 	/* what encode_contact() and contact_param_encode() wrote comes back: the same functions the other way, on addresses of all shapes */
-	"route[r14] { contact_param_encode(\"n\", \"$sas\"); contact_param_encode_alias(\"alias\", \"$hdr(X-Socket)\"); }\n"
+	"route[r14] { contact_param_encode(\"n\", \"$fu\"); contact_param_encode_alias(\"alias\", \"$hdr(X-Socket)\"); }\n"
 	"route[r15] { sip_p_charging_vector(\"f\"); sip_p_charging_vector(\"r\"); starts_with(\"$pcv(all) $pcv(value) $pcv(genaddr) $pcv(orig) $pcv(term) $pcv(status)\", \"x\");\n"
 	"  encode_contact(\"$hdr(X-Uri)\", \"$rd\"); contact_param_decode(\"alias\"); }\n"
 	"route[r16] { set_body_multipart(); append_body_part(\"$hdr(X-Uri)\", \"text/plain\", \"session\"); get_body_part(\"text/plain\", \"$var(p)\"); set_body_multipart(\"$hdr(X-Uri)\");\n"

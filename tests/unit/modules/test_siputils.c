@@ -13,6 +13,11 @@ extern const struct module module_siputils, module_sanity, module_pv;
 static const char invite[] = "INVITE sip:+4912345@example.com;user=phone;p;gr=x SIP/2.0\r\n" VIA REST
 	"CSeq: 1 INVITE\r\nSupported: path, 100rel\r\nDate: Sun, 09 Sep 2001 01:46:40 GMT\r\n"
 	"Contact: <sip:al:pw@10.0.0.9:5070;transport=tcp;x=1>\r\n\r\n";
+static const char hidden[] = "INVITE sip:9.9.9.9;at=c2lwOmFsOnB3QDEwLjAuMC45OjUwNzA7dHJhbnNwb3J0PXRjcDt4PTE SIP/2.0\r\n" VIA REST
+	"CSeq: 1 INVITE\r\nContact: <sip:9.9.9.9;at=c2lwOmFsOnB3QDEwLjAuMC45OjUwNzA7dHJhbnNwb3J0PXRjcDt4PTE>\r\n\r\n";
+/* "sip:a@b" CRLF "X: y", and the alphabet's end */
+static const char evil[] = "INVITE sip:9.9.9.9;at=c2lwOmFAYg0KWDogeQ;no=%%% SIP/2.0\r\n" VIA REST
+	"CSeq: 1 INVITE\r\nContact: <sip:9.9.9.9;at=c2lwOmFAYg0KWDogeQ>\r\n\r\n";
 static const char dialog[] = "BYE sip:bob@b SIP/2.0\r\n" VIA VIA "From: <sip:a@a>;tag=1\r\nTo: <sip:b@b>;tag=2\r\nCall-ID: x\r\nCSeq: 2 BYE\r\n\r\n";
 static const char reply[] = "SIP/2.0 200 OK\r\n" VIA REST "CSeq: 1 INVITE\r\n\r\n";
 
@@ -33,6 +38,8 @@ static const struct code { const char *m, *fn, *a[6]; int rc; } codes[] = {
 	{ invite, "is_alphanumex", { "a-1", "-." }, 1 },
 	{ invite, "cmp_uri", { "sip:a@b;x=1", "sip:a@B;x=1" }, 1 }, { invite, "cmp_aor", { "sip:a@b;x=1", "sip:a@b:5060" }, 1 },
 	{ invite, "cmp_aor", { "sip:a@b", "sip:c@b" }, -1 }, { invite, "cmp_hdr_name", { "v", "Via" }, 1 },
+	{ evil, "contact_param_decode", { "at" }, -1 }, { evil, "contact_param_decode_ruri", { "at" }, -1 }, { evil, "contact_param_decode_ruri", { "no" }, -1 },
+	{ invite, "contact_param_encode", { "at", "9.9.9.9" }, -1 }, { invite, "contact_param_decode", { "none" }, 1 }, { invite, "contact_param_rm", { "none" }, 1 },
 	{ invite, "tel2sip", { "sip:a@b", "h", "$var(x)" }, 2 }, { invite, "sip_parse_headers", { NULL }, 1 },
 	{ invite, "hdr_date_check", { "10" }, -1 }, { invite, "contact_param_check", { "x" }, 1 }, { invite, "contact_param_check", { "y" }, -1 },
 	{ invite, "options_reply", { NULL }, -1 },
@@ -46,7 +53,11 @@ static const struct change { const char *m, *fn, *a[6], *fmt, *want, *has; } cha
 	{ invite, "set_uri_user", { "$ru", "bob" }, "$ru", "sip:bob@example.com;user=phone;p;gr=x", NULL },
 	{ invite, "set_uri_host", { "$ru", "h" }, "$ru", "sip:+4912345@h;user=phone;p;gr=x", NULL },
 	{ invite, "encode_contact", { "pre", "1.2.3.4" }, "", "", "<sip:pre*al*pw*10.0.0.9*5070*tcp@1.2.3.4>" },
-	{ invite, "contact_param_encode", { "alias", "udp:9.9.9.9:5099" }, "", "", "<sip:al:pw@10.0.0.9:5070;transport=tcp;x=1;alias=9.9.9.9~5099~1>" },
+	{ invite, "contact_param_encode_alias", { "alias", "udp:9.9.9.9:5099" }, "", "", "<sip:al:pw@10.0.0.9:5070;transport=tcp;x=1;alias=9.9.9.9~5099~1>" },
+	{ invite, "contact_param_encode", { "at", "sip:9.9.9.9" }, "", "", "<sip:9.9.9.9;at=c2lwOmFsOnB3QDEwLjAuMC45OjUwNzA7dHJhbnNwb3J0PXRjcDt4PTE>" },
+	{ hidden, "contact_param_decode", { "at" }, "", "", "<sip:al:pw@10.0.0.9:5070;transport=tcp;x=1>" },
+	{ hidden, "contact_param_decode_ruri", { "at" }, "$ru", "sip:al:pw@10.0.0.9:5070;transport=tcp;x=1", NULL },
+	{ invite, "contact_param_decode_ruri", { "none" }, "$ru", "sip:+4912345@example.com;user=phone;p;gr=x", NULL },
 	{ invite, "contact_param_rm", { "x" }, "", "", "<sip:al:pw@10.0.0.9:5070;transport=tcp>" },
 };
 
