@@ -19,7 +19,9 @@
 #include "core/base/log.h"
 #include "core/base/log_ring.h"
 #include "core/base/num.h"
+#include "core/base/strbuf.h"
 #include "core/proc/proc_priv.h"
+#include "core/proc/trap.h"
 
 /*
  * The launching process stays and waits for the outcome, then leaves with it. Two forks: the one in
@@ -71,6 +73,19 @@ void proc_report_status(unsigned char status)
 	proc_leave_terminal();
 }
 
+/* One that has ended and that nobody has reaped (a container's first process may never do it) has its number still. */
+static bool is_running(pid_t pid)
+{
+	char text[160];
+	struct strbuf sb;
+
+	if (kill(pid, 0) < 0)
+		return false;
+	strbuf_init_fixed(&sb, text, sizeof(text));
+	trap_kernel_state((int)pid, &sb);
+	return !str_starts(strbuf_str(&sb), STR_LIT("state Z"));
+}
+
 int proc_pid_file_write(const char *path)
 {
 	char text[NUM_DEC_MAX + 2];
@@ -85,7 +100,7 @@ int proc_pid_file_write(const char *path)
 		return log_fail(-errno, "cannot open the pid file %s", path);
 	n = read(fd, text, sizeof(text) - 1);
 	if (n > 0 && num_u32(str_trim(str_of(text, (size_t)n)), &old) == 0 && old > 1 &&
-	    (pid_t)old != getpid() && kill((pid_t)old, 0) == 0) {
+	    (pid_t)old != getpid() && is_running((pid_t)old)) {
 		(void)close(fd);
 		log_error("process %u of the pid file %s is running", old, path);
 		return -EEXIST;

@@ -640,6 +640,28 @@ START_TEST(as_daemon)
 }
 END_TEST
 
+/* What is left of a killed server, until somebody reaps it, is no server that runs. */
+START_TEST(pid_file_of_the_dead)
+{
+	const pid_t dead = fork();
+	char path[64];
+	FILE *f;
+
+	if (dead == 0)
+		_exit(0);
+	WAIT_FOR(is_dead(dead));
+	log_level_set(-10);
+	(void)snprintf(path, sizeof(path), "/tmp/rf_test_proc.%d.pid", (int)getpid());
+	for (int alive = 0; alive < 2; alive++) {
+		f = fopen(path, "we");
+		ck_assert(f && fprintf(f, "%d\n", alive ? (int)getppid() : (int)dead) > 0 && fclose(f) == 0);
+		ck_assert_int_eq(proc_pid_file_write(path), alive ? -EEXIST : 0);
+	}
+	(void)unlink(path);
+	(void)waitpid(dead, NULL, 0);
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	Suite *s = suite_create("proc");
@@ -667,6 +689,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, no_orphans);
 	tcase_add_test(tc, alone);
 	tcase_add_loop_test(tc, as_daemon, 0, 2);
+	tcase_add_test(tc, pid_file_of_the_dead);
 	suite_add_tcase(s, tc);
 	return s;
 }
