@@ -146,7 +146,7 @@ void proc_begin_anew(void)
 {
 	static char *argv[512];
 	unsigned argc = 0;
-	sigset_t none;
+	sigset_t stop;
 
 	log_rings_use(false);
 	log_crit("shared memory is damaged beyond repair: starting anew with a fresh arena");
@@ -166,8 +166,10 @@ void proc_begin_anew(void)
 		argv[argc++] = procs.args + at;
 	if (procs.cwd[0] && chdir(procs.cwd) < 0)
 		log_error("cannot go back to %s: %s", procs.cwd, strerror(errno));
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&stop); /* told to stop on the way: heard when all is there, so that an orderly end leaves no files */
+	(void)sigaddset(&stop, SIGTERM);
+	(void)sigaddset(&stop, SIGINT);
+	(void)sigprocmask(SIG_SETMASK, &stop, NULL);
 	(void)setenv(PROC_ENV_REEXEC, "1", 1);
 	if (argc > 0)
 		(void)execv("/proc/self/exe", argv);

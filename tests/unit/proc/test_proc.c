@@ -388,12 +388,18 @@ START_TEST(janitor_dies_at_the_end)
 }
 END_TEST
 
-/* No janitor ever ends well: the program executes itself again, as the same process. */
+static void told_to_end(void)
+{
+	(void)kill(getpid(), SIGTERM);
+}
+
+/* No janitor ever ends well: the program executes itself again, as the same process. It hears later that it was told to end meanwhile. */
 START_TEST(janitor_never_succeeds)
 {
 	struct proc_opts o = opts();
 	pid_t sup;
 
+	o.anew = _i ? told_to_end : NULL;
 	fixture_shared();
 	sup = run_supervisor(&o);
 	WAIT_FOR(sh->started == 1);
@@ -676,7 +682,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, recovers_a_lock);
 	tcase_add_test(tc, janitors_take_turns);
 	tcase_add_test(tc, janitor_dies_once);
-	tcase_add_test(tc, janitor_never_succeeds);
+	tcase_add_loop_test(tc, janitor_never_succeeds, 0, 2);
 	tcase_add_test(tc, watchdog);
 	tcase_add_test(tc, watchdog_forgives_a_pause);
 	tcase_add_test(tc, what_is_a_crash_loop);
