@@ -29,7 +29,7 @@ static int flags_get(struct ctx *ctx, const struct pv_spec *spec, struct value *
 
 	if (!(spec->def->arg & FL_HEX))
 		return pv_ret_int(ret, w);
-	err = pool_printf(ctx->pool, &s, "%08X", w);
+	err = pool_printf(ctx->pool, &s, "%08x", w);
 	if (err < 0)
 		return err;
 	*ret = value_str_int(s, w);

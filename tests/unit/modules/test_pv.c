@@ -354,7 +354,7 @@ START_TEST(flags)
 	ck_assert_int_eq(set_i("$mf", 0x1f), 0);
 	ck_assert_int_eq(set_i("$Mf(0)", 0), 0);
 	ck_assert_int_eq(set_i("$Mf(31)", 1), 0);
-	expect("$mf|$mF|$Mf(31)|$Mf(0)", "2147483678|8000001E|1|0");
+	expect("$mf|$mF|$Mf(31)|$Mf(0)", "2147483678|8000001e|1|0");
 	ck_assert_int_eq(set_null("$Mf(2)"), 0);
 	expect("$mf", "0");
 	ck_assert_int_eq(set_i("$bf", 6), 0);
