@@ -37,6 +37,7 @@ MUST_CHECK bool avp_insert(struct avp **list, struct pool *pool, struct avp *nod
 unsigned avp_count(const struct avp *list, struct str name, bool icase);
 bool avp_remove(struct avp **list, struct avp *node);
 unsigned avp_remove_all(struct avp **list, struct str name, bool icase);
+enum { AVP_PACKED_MAX = 65536 }; /* more of one message or transaction are not kept */
 /* Packs a whole set into bytes (length-prefixed, versioned) and back. */
 MUST_CHECK int avp_set_pack(const struct avp_set *set, struct strbuf *out);
 MUST_CHECK int avp_set_unpack(struct str packed, struct pool *pool, struct avp_set *ret_set);

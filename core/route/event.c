@@ -60,6 +60,68 @@ void route_event_about(struct str name, const struct ctx *ctx)
 		ctx_free(copy);
 }
 
+/* A run about a reply, and whose attributes it has. It may wait, and then outlives them. */
+struct replied {
+	struct ctx *about; /* NULL: gone on */
+	bool *ret_over;    /* the caller's, as long as about is there */
+};
+
+static int copy_avps(const struct avp_set *from, struct pool *pool, struct avp_set *to)
+{
+	struct strbuf sb;
+	int err;
+
+	strbuf_init_pool(&sb, pool, AVP_PACKED_MAX);
+	err = avp_set_pack(from, &sb);
+	return err < 0 ? err : avp_set_unpack(strbuf_str(&sb), pool, to);
+}
+
+static void replied_done(struct ctx *ctx, int rc, void *arg)
+{
+	struct replied *r = arg;
+	struct ctx *about = r->about;
+
+	(void)rc; /* it was sent */
+	if (!about)
+		return;
+	*r->ret_over = true;
+	if (!ctx->avps.dirty)
+		return;
+	if (copy_avps(&ctx->avps, about->pool, &about->avps) < 0)
+		log_error("the attributes that an event route for a reply set are too many: lost");
+	about->avps.dirty = true;
+}
+
+void route_event_replied(struct str name, struct ctx *ctx, const struct sip_out *reply)
+{
+	struct ctx *copy;
+	struct replied *r;
+	bool is_over = false;
+	char *bytes;
+
+	if (LIKELY(!vm_script() || script_route_find(vm_script(), CTX_EVENT, name) < 0))
+		return;
+	bytes = pool_alloc(ctx->pool, reply->bytes);
+	if (!bytes)
+		return;
+	sip_out_copy(reply, bytes);
+	copy = ctx_from_bytes(str_of(bytes, reply->bytes), &ctx->rx);
+	if (!copy)
+		return;
+	copy->mflags |= CTX_F_NO_REPLY;
+	r = pool_alloc(copy->pool, sizeof(*r));
+	if (!r || copy_avps(&ctx->avps, copy->pool, &copy->avps) < 0) {
+		ctx_free(copy);
+		return;
+	}
+	copy->avps.dirty = false;
+	*r = (struct replied){ ctx, &is_over };
+	if (route_event(name, copy, replied_done, r) == 0)
+		ctx_free(copy);
+	else if (!is_over)
+		*r = (struct replied){ 0 };
+}
+
 struct ctx *route_faked_ctx(void)
 {
 	static const char text[] =
@@ -165,6 +227,7 @@ void route_tm_hooks(void)
 		.call_route = call_route, .run_route = run_route, .run_continued = run_continued, .has_route = has_route, .server_header = server_header,
 		.stateless_reply = route_reply_stateless, .forward_reply = route_forward_reply, .forward_request = forward_request,
 		.may_forward = route_may_forward,
+		.event_replied = route_event_replied,
 		.run_again = route_request_run,
 	};
 

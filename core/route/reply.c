@@ -100,7 +100,7 @@ int route_reply_stateless(struct ctx *ctx, int code, struct str reason)
 	if (code >= 200 && err == 0)
 		ctx->mflags |= CTX_F_FINAL_SENT;
 	if (replied)
-		replied(ctx, code, err);
+		replied(ctx, code, err, err < 0 ? NULL : &out);
 	return err < 0 ? -1 : 1;
 }
 

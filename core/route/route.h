@@ -54,6 +54,12 @@ MUST_CHECK int route_worker_one_init(void);
 int route_event(struct str name, struct ctx *ctx, void (*finished)(struct ctx *ctx, int rc, void *arg), void *arg);
 /* The same for an event in the middle of the handling of a message: on a copy of it, as it was received. */
 void route_event_about(struct str name, const struct ctx *ctx);
+struct sip_out;
+/*
+ * The same on a reply that was just written to the request of ctx, with the attributes of ctx; what the route changes of them stays, unless it
+ * waits. Context: the run of ctx, or none.
+ */
+void route_event_replied(struct str name, struct ctx *ctx, const struct sip_out *reply);
 /*
  * Bytes on the wire that are not SIP yet, or no more. event_route[route], while the script has it, runs on each message of at least bytes_min bytes
  * twice: before it is parsed, and when it is about to be written; nothing is parsed then. drop throws the message away. Else result() says what
@@ -111,8 +117,8 @@ MUST_CHECK int route_branch_add(struct ctx *ctx, struct str uri, int q);
 /* Transaction match on arrival of ACK for stateless replies is the sl module's: it registers here. True: absorbed. */
 typedef bool route_ack_filter_fn(struct ctx *ctx);
 void route_ack_filter(route_ack_filter_fn *fn);
-/* Called after each stateless reply was sent (sl statistics, sl:local-response). */
-typedef void route_replied_fn(struct ctx *ctx, int code, int err);
+/* Called after each stateless reply (sl statistics, sl:local-response). reply: what was sent; NULL when err < 0. */
+typedef void route_replied_fn(struct ctx *ctx, int code, int err, const struct sip_out *reply);
 void route_on_replied(route_replied_fn *fn);
 /*
  * Replies to requests that a module sent without a transaction: fn sees each reply before the script and transactions do, and says true when it

@@ -104,7 +104,7 @@ void tm_ctx_store(struct ctx *ctx, struct tm_txn *t)
 	t->xflags = ctx->xflags;
 	if (!ctx->avps.dirty)
 		return;
-	strbuf_init_pool(&sb, ctx->pool, 65536);
+	strbuf_init_pool(&sb, ctx->pool, AVP_PACKED_MAX);
 	if (avp_set_pack(&ctx->avps, &sb) < 0) {
 		log_error("attributes of a transaction take more than 64 kB: not kept");
 		return;

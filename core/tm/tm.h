@@ -29,6 +29,7 @@ struct tm_conf { /* module parameters of tm, same names and defaults; times in m
 extern struct tm_conf tm_conf; /* filled before forking, then read only */
 
 struct tm_relay_opts;
+struct sip_out;
 
 /* What tm needs from the layers above it; set by route before forking. */
 struct tm_hooks {
@@ -40,6 +41,8 @@ struct tm_hooks {
 	/* The same with a route[name], which runs as a route of that kind. */
 	int (*run_continued)(struct ctx *ctx, enum ctx_kind kind, struct str name);
 	bool (*has_route)(enum ctx_kind kind, struct str name);
+	/* Runs an event route, if there is one, on a reply that was just sent to the request of ctx: route_event_replied(). */
+	void (*event_replied)(struct str name, struct ctx *ctx, const struct sip_out *reply);
 	struct str (*server_header)(void); /* whole field with CRLF, or n 0 */
 	/* A stateless local reply built and sent (the sl way). */
 	int (*stateless_reply)(struct ctx *ctx, int code, struct str reason);

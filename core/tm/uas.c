@@ -108,33 +108,6 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 	return err;
 }
 
-/* ---- event_route[tm:local-response] ---- */
-
-static void local_response_done(struct ctx *ctx, int rc)
-{
-	(void)rc; /* it was sent */
-	ctx_free(ctx);
-}
-
-/* On a copy of the request: the one that was answered may be in the middle of its script. */
-static void local_response(struct tm_txn *t, int code)
-{
-	struct str name = STR_LIT("tm:local-response");
-	struct ctx *ctx;
-
-	if ((code < 200 && !tm_conf.pass_provisional_replies) || LIKELY(!tm_self.hooks->has_route(CTX_EVENT, name)))
-		return;
-	ctx = ctx_from_bytes(str_of(t->request, t->req_len), &t->rx);
-	if (!ctx)
-		return;
-	tm_ctx_load(ctx, t);
-	ctx->mflags = CTX_F_NO_REPLY;
-	ctx->fail_status = (uint16_t)code; /* $T_reply_code */
-	ctx->finished = local_response_done;
-	if (tm_self.hooks->run_route(ctx, CTX_EVENT, name) < 0)
-		ctx_free(ctx);
-}
-
 static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra, struct str to_tag)
 {
 	struct ctx *own = NULL;
@@ -184,7 +157,8 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 		tm_tell_reply(t, own ? NULL : ctx);
 	if (err == 0) {
 		tm_stat(TM_ST_RPL_GENERATED, 1);
-		local_response(t, code);
+		if (code >= 200 || tm_conf.pass_provisional_replies)
+			tm_self.hooks->event_replied(STR_LIT("tm:local-response"), ctx, &out);
 	}
 	ctx->reply_hdrs = NULL;
 	ctx->reply_body = STR_NULL;

@@ -125,7 +125,7 @@ static int forward_reply(struct ctx *ctx, const union script_arg *a, unsigned n)
 
 /* ---- what follows from a reply ---- */
 
-static void replied(struct ctx *ctx, int code, int err)
+static void replied(struct ctx *ctx, int code, int err, const struct sip_out *reply)
 {
 	if (err < 0) {
 		shm_counter_add(self.stat[ST_FAILURES], 1);
@@ -139,7 +139,7 @@ static void replied(struct ctx *ctx, int code, int err)
 		shm_counter_add(self.stat[ST_SENT_ERR], 1);
 	if (ctx->msg.method == SIP_M_INVITE && code >= 300)
 		atomic_store_explicit(self.until_ms, clock_ms() + 2000, memory_order_relaxed);
-	route_event_about(STR_LIT("sl:local-response"), ctx);
+	route_event_replied(STR_LIT("sl:local-response"), ctx, reply);
 }
 
 static bool ack_filter(struct ctx *ctx)

@@ -134,10 +134,15 @@ static bool may_forward(struct ctx *ctx)
 	return true;
 }
 
+static void event_replied(struct str name, struct ctx *ctx, const struct sip_out *reply)
+{
+	(void)name, (void)ctx, (void)reply; /* no script here */
+}
+
 static void serve(struct ctx *ctx);
 
-static const struct tm_hooks hooks = { call_route, run_route, run_continued, has_route, server_header, stateless, forward_reply, forward_request, may_forward,
-	serve };
+static const struct tm_hooks hooks = { call_route, run_route, run_continued, has_route, event_replied, server_header, stateless, forward_reply,
+	forward_request, may_forward, serve };
 
 void fixture_setup(void)
 {

@@ -46,9 +46,13 @@ def run(r, ctx):
         send("MESSAGE", "local", "d", contact=False)
         r.check(f"{name} a stateful answer", ua.expect(480))
         check("tm:local-response", "tmlocal", "MESSAGE 480")
+        check("it runs on the reply, with the attributes of the request", "tmlocalreply", "480 Not now mine")
+        check("what it sets of them stays", "tmlocalafter", "seen")
         send("INVITE", "deny", "e", branch="z9hG4bKdeny")
         got = ua.expect(403)
         check("sl:local-response", "sllocal", "INVITE")
+        check("it runs on the reply, with the attributes of the request", "sllocalreply", "403 No mine")
+        check("what it sets of them stays", "sllocalafter", "seen")
         ua.send(ua.request("ACK", "sip:deny@test.ringfort", got.get("To"), callid="e", branch="z9hG4bKdeny", contact=False))
         check("sl:filtered-ack", "slack", "ACK")
 
