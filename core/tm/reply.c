@@ -242,6 +242,7 @@ struct ctx *tm_failure_ctx(struct tm_txn *t, unsigned branch)
 	ctx->main = (struct ctx_target){ .uri = str_dup(ctx->pool, relayed ? str_of(relayed->bytes, relayed->len) : tm_branch_text(tm_branch_at(t, 0), TM_X_URI)), .q = -1,
 		.listener = NET_LISTENER_NONE, .bflags = b->bflags, .vbflags = b->vbflags };
 	ctx->mflags |= CTX_F_RURI_CONSUMED;
+	ctx->on_reply = str_dup(ctx->pool, tm_branch_text(tm_branch_at(t, t->n_branches - 1u), TM_X_ON_REPLY)); /* the others are for one leg */
 	ctx->finished_arg = (void *)(uintptr_t)t->n_branches;
 	return ctx;
 }

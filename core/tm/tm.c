@@ -337,7 +337,7 @@ int tm_branch_info(struct ctx *ctx, unsigned branch, struct tm_branch_info *ret_
 		return -ENOENT;
 	*ret_info = (struct tm_branch_info){ .uri = tm_branch_text(b, TM_X_URI), .ruid = tm_branch_text(b, TM_X_RUID), .bflags = b->bflags,
 		.dst_uri = tm_branch_text(b, TM_X_DST), .path = tm_branch_text(b, TM_X_PATH), .instance = tm_branch_text(b, TM_X_INSTANCE),
-		.last_status = b->status, .is_faked = (b->flags & TM_B_FAKED) != 0 };
+		.on_reply = tm_branch_text(b, TM_X_ON_REPLY), .on_failure = tm_branch_text(b, TM_X_ON_FAILURE), .last_status = b->status, .is_faked = (b->flags & TM_B_FAKED) != 0 };
 	return 0;
 }
 

@@ -150,6 +150,7 @@ struct ctx *tm_reply_ctx(struct ctx *ctx);
 struct ctx *tm_invite_ctx(struct ctx *ctx);
 struct tm_branch_info {
 	struct str uri, ruid, dst_uri, path, instance; /* views: live as long as the branch */
+	struct str on_reply, on_failure;               /* routes; n 0: none */
 	uint32_t bflags;
 	int last_status;
 	bool is_faked; /* last_status was made here */

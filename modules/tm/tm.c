@@ -241,11 +241,19 @@ ARM(on_branch_failure, on_branch_failure)
 static int is_set(struct ctx *ctx, const union script_arg *a, unsigned n)
 {
 	struct str what = n == 1 ? a[0].s : STR_NULL;
-	struct str armed = str_eq(what, STR_LIT("branch_route")) ? ctx->on_branch
-			 : str_eq(what, STR_LIT("failure_route")) ? ctx->on_failure
-			 : str_eq(what, STR_LIT("onreply_route")) ? ctx->on_reply : STR_NULL;
+	struct tm_branch_info b = { 0 };
+	bool armed = false;
 
-	return armed.n ? 1 : -1;
+	/* What was armed before the request went out is with its branches. */
+	if (ctx->kind == CTX_TM_REPLY && tm_branch_info(ctx, ctx->txn_branch, &b) < 0)
+		return -1;
+	if (str_eq(what, STR_LIT("branch_route")))
+		armed = ctx->on_branch.n;
+	else if (str_eq(what, STR_LIT("failure_route")))
+		armed = ctx->on_failure.n || b.on_failure.n;
+	else if (str_eq(what, STR_LIT("onreply_route")))
+		armed = ctx->on_reply.n || b.on_reply.n;
+	return armed ? 1 : -1;
 }
 
 /* ---- timers and flags ---- */
