@@ -154,13 +154,10 @@ int ul_plan_db(struct ul_domain *d, struct str aor, const struct ul_list *list, 
 	for (unsigned i = 0; i < s->n_changes; i++) {
 		struct ul_change *ch = &s->changes[i];
 		unsigned at;
-		bool later = false;
 		int err;
 
 		ch->outcome = UL_O_NOTHING;
-		for (unsigned j = i + 1; j < s->n_changes && !later; j++)
-			later = ul_matches(&ch->c, &s->changes[j].c, mode, s->match_received);
-		if (later)
+		if (ul_superseded(s, i, mode))
 			continue;
 		err = plan_one(s, ch, list, taken, mode, &at);
 		if (err < 0)

@@ -146,6 +146,8 @@ MUST_CHECK int ul_check(void);
 bool ul_matches(const struct ul_contact *have, const struct ul_contact *c, int mode, bool match_received);
 /* Contacts that no change names go: all of them, or to make room for the one that was written (UL_SAVE_ONE). Outcomes are known. */
 bool ul_save_clears(const struct ul_save *s);
+/* A later change of the same message says otherwise of this contact, or is the one that may stay (UL_SAVE_ONE). */
+bool ul_superseded(const struct ul_save *s, unsigned i, int mode);
 
 /* --- ul_timer.c --- */
 #define UL_TICK_MS 10u

@@ -147,13 +147,15 @@ static void plan_apply(struct ul_domain *d, struct ul_save *s, struct ul_aor *a,
 	}
 }
 
-static void plan_supersede(const struct ul_save *s, struct plan *p)
+bool ul_superseded(const struct ul_save *s, unsigned i, int mode)
 {
-	for (unsigned i = 0; i < s->n_changes; i++) {
-		p->skip[i] = false;
-		for (unsigned j = i + 1; j < s->n_changes && !p->skip[i]; j++)
-			p->skip[i] = ul_matches(&s->changes[i].c, &s->changes[j].c, p->mode, s->match_received);
-	}
+	const struct ul_change *ch = &s->changes[i];
+
+	for (unsigned j = i + 1; j < s->n_changes; j++)
+		if (ul_matches(&ch->c, &s->changes[j].c, mode, s->match_received) ||
+		    (s->flags & UL_SAVE_ONE && !ch->remove && !s->changes[j].remove))
+			return true;
+	return false;
 }
 
 /*
@@ -198,8 +200,8 @@ int ul_save(struct ul_domain *d, struct str aor, struct ul_save *s)
 	p.mode = s->matching_mode < 0 ? ul_conf.matching_mode : s->matching_mode;
 	for (unsigned i = 0; i < s->n_changes; i++)
 		p.fresh[i] = NULL;
-	plan_supersede(s, &p);
 	for (unsigned i = 0; i < s->n_changes; i++) {
+		p.skip[i] = ul_superseded(s, i, p.mode);
 		if (s->changes[i].remove || p.skip[i])
 			continue;
 		if (s->flags & UL_SAVE_MEM_ONLY)

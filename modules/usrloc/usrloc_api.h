@@ -63,7 +63,7 @@ struct ul_change {
 enum ul_which { UL_VALID, UL_LAPSED_TOO };
 
 enum ul_save_flags {
-	UL_SAVE_ONE = 1,       /* contacts that the changes do not name are removed, if a contact is written */
+	UL_SAVE_ONE = 1,       /* the last contact that is written stays, all others are removed */
 	UL_SAVE_REMOVE_ALL = 2, /* "Contact: *" */
 	UL_SAVE_MEM_ONLY = 4,
 	UL_SAVE_FORCE = 8,     /* no CSeq check */

@@ -175,6 +175,12 @@ START_TEST(limits_and_flags)
 	one = change("sip:1@h", "a", 9, 0);
 	ck_assert_int_eq(save_n("m", &one, 1, UL_SAVE_ONE, 1, &list), 0);
 	ck_assert_uint_eq(list.n, 1);
+	/* one is one, also of those in one message */
+	two[0] = change("sip:4@h", "d", 2, 100);
+	two[1] = change("sip:5@h", "d", 2, 100);
+	ck_assert_int_eq(save_n("m", two, 2, UL_SAVE_ONE, 1, &list), 0);
+	ck_assert_uint_eq(list.n, 1);
+	ck_assert(str_eq(list.c[0].uri, STR_LIT("sip:5@h")));
 	ck_assert_int_eq(save_n("m", NULL, 0, UL_SAVE_REMOVE_ALL, 0, &list), 0);
 	ck_assert_uint_eq(list.n, 0);
 	ck_assert_uint_eq(shm_hash_count(dom->hash), 0);

@@ -635,6 +635,11 @@ START_TEST(database_only)
 	one = change("sip:3@h", "c3", 1, 200);
 	ck_assert_int_eq(save_db("m@x.org", &one, 1, UL_SAVE_ONE, 1), 0);
 	ck_assert_uint_eq(fetch("m@x.org"), 1);
+	two[0] = change("sip:4@h", "c4", 2, 100); /* of several in one message the last stays */
+	two[1] = change("sip:5@h", "c5", 2, 100);
+	ck_assert_int_eq(save_db("m@x.org", two, 2, UL_SAVE_ONE, 1), 0);
+	ck_assert_uint_eq(fetch("m@x.org"), 1);
+	ck_assert(str_eq(fetched.c[0].uri, STR_LIT("sip:5@h")));
 	one = change("sip:2@h", "c2", 9, 0); /* one that had to go */
 	ck_assert_int_eq(save_db("m@x.org", &one, 1, UL_SAVE_ONE, 1), 0);
 	ck_assert_uint_eq(fetch("m@x.org"), 1);

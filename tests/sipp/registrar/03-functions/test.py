@@ -84,6 +84,8 @@ def run(r, ctx):
         save("flag 4 again: one contact", "single", A, contacts=[f"<{A}>;expires=300"], fields=["X-Flags: one"])
         got = ua.register("single", contact=f"<{ONE}>", expires=0, headers=["X-Flags: one"])
         r.check(f"{name} save: flag 4, the contact that had to go is removed: the other stays", got and got.all("Contact") == [f"<{A}>;expires=300"], got and got.raw)
+        got = ua.register("single", contact=f"<{ONE}>, <{B}>", expires=300, headers=["X-Flags: one"])
+        r.check(f"{name} save: flag 4, several in one message: the last", got and got.all("Contact") == [f"<{B}>;expires=300"], got and got.raw)
         for what, user, contacts, out in (("a contact that is not there, of an AoR that is not", "nobody", f"<{ONE}>", "1"),
                                           ("a contact that is not there", "held", f"<{A}>", "1"),
                                           ("one that is and one that is not", "held", f"<{ONE}>;expires=0, <{A}>", "3")):
