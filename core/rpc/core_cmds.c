@@ -251,7 +251,7 @@ static void kill_now(void *unused)
 	struct proc_info p;
 
 	(void)unused;
-	if (proc_at(0, &p) == 0 && p.pid > 1)
+	if (proc_at(0, &p) == 0 && p.pid > 0)
 		(void)kill(p.pid, kill_signal);
 }
 
