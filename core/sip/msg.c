@@ -370,11 +370,22 @@ static bool via2_fill(struct sip_msg *m)
 	return more > 0;
 }
 
+/* A tag is a token, and goes into URIs and fields of ours as one (ftag of Record-Route): odd characters pass, but not what would end it there. */
+static bool is_tag(struct str tag)
+{
+	static const uint8_t ends[256] = { [','] = 1, [';'] = 1, ['<'] = 1, ['>'] = 1, ['"'] = 1, ['\\'] = 1, [' '] = 1, ['\t'] = 1, ['\r'] = 1, ['\n'] = 1 };
+
+	for (size_t i = 0; i < tag.n; i++)
+		if (ends[(unsigned char)tag.s[i]])
+			return false;
+	return true;
+}
+
 static bool addr_fill(const struct sip_msg *m, enum sip_header id, struct sip_addr *addr)
 {
 	const struct sip_hdr *h = sip_msg_hdr(m, id);
 
-	return h && sip_addr_parse(h->value, addr, NULL) == 0 && !addr->star;
+	return h && sip_addr_parse(h->value, addr, NULL) == 0 && !addr->star && is_tag(addr->tag);
 }
 
 static bool from_fill(struct sip_msg *m)

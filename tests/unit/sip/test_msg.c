@@ -346,6 +346,30 @@ START_TEST(repeated_fields)
 }
 END_TEST
 
+/* clang-format off */
+static const struct { const char *field; bool ok; } tags[] = { /* the rest of From, and of To */
+	{ ";tag=1", true }, { "", true }, { ";tag=a=b@c/d!\xc3\xa4", true }, { ";tag=\"q\"", true }, { ";tag=1;x=\"a,b\"", true },
+	{ ";tag=1>,<sip:evil", false }, { ";tag=1,<sip:c@d>;tag=2", false }, { ";tag=\"1;lr>,<sip:evil\"", false }, { ";tag=\"a b\"", false }, { ";tag=\"a\\\"b\"", false },
+};
+/* clang-format on */
+
+START_TEST(tag_stays_one)
+{
+	for (unsigned to = 0; to < 2; to++) {
+		char text[512];
+		struct str in;
+
+		snprintf(text, sizeof(text), "OPTIONS sip:x SIP/2.0" CRLF "Via: SIP/2.0/UDP h;branch=z9hG4bK1" CRLF "From: <sip:a@b>%s" CRLF "To: <sip:a@b>%s" CRLF
+		         "Call-ID: 1" CRLF "CSeq: 1 OPTIONS" CRLF CRLF, to ? "" : tags[_i].field, to ? tags[_i].field : "");
+		in = exact(text);
+		ck_assert_int_eq(sip_msg_parse(pool, in, &msg, NULL), 0);
+		ck_assert_int_eq(sip_msg_check(&msg, NULL), tags[_i].ok ? 0 : -EBADMSG);
+		pool_reset(pool);
+		exact_free(in);
+	}
+}
+END_TEST
+
 Suite *test_suite(void)
 {
 	TCase *t = tcase_create("msg");
@@ -361,6 +385,7 @@ Suite *test_suite(void)
 	tcase_add_test(t, no_memory);
 	tcase_add_loop_test(t, random_damage, 0, ARRAY_LEN(sip_samples));
 	tcase_add_loop_test(t, repeated_fields, 0, ARRAY_LEN(repeats));
+	tcase_add_loop_test(t, tag_stays_one, 0, ARRAY_LEN(tags));
 	tcase_add_loop_test(t, http_replies, 0, ARRAY_LEN(http_lines));
 	return suite_of("sip/msg", t);
 }
