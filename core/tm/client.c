@@ -134,7 +134,7 @@ static int branch_build(struct ctx *ctx, struct tm_txn *t, const struct tm_new_b
 {
 	char id[40];
 	struct out_request req = { .edits = nb->edits, .ruri = nb->target->uri, .path = nb->target->path, .keep_via1 = nb->keep_via1,
-		.vbflags = ctx->vbflags | nb->target->vbflags };
+		.may_move = nb->answer->n > 1, .vbflags = ctx->vbflags | nb->target->vbflags };
 	enum sip_proto proto = rt->proto, fits = proto;
 
 	do { /* twice at most: what is too long for UDP is not measured again */

@@ -217,7 +217,7 @@ int out_request_build(struct ctx *ctx, const struct out_request *req, struct sip
 	}
 	if (!req->keep_via1)
 		fwd.source = out_via_source(ctx, ip);
-	return sip_build_request(ctx->pool, &ctx->msg, &edits, &fwd, req->from->proto != SIP_PROTO_UDP, ret_out);
+	return sip_build_request(ctx->pool, &ctx->msg, &edits, &fwd, req->may_move || req->from->proto != SIP_PROTO_UDP, ret_out);
 }
 
 enum sip_proto out_mtu_proto(const struct ctx *ctx, enum sip_proto proto, size_t bytes, const struct net_addr *to)

@@ -50,6 +50,7 @@ struct out_request {
 	struct str branch;               /* Via branch */
 	uint32_t vbflags;                /* put behind it; 0: nothing */
 	const struct net_listener *from;
+	bool may_move;                   /* its bytes may leave by a stream later: Content-Length is there even in a datagram */
 	bool via_alone;                  /* the Vias that came stay behind */
 	bool keep_via1;                  /* no received/rport added to the former top Via (locally made requests: no Via there) */
 };

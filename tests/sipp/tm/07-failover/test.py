@@ -18,11 +18,13 @@ def run(r, ctx):
     tcp = sip.Ua("127.0.0.1", 9, "tcp", listen=True, user="tcp")
     dns = sip.free_port()
     zone = [("_sip._udp.silent.test", silent.getsockname()[1], 1), ("_sip._udp.silent.test", good.port, 2), ("_sip._udp.busy.test", one.port, 1),
-            ("_sip._udp.busy.test", good.port, 2), ("_sip._tcp.refused.test", dead, 1), ("_sip._tcp.refused.test", tcp.port, 2)]
+            ("_sip._udp.busy.test", good.port, 2), ("_sip._tcp.refused.test", dead, 1), ("_sip._tcp.refused.test", tcp.port, 2),
+            ("_sip._udp.mute.test", silent.getsockname()[1], 1), ("_sip._tcp.heard.test", tcp.port, 1)]
     with tempfile.TemporaryDirectory(prefix="ringfort-dns-") as tmp:
         daemon = subprocess.Popen(["dnsmasq", "-k", "-C", "/dev/null", "-p", str(dns), "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts",
                                    "--user=", "--group=", f"--pid-file={tmp}/pid", "--address=/h.test/127.0.0.1"] +
-                                  [f"--srv-host={n},h.test,{port},{prio},0" for n, port, prio in zone], preexec_fn=sip.die_with_parent, stderr=subprocess.DEVNULL)
+                                  [f"--srv-host={n},h.test,{port},{prio},0" for n, port, prio in zone] +
+                                  ["--naptr-record=both.test,1,1,s,SIP+D2U,,_sip._udp.mute.test", "--naptr-record=both.test,2,1,s,SIP+D2T,,_sip._tcp.heard.test"], preexec_fn=sip.die_with_parent, stderr=subprocess.DEVNULL)
         try:
             with ctx.server("server.cfg", env={"RINGFORT_DNS_SERVERS": f"127.0.0.1:{dns}"}) as server:
                 scenarios(r, name, server, one, good, tcp, dead, silent)
@@ -74,6 +76,15 @@ def scenarios(r, name, server, one, good, tcp, dead, silent):
     r.check(f"{name} 404 is an answer", got and got.status == 404 and at(good, "f4", 0.2) is None, got and got.first)
     send("MESSAGE", "f5", "sip:refused.test;transport=tcp")
     answered("a refused connection", tcp, "f5")
+    # from a datagram to a stream, where nothing but a Content-Length ends a message
+    text = a.request("MESSAGE", "sip:bob@test.ringfort", "<sip:bob@test.ringfort>", callid="f7", headers=["X-Next: sip:both.test"])
+    a.send(text.replace(b"Content-Length: 0\r\n", b""))
+    m = at(tcp, "f7")
+    if r.check(f"{name} to another transport", m and m.get("Via").startswith("SIP/2.0/TCP"), m and m.raw):
+        r.check(f"{name} to another transport: Content-Length", m.all("Content-Length") == ["0"], m.raw)
+        tcp.reply(m, 200, "OK", tag="t")
+    got = final("f7")
+    r.check(f"{name} to another transport: the answer", got and got.status == 200, got and got.first)
     # somebody answered while the first address was silent: nobody else is called
     send("INVITE", "f6", "sip:silent.test", fork=one.hostport)
     m = at(one, "f6")
