@@ -512,8 +512,6 @@ static void onreply_done(struct ctx *ctx, int rc)
 			tm_ref_set(&t->on_failure, name);
 	}
 	if (UNLIKELY(ctx->mflags & CTX_F_SUSPENDED)) {
-		if (ctx->msg.status < 200)
-			tm_branch_at(t, i)->state = TM_S_PROCEEDING; /* it may be cancelled from here on */
 		(void)absorb(ctx);
 		tm_run_events(t);
 		return;
@@ -597,6 +595,8 @@ enum tm_after tm_reply_event(struct ctx *ctx, struct tm_txn *t, unsigned i)
 	}
 	name = tm_branch_text(b, TM_X_ON_REPLY);
 	if (UNLIKELY(name.n)) {
+		if (status < 200)
+			b->state = TM_S_PROCEEDING; /* the route may cancel it */
 		onreply_ctx(ctx, t, i);
 		if (tm_self.hooks->run_route(ctx, CTX_TM_REPLY, name) == 0)
 			return TM_MOVED;

@@ -20,6 +20,7 @@ def run(r, ctx):
         tests.relayed_twice()
         tests.late_2xx()
         tests.reasons()
+        tests.stopped()
         tests.not_sent()
         tests.before()
         tests.stray()
@@ -111,6 +112,17 @@ class Tests:
         self.stop(self.c, two, can)
         got = self.answer("r603")
         self.check("and the caller is told 603", got and got.status == 603, got)
+
+    def stopped(self):
+        """The first provisional is enough to cancel its branch, also for the route that it runs."""
+        self.send("stop", self.b.hostport, user="stop")
+        one = self.at(self.b, "INVITE", "stop")
+        self.b.reply(one, 183, "Progress", tag="b")
+        can = self.at(self.b, "CANCEL", "stop", 1)
+        self.check("t_cancel_branches() at the first provisional", can)
+        self.stop(self.b, one, can)
+        got = self.answer("stop")
+        self.check("and its 487 is the answer", got and got.status == 487, got)
 
     def not_sent(self):
         """RFC 3261, 16.9: a branch that could not be sent is no better than 503."""
