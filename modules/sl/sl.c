@@ -89,7 +89,7 @@ static int reply_last_error(struct ctx *ctx, bool stateful)
 		return -3; /* tm answers at the end of the script */
 	if (ctx->mflags & (CTX_F_NO_REPLY | CTX_F_FINAL_SENT))
 		return -2;
-	(void)tm_error_reply(ctx->last_error, "SL", &code, text, sizeof(text));
+	(void)tm_error_reply(ctx->last_error ? ctx->last_error : -1, "SL", &code, text, sizeof(text));
 	self.err_depth++;
 	r = stateful ? route_reply(ctx, code, str_lit(text)) : route_reply_stateless(ctx, code, str_lit(text));
 	self.err_depth--;
