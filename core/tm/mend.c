@@ -39,7 +39,7 @@ static void answered(struct tm_txn *t, uint64_t now)
 	} else {
 		tm_uas_act(t, TM_A_ARM_WAIT, now);
 	}
-	if (last && last->status >= 200 && t->state != TM_S_CONFIRMED && !(t->flags & TM_T_REPLICATE) &&
+	if (last && last->status >= 200 && t->state != TM_S_CONFIRMED &&
 	    tx_send_bytes(&t->dest, last->bytes, last->len) < 0)
 		log_debug("transaction %08x: its answer goes out when it is asked for", tm_hash_of(t));
 	tm_tell_missing(t);

@@ -99,7 +99,7 @@ static bool relay_ctx(struct ctx *ctx, struct tm_txn *t)
 		pass_late(t, &out);
 		return true;
 	}
-	err = tm_uas_send(t, ctx->msg.status, &out, NULL);
+	err = tm_uas_send(t, ctx->msg.status, &out, NULL, false);
 	t->winner = ctx->txn_branch;
 	if (err != -EALREADY)
 		tm_tell_reply(t, NULL);
@@ -211,7 +211,7 @@ static void relay_winner(struct tm_txn *t, int w)
 		/* RFC 3261, 16.7, 6: a 503 would make the caller avoid us, not the callee. */
 		(void)tm_uas_reply(t, NULL, 500, STR_LIT("Service Unavailable"), STR_NULL);
 	} else {
-		if (tm_uas_send(t, b->status, NULL, buf) != -EALREADY) /* its failure is logged there */
+		if (tm_uas_send(t, b->status, NULL, buf, false) != -EALREADY) /* its failure is logged there */
 			tm_tell_reply(t, NULL);
 	}
 }

@@ -231,8 +231,11 @@ bool tm_branch_id_parse(struct str id, uint32_t *ret_hash, uint64_t *ret_label, 
 uint32_t tm_hash_of(const struct tm_txn *t);
 
 /* ---- server.c ---- */
-/* Passes bytes upstream by the server machine. keep: as enum tm_action says; out or bytes. Returns 0, -EALREADY, send errors. */
-int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready);
+/*
+ * Passes bytes upstream by the server machine. keep: as enum tm_action says; out or bytes. said: by the script or an operator; what comes
+ * from a branch is swallowed for a replicated request. Returns 0, -EALREADY, send errors.
+ */
+int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready, bool said);
 /* A local reply; ctx: of the request, or NULL (made from the stored one). extra: whole fields. Returns 1 or -1. */
 int tm_uas_reply(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra);
 /* The 100 to an INVITE (auto_inv_100), unless something was said already. */

@@ -60,7 +60,7 @@ void tm_uas_event(struct tm_txn *t, enum tm_event_kind ev, uint64_t now)
 	tm_uas_act(t, s.actions, now);
 }
 
-int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready)
+int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, struct tm_buf *ready, bool said)
 {
 	enum tm_event_kind ev = status < 200 ? TM_EV_TX_1XX : status < 300 ? TM_EV_TX_2XX : TM_EV_TX_FINAL;
 	struct tm_step s = tm_fsm_step(t->machine, t->state, ev);
@@ -73,7 +73,7 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 
 	if (!(s.actions & TM_A_SEND))
 		return -EALREADY;
-	if (t->flags & (TM_T_LOCAL | TM_T_REPLICATE)) {
+	if ((t->flags & TM_T_LOCAL) || ((t->flags & TM_T_REPLICATE) && !said)) {
 		err = 0;
 	} else if (ready) {
 		err = tx_send_bytes(&t->dest, ready->bytes, ready->len);
@@ -110,6 +110,7 @@ int tm_uas_send(struct tm_txn *t, uint16_t status, const struct sip_out *out, st
 
 static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str reason, struct str extra, struct str to_tag)
 {
+	bool said = ctx != NULL;
 	struct ctx *own = NULL;
 	struct sip_reply_opts o = { .status = (uint16_t)code, .reason = reason };
 	struct sip_out out;
@@ -151,7 +152,7 @@ static int uas_reply_tag(struct tm_txn *t, struct ctx *ctx, int code, struct str
 	if (err == 0) {
 		if (code >= 200 && t->status < 200)
 			t->flags |= TM_T_OWN_ANSWER;
-		err = tm_uas_send(t, (uint16_t)code, &out, NULL);
+		err = tm_uas_send(t, (uint16_t)code, &out, NULL, said);
 	}
 	if (err != -EALREADY)
 		tm_tell_reply(t, own ? NULL : ctx);

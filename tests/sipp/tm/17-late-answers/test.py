@@ -21,6 +21,7 @@ def run(r, ctx):
         tests.late_2xx()
         tests.reasons()
         tests.stopped()
+        tests.replicated()
         tests.not_sent()
         tests.before()
         tests.stray()
@@ -123,6 +124,18 @@ class Tests:
         self.stop(self.b, one, can)
         got = self.answer("stop")
         self.check("and its 487 is the answer", got and got.status == 487, got)
+
+    def replicated(self):
+        for method in ("MESSAGE", "INVITE"):
+            self.send(f"copy{method}", self.b.hostport, user="copy", method=method)
+            one = self.at(self.b, method, f"copy{method}")
+            got = self.answer(f"copy{method}", method)
+            self.check(f"{method}: the script's answer to a request that it replicated", got and got.first == "SIP/2.0 200 Mine", got)
+            self.b.reply(one, 404, "Copy", tag="b")
+            self.check(f"{method}: that of the other server is swallowed", self.answer(f"copy{method}", method, 0.3) is None)
+        self.send("noerror", user="noerror")
+        got = self.answer("noerror")
+        self.check("sl_reply_error() without an error", got and got.first == "SIP/2.0 500 I'm terribly sorry, server error occurred (1/SL)", got)
 
     def not_sent(self):
         """RFC 3261, 16.9: a branch that could not be sent is no better than 503."""
