@@ -614,15 +614,33 @@ static bool match_label(const struct tm_txn *t, const void *arg)
 	return t->label == ((const struct label_key *)arg)->label;
 }
 
-bool tm_reply_is_known(struct ctx *ctx)
+static bool key_of_reply(struct ctx *ctx, uint32_t *ret_hash, struct label_key *ret_key)
 {
 	const struct sip_via *via = sip_msg_via1(&ctx->msg);
-	struct label_key key;
 	unsigned branch;
+
+	return via && tm_branch_id_parse(via->branch, ret_hash, &ret_key->label, &branch);
+}
+
+bool tm_reply_is_known(struct ctx *ctx)
+{
+	struct label_key key;
 	uint32_t hash;
 
-	return via && tm_branch_id_parse(via->branch, &hash, &key.label, &branch) &&
-	       tm_find(hash, match_label, &key, TM_TAKE_NOT, 0, NULL, NULL, NULL) == TM_EXISTS;
+	return key_of_reply(ctx, &hash, &key) && tm_find(hash, match_label, &key, TM_TAKE_NOT, 0, NULL, NULL, NULL) == TM_EXISTS;
+}
+
+struct ctx *tm_request_ctx(struct ctx *ctx)
+{
+	struct ctx *request = NULL;
+	struct label_key key;
+	uint32_t hash;
+
+	if (ctx->txn)
+		return ctx_from_bytes(str_of(ctx->txn->request, ctx->txn->req_len), &ctx->txn->rx);
+	if (ctx->msg.kind == SIP_REPLY && key_of_reply(ctx, &hash, &key)) /* reply_route: before transactions are looked for */
+		tm_copy_request(hash, match_label, &key, &request);
+	return request;
 }
 
 bool tm_rx_reply(struct ctx *ctx)

@@ -324,11 +324,6 @@ int tm_info(struct ctx *ctx, struct tm_info *ret_info)
 	return 0;
 }
 
-struct ctx *tm_request_ctx(struct ctx *ctx)
-{
-	return ctx->txn ? ctx_from_bytes(str_of(ctx->txn->request, ctx->txn->req_len), &ctx->txn->rx) : NULL;
-}
-
 int tm_branch_info(struct ctx *ctx, unsigned branch, struct tm_branch_info *ret_info)
 {
 	const struct tm_branch *b = ctx->txn ? tm_branch_at(ctx->txn, branch) : NULL;

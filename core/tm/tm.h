@@ -142,7 +142,7 @@ struct tm_info {
 	int uas_status;
 };
 MUST_CHECK int tm_info(struct ctx *ctx, struct tm_info *ret_info); /* -ENOENT: none */
-/* The transaction's request, parsed into a context of its own ($T_req); NULL: none. */
+/* The transaction's request, parsed into a context of its own ($T_req); of a reply, also before it was given to its transaction. NULL: none. */
 struct ctx *tm_request_ctx(struct ctx *ctx);
 /* The winning reply ($T_rpl), failure routes. */
 struct ctx *tm_reply_ctx(struct ctx *ctx);

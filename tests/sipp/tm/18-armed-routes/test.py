@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""t_on_reply() counts for the later branches of a transaction, too; t_on_failure() for one leg. What t_is_set() says in each."""
+"""t_on_reply() counts for the later branches of a transaction, too; t_on_failure() for one leg. What t_is_set() says in each. $T_req() in reply_route."""
 import sip
 
 
