@@ -52,7 +52,7 @@ extern struct reg_shared reg;
 
 /* The state of ctx, made on first use; NULL without memory. */
 struct reg_state *reg_state(struct ctx *ctx);
-/* What was unescaped may hold bytes that would end a field of an answer. */
+/* What was unescaped may hold bytes that would end a field of an answer. Not the byte 0, which a user may have (RFC 4475, 3.1.1.4). */
 bool reg_has_ctl(struct str s);
 /* AoR of a URI, in ctx->pool. REG_E_UNESCAPE also for control characters in the user. */
 MUST_CHECK int reg_aor(struct ctx *ctx, struct str uri, struct str *ret_aor, enum reg_error *reterr);

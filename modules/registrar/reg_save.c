@@ -208,7 +208,7 @@ static enum reg_error read_path(struct ctx *ctx, struct ul_contact *base, struct
 	if (n < 0 || n > 128)
 		return REG_E_PATH;
 	base->received = str_of(mem, (size_t)n);
-	if (reg_has_ctl(base->received) || str_find_char(base->received, '"') >= 0 || str_find_char(base->received, '\\') >= 0)
+	if (reg_has_ctl(base->received) || str_find_char(base->received, '\0') >= 0 || str_find_char(base->received, '"') >= 0 || str_find_char(base->received, '\\') >= 0)
 		return REG_E_PATH; /* the answer gives it back in quotes */
 	if (reg.ul->nat_bflag() >= 0)
 		base->cflags |= (uint32_t)1 << reg.ul->nat_bflag();

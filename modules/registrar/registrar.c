@@ -94,7 +94,7 @@ struct reg_state *reg_state(struct ctx *ctx)
 bool reg_has_ctl(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.s[i] < 32 || s.s[i] == 127)
+		if ((s.s[i] > 0 && s.s[i] < 32) || s.s[i] == 127)
 			return true;
 	return false;
 }

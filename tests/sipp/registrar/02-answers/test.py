@@ -36,7 +36,7 @@ ROWS = [
     ("Path of a strict router", "", ["Path: <sip:p1.example>", "Supported: path"], 400, {REASON: "Path parse error"}),
     ("received", ';received="sip:1.2.3.4:5"', [], 200, {"Contact": '<sip:u@192.0.2.1>;expires=500;received="sip:1.2.3.4:5"'}),
     ("control characters in the user", [], ["User: a%0d%0aX-Bad:%20yes"], 400, {REASON: "Error while unescaping username", "X-Bad": None}),
-    ("a byte 0 in the user", [], ["User: a%00"], 400, {REASON: "Error while unescaping username"}),
+    ("ours: a byte 0 in the user", INST, ["User: a%00", "Supported: gruu"], 200, {"PubGruu": f"sip:a%00@test.ringfort;gr={URN[1:-1]}"}),
     ("control characters in received of Path", "", ["Path: <sip:p1.example;lr;received=sip:1.2.3.4%0d%0aX-Bad:%20yes>", "Supported: path"], 400,
      {REASON: "Path parse error", "X-Bad": None}),
     ("ours: a quote in received of Path", "", ["Path: <sip:p1.example;lr;received=sip:1.2.3.4%22>", "Supported: path"], 400, {REASON: "Path parse error"}),
