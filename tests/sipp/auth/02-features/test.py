@@ -164,7 +164,11 @@ def deaths(t):
         before = t.server.workers()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
-        fresh = lambda: len(t.server.workers()) == len(before) and not set(t.server.workers()) & set(before)
+
+        def fresh():
+            now = t.server.workers()
+            return len(now) == len(before) and not set(now) & set(before)
+
         t.r.check(f"{t.tag} deaths: all workers are replaced", sip.wait_until(fresh, 10))
         t.row(f"deaths: nc {nc} is still taken", "-4", "pv_www", 0, creds(q, qop="auth", nc=nc))
 
