@@ -7,6 +7,8 @@
 
 #include "core/base/num.h"
 #include "core/base/regex.h"
+#include "core/base/secret.h"
+#include "core/base/strbuf.h"
 #include "core/net/addr.h"
 #include "core/settings/schema.h"
 #include "modules/htable/table.h"
@@ -15,7 +17,7 @@
 
 struct conf {
 	int small, any;
-	struct str text;
+	struct str text, key;
 	unsigned n_calls;
 };
 
@@ -32,11 +34,23 @@ static const struct setting table[] = {
 	SETTING_INT("small", struct conf, small, 3, -5, 9),
 	SETTING_INT("any", struct conf, any, 0, INT_MIN, INT_MAX),
 	SETTING_STR("text", struct conf, text, "default"),
+	SETTING_SECRET("key", struct conf, key, ""),
 	SETTING_FN_INT("fn_int", repeat),
 	SETTING_FN_STR("fn_str", repeat),
 	SETTING_KEMI("kemi", "x:y"),
 	SETTING_END
 };
+
+/* What may be shown of it: of a secret nothing. */
+static void show(const struct setting *set, struct str value)
+{
+	char text[3 * 4096 + 16]; /* each "a://b:c@" gets at most 3 bytes longer */
+	struct strbuf sb;
+
+	strbuf_init_fixed(&sb, text, sizeof(text));
+	settings_show(set, value, &sb);
+	fuzz_require(!sb.failed && (!set->secret || value.n == 0 || str_eq(strbuf_str(&sb), STR_LIT(SECRET_SHOWN))));
+}
 
 static void set_one(struct str in)
 {
@@ -49,8 +63,11 @@ static void set_one(struct str in)
 	bool is_int = num_i64(value, &i) == 0;
 
 	settings_defaults(table, &c);
-	if (!set)
+	if (!set) {
+		fuzz_require(settings_check(&table[ARRAY_LEN(table) - 1], is_int, i, &d) < 0 && d.text[0]);
 		return;
+	}
+	show(set, value);
 	if (settings_set(set, &c, is_int, i, value, &d) < 0)
 		fuzz_require(d.text[0] != '\0');
 	fuzz_require(c.small >= -5 && c.small <= 9);

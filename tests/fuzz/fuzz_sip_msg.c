@@ -40,6 +40,7 @@ static void fields_cover_the_header(const struct sip_msg *m)
 		fuzz_require(m->hdrs[i].off == at);
 		fuzz_require(m->hdrs[i].value.s > m->hdrs[i].name.s &&
 		             sip_end(m->hdrs[i].value) < m->buf.s + at + m->hdrs[i].len);
+		fuzz_require(m->hdrs[i].id == SIP_H_OTHER || sip_header_is(m->hdrs[i].name, str_lit(sip_header_name((enum sip_header)m->hdrs[i].id))));
 		at += m->hdrs[i].len;
 	}
 	fuzz_require(at == m->headers_end && m->body_off > at);
