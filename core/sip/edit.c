@@ -17,7 +17,6 @@
 
 #include "core/sip/sip_priv.h"
 
-
 static uint32_t edit_end(const struct sip_edit *ed)
 {
 	return ed->off + ed->drop;
