@@ -40,6 +40,7 @@ struct db {
 	struct db_query_state *first, *last;
 	unsigned n_unanswered;  /* also those whose caller heard -ETIMEDOUT: the driver still holds them */
 	struct loop_timer *timer; /* runs while something waits */
+	bool closed;              /* db_close_all(): nothing is asked any more */
 };
 
 static struct {
@@ -170,7 +171,7 @@ int db_get(struct str url, struct db **ret_db, struct diag *reterr)
 	int err;
 
 	for (db = g.handles; db; db = db->next) {
-		if (str_eq(db->url, url)) {
+		if (!db->closed && str_eq(db->url, url)) {
 			*ret_db = db;
 			return 0;
 		}
@@ -270,6 +271,8 @@ int db_query(struct db *db, struct str sql, const struct db_val *params, unsigne
 	struct db_query_state *q;
 	int err;
 
+	if (db->closed)
+		return -ECANCELED;
 	if (db->n_unanswered >= QUEUE_MAX)
 		return -EBUSY;
 	q = calloc(1, sizeof(*q));
@@ -306,11 +309,10 @@ fail:
 
 void db_close_all(void)
 {
-	struct db *db = g.handles, *next;
-
-	g.handles = NULL;
-	for (; db; db = next) {
-		next = db->next;
+	for (struct db *db = g.handles; db; db = db->next) {
+		if (db->closed)
+			continue;
+		db->closed = true;
 		while (db->first) {
 			struct db_query_state *q = db->first;
 			db_done_fn *done = q->done;
@@ -320,9 +322,8 @@ void db_close_all(void)
 			done(q->arg, -ECANCELED, NULL, STR_LIT("the server stops"));
 		}
 		loop_timer_del(db->timer);
+		db->timer = NULL;
 		db->driver->close(db->conn);
-		free((void *)(uintptr_t)db->url.s);
-		free(db);
 	}
 }
 

@@ -32,6 +32,7 @@ struct db_driver {
 	/* Checks the URL and that the database can be opened, at start-up (may block). Returns 0 or negative errno with the reason. */
 	int (*probe)(struct str url, struct diag *reterr);
 	int (*open)(struct loop *loop, struct str url, void **ret_conn, struct diag *reterr);
+	/* Queries that have not begun are answered with -ECANCELED from within, what is at work when it ends. */
 	void (*close)(void *conn);
 	/* Starts one query: text with ? placeholders. done is called once from the loop, never from within. What has not begun at deadline_us
 	 * (clock_now_us()) must not begin any more: the caller was told that it failed, and may have written something else since. */
@@ -72,11 +73,13 @@ MUST_CHECK int db_get(struct str url, struct db **ret_db, struct diag *reterr);
 typedef void db_done_fn(void *arg, int err, struct db_rows *rows, struct str err_text);
 /*
  * Queues one statement; '?' marks a parameter. At most `queue_max` wait: over it -EBUSY at once (shed).
+ * After db_close_all() -ECANCELED at once.
  * deadline_ms: then done gets -ETIMEDOUT. A statement that has begun by then is carried out, and its answer dropped; no other is begun.
  */
 MUST_CHECK int db_query(struct db *db, struct str sql, const struct db_val *params, unsigned n_params, unsigned deadline_ms, db_done_fn *done, void *arg);
 
-/* Worker's end: waiting queries get -ECANCELED, connections are closed. */
+/* Process's end: waiting queries get -ECANCELED, connections are closed when what is at work on them ends. Handles stay: a
+ * query that comes afterwards gets -ECANCELED from db_query(). */
 void db_close_all(void);
 
 unsigned db_rows_n(const struct db_rows *rows);

@@ -164,7 +164,7 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
-static void side_done(void *arg);
+static void side_done(void *arg, bool ending);
 
 static void side_start(struct side *s)
 {
@@ -176,11 +176,11 @@ static void side_start(struct side *s)
 	if (loop_work(s->conn->loop, side_work, side_done, s) < 0) {
 		for (struct job *j = s->running; j; j = j->next)
 			j->err = -ENOMEM;
-		side_done(s);
+		side_done(s, false);
 	}
 }
 
-static void side_done(void *arg)
+static void side_done(void *arg, bool ending)
 {
 	struct side *s = arg;
 	struct conn *c = s->conn;
@@ -190,17 +190,16 @@ static void side_done(void *arg)
 	s->busy = false;
 	for (; j; j = next) {
 		next = j->next;
-		if (c->closing)
+		if (ending && !c->closing) /* nobody is there any more */
 			db_rows_free(j->rows);
 		else
 			j->done(j->arg, j->err, j->err < 0 ? NULL : j->rows, str_lit(j->err_text));
 		job_free(j);
 	}
-	if (!c->closing) {
+	if (!c->closing && !ending)
 		side_start(s);
-	} else if (!c->read.busy && !c->write.busy) {
+	else if (c->closing && !c->read.busy && !c->write.busy)
 		conn_free(c);
-	}
 }
 
 static int drv_open(struct loop *loop, struct str url, void **ret_conn, struct diag *reterr)
@@ -227,6 +226,7 @@ static void jobs_drop(struct side *s)
 		struct job *j = s->first;
 
 		s->first = j->next;
+		j->done(j->arg, -ECANCELED, NULL, STR_NULL);
 		job_free(j);
 	}
 	s->last = NULL;
@@ -288,6 +288,7 @@ static int drv_query(void *conn, struct str sql, const struct db_val *params, un
 	j->sql_n = sql.n;
 	j->n_params = n_params;
 	j->deadline_us = deadline_us;
+	j->err = -ECANCELED; /* unless it is begun */
 	j->done = done;
 	j->arg = arg;
 	if (s->last)

@@ -57,7 +57,8 @@ struct work {
 	uv_work_t uv;
 	struct loop *loop;
 	struct work *next, **link; /* list of loop->works */
-	loop_work_fn *work, *done;
+	loop_work_fn *work;
+	loop_work_done_fn *done;
 	void *arg;
 };
 
@@ -77,6 +78,7 @@ struct loop {
 	bool fresh;    /* the clock was read since the wake-up */
 	bool sleeping; /* the gate was told that we sleep */
 	bool stopped;  /* in the last turn, after epoll's end */
+	bool ending;   /* loop_free() began */
 };
 
 static struct loop *loop_of_process;
@@ -202,10 +204,9 @@ void loop_free(struct loop *loop)
 
 	if (!loop)
 		return;
-	for (struct work *w = loop->works; w; w = w->next) {
-		w->done = NULL;
+	loop->ending = true;
+	for (struct work *w = loop->works; w; w = w->next)
 		(void)uv_cancel((uv_req_t *)&w->uv);
-	}
 	uv_walk(&loop->uv, close_any, loop);
 	while (uv_run(&loop->uv, UV_RUN_DEFAULT) !=
 	       0) /* close callbacks, and threads that are at work */
@@ -412,18 +413,16 @@ static void work_done(uv_work_t *uv, int status)
 {
 	struct work *w = uv->data;
 
-	(void)status; /* cancelled: only by loop_free(), which takes done away */
+	(void)status; /* cancelled: only by loop_free() */
 	*w->link = w->next;
 	if (w->next)
 		w->next->link = w->link;
-	if (w->done) {
-		wake(w->loop);
-		w->done(w->arg);
-	}
+	wake(w->loop);
+	w->done(w->arg, w->loop->ending);
 	free(w);
 }
 
-int loop_work(struct loop *loop, loop_work_fn *work, loop_work_fn *done, void *arg)
+int loop_work(struct loop *loop, loop_work_fn *work, loop_work_done_fn *done, void *arg)
 {
 	struct work *w = calloc(1, sizeof(*w));
 	int err;

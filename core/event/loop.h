@@ -25,6 +25,7 @@ typedef void loop_io_fn(void *arg, int fd, int events);
 typedef void loop_timer_fn(void *arg);
 typedef void loop_signal_fn(void *arg, int signum);
 typedef void loop_work_fn(void *arg);
+typedef void loop_work_done_fn(void *arg, bool ending);
 
 /* Ignores SIGPIPE in this process. Returns 0; -ENOMEM, -EMFILE ... */
 MUST_CHECK int loop_new(struct loop **ret_loop);
@@ -52,8 +53,9 @@ MUST_CHECK int loop_on_turn(struct loop *loop, loop_work_fn *fn, void *arg);
 /* Calls fn once, in the next turn. */
 MUST_CHECK int loop_defer(struct loop *loop, loop_work_fn *fn, void *arg);
 MUST_CHECK int loop_signal_add(struct loop *loop, int signum, loop_signal_fn *fn, void *arg);
-/* work runs in a thread of the pool, done in the loop (not any more once loop_free() began). Returns 0 or -ENOMEM. */
-MUST_CHECK int loop_work(struct loop *loop, loop_work_fn *work, loop_work_fn *done, void *arg);
+/* work runs in a thread of the pool, done follows in the loop. At the end of a process it follows inside loop_free(), with
+ * ending true, and work may not have run: then it only releases what it owns. Returns 0 or -ENOMEM. */
+MUST_CHECK int loop_work(struct loop *loop, loop_work_fn *work, loop_work_done_fn *done, void *arg);
 
 /*
  * What stands between the loop and its sleep; for doorbell.c. Each turn: drain() at its start (true: more is waiting,

@@ -330,6 +330,8 @@ static void flush(void)
 	if (err == 0)
 		err = db_query(me.db, strbuf_str(&sql), me.vals, n_vals, DEADLINE_MS, done, NULL);
 	strbuf_done(&sql);
+	if (err == -ECANCELED) /* the process ends: the list stays */
+		return;
 	if (err < 0)
 		failed(err, d.text[0] ? str_lit(d.text) : STR_LIT("not sent"));
 	me.busy = err == 0;

@@ -72,7 +72,7 @@ static void work(void *arg)
 		j->err = -errno;
 }
 
-static void done(void *arg)
+static void tell(void *arg)
 {
 	struct job *j = arg;
 	struct ctx *ctx = ctx_of_ticket(j->ticket);
@@ -91,6 +91,14 @@ static void done(void *arg)
 	job_free(j);
 }
 
+static void done(void *arg, bool ending)
+{
+	if (ending) /* no script runs any more */
+		job_free(arg);
+	else
+		tell(arg);
+}
+
 static int start(struct ctx *ctx, struct job *j)
 {
 	j->ticket = ctx_park(ctx, WAIT_MAX_MS, -1);
@@ -100,7 +108,7 @@ static int start(struct ctx *ctx, struct job *j)
 	}
 	if (loop_work(loop_self(), work, done, j) < 0) {
 		j->err = -ENOMEM;
-		if (loop_defer(loop_self(), done, j) < 0)
+		if (loop_defer(loop_self(), tell, j) < 0)
 			job_free(j); /* the wait's own end tells it */
 	}
 	return SCRIPT_SUSPEND;

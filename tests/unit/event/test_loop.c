@@ -374,7 +374,7 @@ END_TEST
 struct job {
 	pthread_t loop_thread;
 	bool elsewhere;
-	int n_done;
+	int n_done, n_ended;
 };
 
 static void job_work(void *arg)
@@ -384,10 +384,14 @@ static void job_work(void *arg)
 	j->elsewhere = !pthread_equal(pthread_self(), j->loop_thread);
 }
 
-static void job_done(void *arg)
+static void job_done(void *arg, bool ending)
 {
 	struct job *j = arg;
 
+	if (ending) {
+		j->n_ended++;
+		return;
+	}
 	ck_assert(pthread_equal(pthread_self(), j->loop_thread));
 	if (++j->n_done == 3)
 		loop_stop(loop);
@@ -419,8 +423,10 @@ START_TEST(freed_with_work_and_watches_left)
 	for (int i = 0; i < 50; i++)
 		ck_assert_int_eq(loop_work(loop, job_work, job_done, &j[i]), 0);
 	loop_free(loop);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 50; i++) {
 		ck_assert_int_eq(j[i].n_done, 0);
+		ck_assert_int_eq(j[i].n_ended, 1);
+	}
 	ck_assert_str_eq(trace, "");
 	loop = NULL;
 	(void)close(fds[0]);
