@@ -159,7 +159,7 @@ MUST_CHECK int tm_branch_info(struct ctx *ctx, unsigned branch, struct tm_branch
 
 /* ---- requests of our own ---- */
 struct tm_uac_req {
-	struct str method, ruri, next_hop, headers /* whole fields with CRLF, To and From in it */, body, callid /* n 0: made */;
+	struct str method, ruri, next_hop, headers /* whole fields with CRLF, To and From in it, no Via */, body, callid /* n 0: made */;
 	uint16_t listener;    /* NET_LISTENER_NONE: choose */
 	uint32_t cseq;        /* 0: 10 */
 	unsigned fr_ms;       /* 0: fr_timer */
@@ -168,7 +168,11 @@ struct tm_uac_req {
 };
 /* reply NULL on local timeout or failure (code 408, 477, 478). */
 typedef void tm_uac_fn(void *arg, int code, struct sip_msg *reply);
-/* Any method but ACK and CANCEL (tm_stop()). An INVITE's answer is told once; its 2xx is acknowledged as RFC 3261, 13.2.2.4, says. */
+/*
+ * Any method but ACK and CANCEL (tm_stop()). An INVITE's answer is told once; its 2xx is acknowledged as RFC 3261, 13.2.2.4, says. What the headers
+ * lack of Call-ID, CSeq, Max-Forwards, User-Agent, Content-Length and From's tag is added. done: NULL, or called once, unless this fails.
+ * Returns 0; -EBADMSG: it would be no sound request; -ENOTSUP, -EMSGSIZE, -EBUSY, -ENOMEM, -ESRCH. All with the reason.
+ */
 MUST_CHECK int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void *arg, struct diag *reterr);
 
 /* The ACK for the 2xx of an INVITE that was started with no_ack; headers: whole fields with CRLF. Returns 0, -ENOENT, -ENOMEM. */

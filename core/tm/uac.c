@@ -23,12 +23,12 @@
 enum uac_op { UAC_START = 1, UAC_ANSWER, UAC_KICK };
 
 struct uac_head { /* of a ring message; texts follow in this order */
-	uint32_t op, slot, id, cseq, fr_ms, fr_inv_ms;
+	uint32_t op, slot, id, fr_ms, fr_inv_ms;
 	int32_t code;
 	uint16_t listener, no_ack;
 	uint32_t hash;
 	uint64_t label;
-	uint32_t method, ruri, next_hop, headers, body, callid; /* lengths */
+	uint32_t next_hop, request; /* lengths */
 };
 
 static struct {
@@ -184,6 +184,8 @@ static void local_request_done(struct ctx *ctx, int rc)
 	work_resolve(w);
 }
 
+/* ---- the request ---- */
+
 static bool has_field(struct str headers, const char *name)
 {
 	size_t n = strlen(name);
@@ -193,18 +195,16 @@ static bool has_field(struct str headers, const char *name)
 	return str_ifind(headers, str_lit(name)) >= 0;
 }
 
-/* Writes the request. Returns 0 or diag_set(). */
-static int write_request(const struct tm_uac_req *req, struct strbuf *sb, struct diag *reterr)
+#define ANY_VIA "Via: SIP/2.0/UDP 0.0.0.0;branch=z9hG4bK\r\n" /* sip_msg_check() asks for one; what is sent gets its own */
+
+/* Writes the request as the caller has it, and what he left out. */
+static void write_draft(const struct tm_uac_req *req, struct strbuf *sb)
 {
-	if (!has_field(req->headers, "\r\nFrom:") && !has_field(req->headers, "\r\nf:"))
-		return diag_set(reterr, 0, "no From among the headers");
-	if (!has_field(req->headers, "\r\nTo:") && !has_field(req->headers, "\r\nt:"))
-		return diag_set(reterr, 0, "no To among the headers");
-	strbuf_printf(sb, "%.*s %.*s SIP/2.0\r\n", STR_FMT(req->method), STR_FMT(req->ruri));
+	strbuf_printf(sb, "%.*s %.*s SIP/2.0\r\n" ANY_VIA, STR_FMT(req->method), STR_FMT(req->ruri));
 	strbuf_add(sb, req->headers);
-	if (req->headers.n && !str_ends(req->headers, STR_LIT("\r\n")))
+	if (req->headers.n && !str_ends(req->headers, STR_LIT("\n")))
 		strbuf_add_lit(sb, "\r\n");
-	if (!has_field(req->headers, "\r\nCall-ID:")) {
+	if (!has_field(req->headers, "\r\nCall-ID:") && !has_field(req->headers, "\r\ni:")) {
 		strbuf_add_lit(sb, "Call-ID: ");
 		if (req->callid.n) {
 			strbuf_add(sb, req->callid);
@@ -223,40 +223,91 @@ static int write_request(const struct tm_uac_req *req, struct strbuf *sb, struct
 		strbuf_add(sb, out_conf.user_agent);
 		strbuf_add_lit(sb, "\r\n");
 	}
-	strbuf_printf(sb, "Content-Length: %zu\r\n\r\n", req->body.n);
+	if (!has_field(req->headers, "\r\nContent-Length:") && !has_field(req->headers, "\r\nl:"))
+		strbuf_printf(sb, "Content-Length: %zu\r\n", req->body.n);
+	strbuf_add_lit(sb, "\r\n");
 	strbuf_add(sb, req->body);
-	if (strbuf_err(sb) < 0)
-		return diag_err(reterr, -EMSGSIZE, 0, "request too long");
+}
+
+/* Is it what we would take from others, and no more in it than was meant? */
+static int check_draft(const struct tm_uac_req *req, struct str draft, struct sip_msg *msg, struct diag *reterr)
+{
+	int err = sip_msg_check(msg, reterr);
+
+	if (err < 0)
+		return err;
+	if (!str_eq(msg->method_name, req->method) || !str_eq(msg->ruri, req->ruri))
+		return diag_set(reterr, 0, "method and URI are no start line");
+	if (sip_msg_hdr_count(msg, STR_LIT("Via")) > 1)
+		return diag_set(reterr, 0, "Via is not the caller's");
+	if (msg->body_off + req->body.n != draft.n)
+		return diag_set(reterr, 0, "empty line");
+	if (msg->content_length != req->body.n)
+		return diag_set(reterr, 0, "Content-Length mis-match");
 	return 0;
 }
 
-static int start_here(const struct tm_uac_req *req, uint32_t slot, uint32_t id, struct diag *reterr)
+/* Writes the request without its Via. Returns 0 or diag_set(). */
+static int write_request(const struct tm_uac_req *req, struct strbuf *out, struct diag *reterr)
+{
+	struct pool *pool = pool_new(1 << 17);
+	struct strbuf sb;
+	struct sip_msg msg;
+	struct str draft, from;
+	size_t head, tag;
+	int err = pool ? 0 : -ENOMEM;
+
+	strbuf_init(&sb, 65535);
+	write_draft(req, &sb);
+	draft = strbuf_str(&sb);
+	if (err == 0 && strbuf_err(&sb) < 0)
+		err = diag_err(reterr, -EMSGSIZE, 0, "request too long");
+	if (err == 0)
+		err = sip_msg_parse(pool, draft, &msg, reterr);
+	if (err == 0)
+		err = check_draft(req, draft, &msg, reterr);
+	if (err == 0) {
+		from = sip_msg_hdr(&msg, SIP_H_FROM)->value;
+		head = msg.headers_off + sizeof(ANY_VIA) - 1;
+		tag = (size_t)(from.s + from.n - draft.s);
+		strbuf_add(out, str_sub(draft, 0, msg.headers_off));
+		strbuf_add(out, str_sub(draft, head, tag - head));
+		if (sip_msg_from(&msg)->tag.n == 0) { /* RFC 3261, 8.1.1.3 */
+			uint64_t r = rng_u64();
+
+			strbuf_add_lit(out, ";tag=");
+			strbuf_add_hex(out, &r, sizeof(r));
+		}
+		strbuf_add(out, str_sub(draft, tag, draft.n));
+		if (strbuf_err(out) < 0)
+			err = diag_err(reterr, -EMSGSIZE, 0, "request too long");
+	}
+	strbuf_done(&sb);
+	pool_free(pool);
+	return err;
+}
+
+/* Takes what the ring brought, or the caller in this process: head, next hop, the request. */
+static int start_here(const struct uac_head *h, struct str next_hop, struct str request, struct diag *reterr)
 {
 	struct rx_info rx = { .proto = SIP_PROTO_NONE, .listener = NET_LISTENER_NONE, .rx_us = clock_now_us(), .wall_s = clock_wall_s() };
 	struct uac_work *w = calloc(1, sizeof(*w));
-	struct strbuf sb;
-	int err = -ENOMEM;
 
-	strbuf_init(&sb, 65535);
 	if (!w)
-		goto fail;
-	err = write_request(req, &sb, reterr);
-	if (err < 0)
-		goto fail;
-	w->ctx = ctx_from_bytes(strbuf_str(&sb), &rx);
+		return diag_err(reterr, -ENOMEM, 0, "no memory");
+	w->ctx = ctx_from_bytes(request, &rx);
 	if (!w->ctx) {
-		err = diag_set(reterr, 0, "the request cannot be parsed");
-		goto fail;
+		free(w);
+		return diag_err(reterr, -ENOMEM, 0, "no memory for the request");
 	}
-	strbuf_done(&sb);
 	w->ctx->mflags |= CTX_F_NO_REPLY;
-	w->slot = slot;
-	w->id = id;
-	w->fr_ms = req->fr_ms;
-	w->fr_inv_ms = req->fr_inv_ms;
-	w->no_ack = req->no_ack;
-	w->listener = req->listener;
-	w->next_hop = req->next_hop.n ? str_dup(w->ctx->pool, req->next_hop) : STR_NULL;
+	w->slot = h->slot;
+	w->id = h->id;
+	w->fr_ms = h->fr_ms;
+	w->fr_inv_ms = h->fr_inv_ms;
+	w->no_ack = h->no_ack != 0;
+	w->listener = h->listener;
+	w->next_hop = next_hop.n ? str_dup(w->ctx->pool, next_hop) : STR_NULL;
 	if (tm_self.hooks->has_route(CTX_EVENT, STR_LIT("tm:local-request"))) {
 		w->ctx->finished = local_request_done;
 		w->ctx->finished_arg = w;
@@ -266,10 +317,6 @@ static int start_here(const struct tm_uac_req *req, uint32_t slot, uint32_t id, 
 	}
 	work_resolve(w);
 	return 0;
-fail:
-	strbuf_done(&sb);
-	free(w);
-	return err;
 }
 
 /* ---- between processes ---- */
@@ -296,38 +343,40 @@ static bool here_is_worker(void)
 	return self >= 0 && shm_slot_info((unsigned)self, &info) == 0 && info.kind != SHM_SLOT_RPCD && info.kind != SHM_SLOT_SUPERVISOR;
 }
 
+static int hand_over(const struct uac_head *h, struct str next_hop, struct str request, struct diag *reterr)
+{
+	struct iovec iov[3] = { { (void *)(uintptr_t)h, sizeof(*h) }, { (void *)(uintptr_t)next_hop.s, next_hop.n },
+				{ (void *)(uintptr_t)request.s, request.n } };
+	unsigned worker = some_worker();
+	int err = worker ? doorbell_send(worker, DOORBELL_TM_EVENT, iov, 3) : -ESRCH;
+
+	return err < 0 ? diag_err(reterr, err, 0, "no worker takes it") : 0;
+}
+
 int tm_uac_start(const struct tm_uac_req *req, tm_uac_fn *done, void *arg, struct diag *reterr)
 {
-	struct uac_head h = { .op = UAC_START, .cseq = req->cseq, .fr_ms = req->fr_ms, .fr_inv_ms = req->fr_inv_ms,
-		.no_ack = req->no_ack, .listener = req->listener };
-	struct iovec iov[7];
-	unsigned worker;
+	struct uac_head h = { .op = UAC_START, .slot = (uint32_t)shm_slot_self(), .fr_ms = req->fr_ms, .fr_inv_ms = req->fr_inv_ms,
+		.no_ack = req->no_ack, .listener = req->listener, .next_hop = (uint32_t)req->next_hop.n };
+	struct strbuf text;
 	int err;
 
 	if (str_eq(req->method, STR_LIT("ACK")) || str_eq(req->method, STR_LIT("CANCEL")))
 		return diag_err(reterr, -ENOTSUP, 0, "%.*s cannot be sent from here", STR_FMT(req->method));
-	h.slot = (uint32_t)shm_slot_self();
+	strbuf_init(&text, 65535);
+	err = write_request(req, &text, reterr);
+	if (err < 0)
+		goto out;
+	h.request = (uint32_t)text.n;
 	h.id = wait_add(done, arg);
-	if (h.id == 0xffffffffu)
-		return diag_err(reterr, -EBUSY, 0, "too many requests of our own are waiting");
-	if (here_is_worker()) {
-		err = start_here(req, h.slot, h.id, reterr);
-	} else {
-		struct str t[6] = { req->method, req->ruri, req->next_hop, req->headers, req->body, req->callid };
-		uint32_t *len[6] = { &h.method, &h.ruri, &h.next_hop, &h.headers, &h.body, &h.callid };
-
-		iov[0] = (struct iovec){ &h, sizeof(h) };
-		for (unsigned i = 0; i < 6; i++) {
-			*len[i] = (uint32_t)t[i].n;
-			iov[i + 1] = (struct iovec){ (void *)(uintptr_t)t[i].s, t[i].n };
-		}
-		worker = some_worker();
-		err = worker ? doorbell_send(worker, DOORBELL_TM_EVENT, iov, 7) : -ESRCH;
-		if (err < 0)
-			(void)diag_err(reterr, err, 0, "no worker takes it");
+	if (h.id == 0xffffffffu) {
+		err = diag_err(reterr, -EBUSY, 0, "too many requests of our own are waiting");
+		goto out;
 	}
+	err = here_is_worker() ? start_here(&h, req->next_hop, strbuf_str(&text), reterr) : hand_over(&h, req->next_hop, strbuf_str(&text), reterr);
 	if (err < 0)
 		waiting.w[h.id & (WAITING_MAX - 1)].used = false;
+out:
+	strbuf_done(&text);
 	return err < 0 ? err : 0;
 }
 
@@ -354,7 +403,7 @@ static bool match_label(const struct tm_txn *t, const void *arg)
 static void on_ring(unsigned from, const void *data, size_t len)
 {
 	struct uac_head h;
-	struct str rest, t[6];
+	struct str rest;
 	struct diag why = { 0 };
 	struct tm_txn *txn = NULL;
 
@@ -370,22 +419,14 @@ static void on_ring(unsigned from, const void *data, size_t len)
 		if (tm_find(h.hash, match_label, &h, TM_TAKE_CLAIM, 0, NULL, &txn, NULL) == TM_CLAIMED)
 			tm_run_events(txn);
 		return;
-	case UAC_START: {
-		uint32_t n[6] = { h.method, h.ruri, h.next_hop, h.headers, h.body, h.callid };
-
-		for (unsigned i = 0; i < 6; i++) {
-			if (n[i] > rest.n)
-				return;
-			t[i] = str_sub(rest, 0, n[i]);
-			rest = str_sub(rest, n[i], rest.n);
-		}
-		if (start_here(&(struct tm_uac_req){ .method = t[0], .ruri = t[1], .next_hop = t[2], .headers = t[3], .body = t[4],
-				       .callid = t[5], .listener = h.listener, .cseq = h.cseq, .fr_ms = h.fr_ms, .fr_inv_ms = h.fr_inv_ms, .no_ack = h.no_ack != 0 }, h.slot, h.id, &why) < 0) {
+	case UAC_START:
+		if ((uint64_t)h.next_hop + h.request != rest.n)
+			return;
+		if (start_here(&h, str_sub(rest, 0, h.next_hop), str_sub(rest, h.next_hop, rest.n), &why) < 0) {
 			log_info("request of process %u not sent: %s", from, why.text);
-			answer_to(h.slot, h.id, 400, STR_NULL);
+			answer_to(h.slot, h.id, 500, STR_NULL);
 		}
 		return;
-	}
 	default:
 		return;
 	}

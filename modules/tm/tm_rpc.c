@@ -222,8 +222,13 @@ enum uac_rpflags { UAC_HEX_BODY = 1 };
 static int take_request(struct rpc *rpc, struct tm_uac_req *req)
 {
 	struct str socket = STR_NULL;
+	unsigned n = rpc_args_left(rpc);
 	struct sip_uri u;
 
+	if (n < 5) {
+		rpc_fault(rpc, 400, "too few parameters (%u/5)", n);
+		return -EINVAL;
+	}
 	if (rpc_arg_str(rpc, &req->method) < 0 || req->method.n == 0) {
 		rpc_fault(rpc, 400, "Empty method");
 		return -EINVAL;
@@ -328,10 +333,16 @@ static void uac_late(void *arg)
 	wait_end(w); /* w goes when tm is done with the request */
 }
 
+static void not_started(struct rpc *rpc, int err, const struct diag *why)
+{
+	rpc_fault(rpc, 400, "%s%s", err == -EBADMSG ? "Invalid headers: " : "", why->text);
+}
+
 static void uac_wait(struct rpc *rpc, const struct tm_uac_req *req, bool brief)
 {
 	struct diag why = { 0 };
 	struct uac_wait *w = calloc(1, sizeof(*w));
+	int err;
 
 	if (!w || loop_timer_add(loop_self(), UAC_WAIT_MS, 0, uac_late, w, &w->timer) < 0) {
 		free(w);
@@ -346,8 +357,9 @@ static void uac_wait(struct rpc *rpc, const struct tm_uac_req *req, bool brief)
 		return;
 	}
 	w->rpc = rpc;
-	if (tm_uac_start(req, uac_answered, w, &why) < 0) {
-		rpc_fault(rpc, 400, "%s", why.text);
+	err = tm_uac_start(req, uac_answered, w, &why);
+	if (err < 0) {
+		not_started(rpc, err, &why);
 		wait_end(w);
 		free(w);
 	}
@@ -356,13 +368,17 @@ static void uac_wait(struct rpc *rpc, const struct tm_uac_req *req, bool brief)
 static void uac(struct rpc *rpc, enum uac_mode mode, unsigned rpflags, struct tm_uac_req req)
 {
 	struct diag why = { 0 };
+	int err;
 
 	if (take_request(rpc, &req) < 0 || ((rpflags & UAC_HEX_BODY) && take_hex(rpc, &req.body) < 0))
 		return;
-	if (mode != UAC_START)
+	if (mode != UAC_START) {
 		uac_wait(rpc, &req, mode == UAC_BLOCK);
-	else if (tm_uac_start(&req, NULL, NULL, &why) < 0)
-		rpc_fault(rpc, 400, "%s", why.text);
+		return;
+	}
+	err = tm_uac_start(&req, NULL, NULL, &why);
+	if (err < 0)
+		not_started(rpc, err, &why);
 }
 
 #define UAC(name_, mode_, rpflags_, no_ack_) \

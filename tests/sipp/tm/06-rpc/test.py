@@ -50,6 +50,29 @@ def run(r, ctx):
                 r.check(f"{name} {method} {params} fails with {code}", f"'code': {code}" in str(e), e)
         r.check(f"{name} tm.clean", server.rpc("tm.clean") in (None, "", [], {}), server.rpc("tm.clean"))
 
+        both = "From: <sip:me@x>\r\nTo: <sip:bob@x>\r\n"
+        for headers, body, why in (("xx", None, "headers"), ("", None, "From"), ("To: <sip:bob@x>\r\n", None, "From"), ("From: <sip:me@x>\r\nTo: bad<sip:\r\n", None, "To"),
+                                   (both + "X: a\r\n\r\nfalse", None, "Call-ID"),
+                                   (both + "Call-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\nfalse", None, "empty line"), (both + "Via: SIP/2.0/UDP 192.0.2.1\r\n", None, "Via"),
+                                   (both + "CSeq: 7 FOO\r\n", None, "CSeq"), (both + "Content-Length: 4\r\n", "hello", "Content-Length"),
+                                   (both + "CSeq: 1 OPTIONS\r\nCSeq: 2 OPTIONS\r\n", None, "CSeq")):
+            try:
+                server.rpc("tm.t_uac_start", "OPTIONS", f"sip:bob@{b.hostport}", ".", ".", headers, *([body] if body else []))
+                r.check(f"{name} no request is made of {headers!r}", False)
+            except RuntimeError as e:
+                r.check(f"{name} no request is made of {headers!r}", "'code': 400" in str(e) and "Invalid headers" in str(e) and why in str(e), e)
+        try:
+            server.rpc("tm.t_uac_start", "OPTIONS", f"sip:bob@{b.hostport}")
+            r.check(f"{name} parameters are missing", False)
+        except RuntimeError as e:
+            r.check(f"{name} parameters are missing", "'code': 400" in str(e) and "too few parameters (2/5)" in str(e), e)
+        server.rpc("tm.t_uac_start", "MESSAGE", f"sip:bob@{b.hostport}", ".", ".", both + "Content-Length: 5\r\nContent-Type: text/plain", "hello")
+        m = b.expect(lambda m: m.method in ("OPTIONS", "MESSAGE"))
+        r.check(f"{name} what was refused was not sent; what the caller gives is not added again", m and m.method == "MESSAGE" and m.all("Content-Length") == ["5"] and m.body == b"hello",
+                m and m.raw)
+        r.check(f"{name} From gets the tag that it lacks", m and len(m.get("From").partition(";tag=")[2]) >= 8 and m.get("To") == "<sip:bob@x>", m and m.raw)
+        b.reply(m, 200, "OK")
+
         def ask(method, out, uri=None):
             out.append(server.rpc(method, "OPTIONS", uri or f"sip:bob@{b.hostport}", ".", ".", "From: <sip:me@x>;tag=1\r\nTo: <sip:bob@x>\r\n", timeout=20))
 
