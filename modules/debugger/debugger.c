@@ -84,6 +84,7 @@ static void rpc_ls(struct rpc *rpc)
 {
 	struct shm_slot_info info;
 	int64_t pid = 0;
+	unsigned n_told = 0;
 
 	if (rpc_args_left(rpc) > 0 && rpc_arg_any_int(rpc, &pid) < 0) {
 		rpc_fault(rpc, 500, "Pid expected");
@@ -102,7 +103,10 @@ static void rpc_ls(struct rpc *rpc)
 		rpc_add_int(rpc, n, "state", atomic_load(&p->n_stopped));
 		rpc_add_int(rpc, n, "in.pid", atomic_load(&p->asker));
 		rpc_add_int(rpc, n, "in.cmd", atomic_load(&p->asker) ? p->cmd : 0);
+		n_told++;
 	}
+	if (n_told == 0)
+		rpc_fault(rpc, 500, "No such pid");
 }
 
 static void rpc_reset_msgid(struct rpc *rpc)

@@ -26,19 +26,23 @@ static struct ht_table *arg_table(struct rpc *rpc)
 	return t;
 }
 
+static void too_few(struct rpc *rpc, const char *wanted)
+{
+	rpc_fault(rpc, 500, "Not enough parameters (%s)", wanted);
+}
+
+/* Table and key, the first two of what is wanted. NULL: the fault was set. */
 static struct ht_table *arg_table_key(struct rpc *rpc, const char *wanted, struct str *ret_key)
 {
-	struct ht_table *t = rpc_args_left(rpc) < 2 ? NULL : arg_table(rpc);
+	struct ht_table *t;
 
-	if (!t && rpc_args_left(rpc) < 2) {
-		if (rpc_args_left(rpc) == 0)
-			rpc_fault(rpc, 500, "No htable name given");
-		else
-			rpc_fault(rpc, 500, "Not enough parameters (%s)", wanted);
+	if (rpc_args_left(rpc) < 2) {
+		too_few(rpc, wanted);
 		return NULL;
 	}
+	t = arg_table(rpc);
 	if (t && rpc_arg_any_str(rpc, ret_key) < 0) {
-		rpc_fault(rpc, 500, "Not enough parameters (%s)", wanted);
+		too_few(rpc, wanted);
 		return NULL;
 	}
 	return t;
@@ -105,7 +109,7 @@ static void rpc_dump(struct rpc *rpc)
 static void rpc_get(struct rpc *rpc)
 {
 	struct str key;
-	struct ht_table *t = arg_table_key(rpc, "htable name & key name", &key);
+	struct ht_table *t = arg_table_key(rpc, "htable name and key name", &key);
 	struct rpc_node *top, *item;
 	struct value v;
 	int64_t ttl;
@@ -141,8 +145,9 @@ static void rpc_get(struct rpc *rpc)
 /* Both kinds of value, with and without seconds to live. */
 static void set(struct rpc *rpc, bool is_int, bool with_ttl)
 {
+	const char *wanted = with_ttl ? "htable name, key name, value and expire" : "htable name, key name and value";
 	struct str key;
-	struct ht_table *t = arg_table_key(rpc, with_ttl ? "htable name & key name & value & expire" : "htable name & key name & value", &key);
+	struct ht_table *t = arg_table_key(rpc, wanted, &key);
 	int64_t ttl = HT_EXPIRE_RULE;
 	struct value v;
 	int err;
@@ -154,7 +159,7 @@ static void set(struct rpc *rpc, bool is_int, bool with_ttl)
 	if (err == 0 && with_ttl)
 		err = rpc_arg_int(rpc, &ttl);
 	if (err < 0) {
-		rpc_fault(rpc, 500, "Not enough parameters (htable name & key name & value%s)", with_ttl ? " & expire" : "");
+		too_few(rpc, wanted);
 		return;
 	}
 	if (with_ttl && ttl < 0)
@@ -187,14 +192,15 @@ static void rpc_setxi(struct rpc *rpc)
 
 static void rpc_setex(struct rpc *rpc)
 {
+	static const char wanted[] = "htable name, item name and expire";
 	struct str key;
-	struct ht_table *t = arg_table_key(rpc, "htable name & key name & value", &key);
+	struct ht_table *t = arg_table_key(rpc, wanted, &key);
 	int64_t ttl;
 
 	if (!t)
 		return;
 	if (rpc_arg_int(rpc, &ttl) < 0) {
-		rpc_fault(rpc, 500, "Not enough parameters (htable name & key name & value)");
+		too_few(rpc, wanted);
 		return;
 	}
 	if (!ht_ttl_set(t, key, ttl, clock_wall_s()) && t->def.autoexpire_s)
@@ -206,7 +212,7 @@ static void rpc_setex(struct rpc *rpc)
 static void rpc_delete(struct rpc *rpc)
 {
 	struct str key;
-	struct ht_table *t = arg_table_key(rpc, "htable name & key name", &key);
+	struct ht_table *t = arg_table_key(rpc, "htable name and key name", &key);
 
 	if (!t)
 		return;
@@ -258,7 +264,7 @@ static bool has_db(struct rpc *rpc, const struct ht_table *t)
 {
 	if (ht_conf.db_url.n && t->def.dbtable.n)
 		return true;
-	rpc_fault(rpc, 500, "No htable db_url");
+	rpc_fault(rpc, 500, ht_conf.db_url.n ? "No database htable" : "No htable db_url");
 	return false;
 }
 

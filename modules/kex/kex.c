@@ -244,8 +244,11 @@ static void each_stat(struct rpc *rpc, struct rpc_node *node, struct str arg, ea
 	}
 }
 
-/* node: made for the first argument, so that a call without any leaves only the fault. */
-static void stats_call(struct rpc *rpc, bool object, each_stat_fn *fn)
+#define WHICH_TO_SHOW "Please provide which stats to retrieve"
+#define WHICH_TO_SET "Please provide stats name"
+
+/* which: the fault of a call without arguments. node: made for the first argument, so that such a call leaves only the fault. */
+static void stats_call(struct rpc *rpc, const char *which, bool object, each_stat_fn *fn)
 {
 	struct rpc_node *node = NULL;
 	struct str arg;
@@ -257,7 +260,7 @@ static void stats_call(struct rpc *rpc, bool object, each_stat_fn *fn)
 		each_stat(rpc, node, arg, fn);
 	}
 	if (n == 0)
-		rpc_fault(rpc, 400, "Please provide which stats to retrieve");
+		rpc_fault(rpc, 400, "%s", which);
 }
 
 static void stat_text(struct rpc *rpc, struct rpc_node *node, const struct stat_ref *ref)
@@ -315,27 +318,27 @@ static void stat_clear(struct rpc *rpc, struct rpc_node *node, const struct stat
 
 static void rpc_get(struct rpc *rpc)
 {
-	stats_call(rpc, false, stat_text);
+	stats_call(rpc, WHICH_TO_SHOW, false, stat_text);
 }
 
 static void rpc_fetch(struct rpc *rpc)
 {
-	stats_call(rpc, true, stat_member_text);
+	stats_call(rpc, WHICH_TO_SHOW, true, stat_member_text);
 }
 
 static void rpc_fetchn(struct rpc *rpc)
 {
-	stats_call(rpc, true, stat_member_number);
+	stats_call(rpc, WHICH_TO_SHOW, true, stat_member_number);
 }
 
 static void rpc_reset(struct rpc *rpc)
 {
-	stats_call(rpc, false, stat_back);
+	stats_call(rpc, WHICH_TO_SET, false, stat_back);
 }
 
 static void rpc_clear(struct rpc *rpc)
 {
-	stats_call(rpc, false, stat_clear);
+	stats_call(rpc, WHICH_TO_SET, false, stat_clear);
 }
 
 static int kex_load(void)

@@ -136,18 +136,23 @@ static void module_stats(struct rpc *rpc, const char *name, const struct module 
 
 static void stats(struct rpc *rpc, bool counts)
 {
-	struct str name, type;
+	struct str name, type = STR_NULL;
 	bool all, pkg, shm;
 	unsigned n = 0;
 	char text[64];
 
-	if (rpc_arg_any_str(rpc, &name) < 0 || rpc_arg_any_str(rpc, &type) < 0) {
-		rpc_fault(rpc, 500, "Module name and memory type expected");
+	if (rpc_arg_str(rpc, &name) < 0) {
+		rpc_fault(rpc, 500, "Module name or \"all\" needed");
+		return;
+	}
+	all = rpc_arg_str(rpc, &type) == 0 && str_ieq(type, STR_LIT("all"));
+	pkg = all || (type.n && str_ieq(type, STR_LIT("pkg")));
+	shm = all || (type.n && str_ieq(type, STR_LIT("shm")));
+	if (!pkg && !shm) {
+		rpc_fault(rpc, 500, "\"pkg\" or \"shm\" or \"all\" needed");
 		return;
 	}
 	all = str_ieq(name, STR_LIT("all"));
-	pkg = !str_ieq(type, STR_LIT("shm"));
-	shm = !str_ieq(type, STR_LIT("pkg"));
 	for (unsigned i = 0; i < module_count(); i++) {
 		const struct module *m = module_at(i);
 

@@ -351,28 +351,31 @@ static void shv_rpc_get(struct rpc *rpc)
 
 static void shv_rpc_set(struct rpc *rpc)
 {
-	struct str name, type, text;
+	struct str name, type, text = STR_NULL;
+	const char *missing = NULL;
 	struct value v;
-	int64_t i;
+	bool is_int, has;
 
-	if (rpc_arg_any_str(rpc, &name) < 0 || rpc_arg_any_str(rpc, &type) < 0) {
-		rpc_fault(rpc, 400, "Not enough parameters (name, type and value required)");
-		return;
-	}
-	if (str_ieq(type, STR_LIT("int"))) {
-		if (rpc_arg_any_str(rpc, &text) < 0 || num_i64(text, &i) < 0) {
-			rpc_fault(rpc, 400, "Invalid value (number expected)");
+	if (rpc_arg_any_str(rpc, &name) < 0)
+		missing = "parameter varname";
+	else if (rpc_arg_any_str(rpc, &type) < 0)
+		missing = "parameter type";
+	if (!missing) {
+		is_int = str_ieq(type, STR_LIT("int"));
+		if (!is_int && !str_ieq(type, STR_LIT("str"))) {
+			rpc_fault(rpc, 500, "Unknown parameter type (Types: int or str)");
 			return;
 		}
-		v = value_int(i);
-	} else {
-		if (rpc_arg_any_str(rpc, &text) < 0) {
-			rpc_fault(rpc, 400, "Not enough parameters (name, type and value required)");
-			return;
-		}
-		v = value_str(text);
+		has = rpc_arg_any_str(rpc, &text) == 0;
+		v = is_int ? value_int(0) : value_str(text);
+		if (is_int && (!has || num_i64(text, &v.i) < 0))
+			missing = "integer parameter value";
+		else if (!has)
+			missing = "parameter value";
 	}
-	if (!priv.table || shv_store(name, &v, true) < 0)
+	if (missing)
+		rpc_fault(rpc, 500, "Missing %s (Parameters: varname type value)", missing);
+	else if (!priv.table || shv_store(name, &v, true) < 0)
 		rpc_fault(rpc, 404, "Variable not found");
 	else
 		rpc_add_str(rpc, NULL, NULL, STR_LIT("Ok. Variable set to new value."));
