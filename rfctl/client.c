@@ -86,7 +86,11 @@ static int open_peer(const struct peer *p, uint64_t deadline, int *ret_fd)
 		if (bind(fd, (struct sockaddr *)&me, sizeof(sa_family_t)) < 0)
 			goto fail;
 	}
-	if (connect(fd, (const struct sockaddr *)&p->addr, p->addr_n) < 0) {
+	while (connect(fd, (const struct sockaddr *)&p->addr, p->addr_n) < 0) {
+		if (errno == EAGAIN && now_ms() < deadline) { /* AF_UNIX: many wait to be accepted; poll() does not say when there is room */
+			(void)nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+			continue;
+		}
 		if (errno != EINPROGRESS)
 			goto fail;
 		err = wait_for(fd, POLLOUT, deadline);
@@ -96,11 +100,12 @@ static int open_peer(const struct peer *p, uint64_t deadline, int *ret_fd)
 			(void)close(fd);
 			return err;
 		}
+		break;
 	}
 	*ret_fd = fd;
 	return 0;
 fail:
-	err = -errno;
+	err = errno == EAGAIN ? -ETIMEDOUT : -errno;
 	(void)close(fd);
 	return err;
 }
@@ -181,7 +186,7 @@ static int json_request(const char *method, json_t *params, struct strbuf *out)
 
 static int json_reply(struct str text, struct rf_reply *ret)
 {
-	json_t *doc = json_loadb(text.s, text.n, JSON_ALLOW_NUL, NULL);
+	json_t *doc = rf_json_load(text);
 	json_t *error = json_object_get(doc, "error"), *result = json_object_get(doc, "result");
 
 	if (!error && !result) {
@@ -225,10 +230,30 @@ static int call(const struct peer *p, const char *method, json_t *params, unsign
 
 /* ---- where the server is ---- */
 
+static const char *error_text(int err)
+{
+	switch (-err) {
+	case ETIMEDOUT:
+		return "no answer in time (--timeout)";
+	case EBADMSG:
+		return "what it answers is neither JSON-RPC nor binrpc";
+	case EPROTO:
+		return "it closed the connection without an answer";
+	case EMSGSIZE:
+		return "its answer, or the request, is too long";
+	case ECONNREFUSED:
+		return "nobody listens";
+	default:
+		return strerror(-err);
+	}
+}
+
 struct search {
 	struct rfctl *rf;
 	struct strbuf tried; /* what did not work, and why */
 };
+
+static const char too_long[] = "this name is too long for a socket";
 
 static void tell(struct search *s, const char *name, const char *why)
 {
@@ -264,7 +289,7 @@ static bool take(struct search *s, const struct peer *p)
 	int err = knock(s, p);
 
 	if (err < 0) {
-		tell(s, p->name, err == -ECONNREFUSED ? "nobody listens" : strerror(-err));
+		tell(s, p->name, error_text(err));
 		return false;
 	}
 	s->rf->peer = malloc(sizeof(*p));
@@ -313,7 +338,7 @@ static bool take_path(struct search *s, const char *path)
 	    unix_peer(&p, JSON_STREAM, longer) && take(s, &p))
 		return true;
 	if (!unix_peer(&p, JSON_DGRAM, path)) {
-		tell(s, path, "this name is too long for a socket");
+		tell(s, path, too_long);
 		return false;
 	}
 	if (knock(s, &p) == -EPROTOTYPE)
@@ -356,8 +381,12 @@ static bool take_address(struct search *s, const char *a)
 
 	if (strncmp(a, "tcp:", 4) == 0)
 		return take_tcp(s, a + 4);
-	if (strncmp(a, "ctl:", 4) == 0)
-		return unix_peer(&p, BINRPC, a + 4) && take(s, &p);
+	if (strncmp(a, "ctl:", 4) == 0) {
+		if (unix_peer(&p, BINRPC, a + 4))
+			return take(s, &p);
+		tell(s, a, too_long);
+		return false;
+	}
 	return take_path(s, strncmp(a, "unix:", 5) == 0 ? a + 5 : a);
 }
 
@@ -371,24 +400,6 @@ static bool find_peer(struct search *s)
 }
 
 /* ---- calls ---- */
-
-static const char *error_text(int err)
-{
-	switch (-err) {
-	case ETIMEDOUT:
-		return "no answer in time (--timeout)";
-	case EBADMSG:
-		return "what it answers is neither JSON-RPC nor binrpc";
-	case EPROTO:
-		return "it closed the connection without an answer";
-	case EMSGSIZE:
-		return "its answer, or the request, is too long";
-	case ECONNREFUSED:
-		return "nobody listens";
-	default:
-		return strerror(-err);
-	}
-}
 
 int rf_try(struct rfctl *rf, const char *method, json_t *params, struct rf_reply *ret)
 {

@@ -318,8 +318,8 @@ int cmd_db_create(struct rfctl *rf, int argc, char **argv)
 	if (status == RF_OK) {
 		bool empty = ask(db, "SELECT count(*) FROM sqlite_master WHERE type = ?", "table", NULL) == 0;
 
-		if (empty && sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK &&
-		    (sqlite3_exec(db, standard_sql, NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK))
+		if (empty && (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK || sqlite3_exec(db, standard_sql, NULL, NULL, NULL) != SQLITE_OK ||
+			      sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK))
 			status = rf_db_fail(rf, db, "the tables cannot be made");
 		else if (compare(db, lacks, &f) < 0 || json_array_size(f.list) > 0) /* it was there, and is another's or older */
 			status = report(rf, db, &f, "missing", false, "was there already, and lacks standard tables (rfctl db migrate)");

@@ -64,14 +64,30 @@ static void contact_rows(struct rf_table *t, const char *aor, const json_t *cont
 	}
 }
 
+/* Is a domain of the answer the one that was asked for? table NULL: all. */
+static bool is_asked(const json_t *domain, const char *table)
+{
+	const char *name = json_string_value(json_object_get(domain, "Domain"));
+
+	return !table || (name && strcmp(name, table) == 0);
+}
+
+static bool has_domain(const json_t *result, const char *table)
+{
+	const json_t *domains = json_object_get(result, "Domains"), *d;
+
+	for (size_t i = 0; (d = rf_item(domains, "Domain", i)); i++)
+		if (is_asked(d, table))
+			return true;
+	return table == NULL;
+}
+
 static void domain_rows(struct rf_table *t, const char *table, const json_t *result)
 {
 	const json_t *domains = json_object_get(result, "Domains"), *d, *info;
 
 	for (size_t i = 0; (d = rf_item(domains, "Domain", i)); i++) {
-		const char *name = json_string_value(json_object_get(d, "Domain"));
-
-		if (table && name && strcmp(name, table) != 0)
+		if (!is_asked(d, table))
 			continue;
 		for (size_t k = 0; (info = rf_item(json_object_get(d, "AoRs"), "Info", k)); k++)
 			contact_rows(t, json_string_value(json_object_get(info, "AoR")), json_object_get(info, "Contacts"));
@@ -91,7 +107,9 @@ int cmd_ul_show(struct rfctl *rf, int argc, char **argv)
 		status = rf_call(rf, "ul.dump", NULL, &result);
 	if (status != RF_OK)
 		return status;
-	if (rf->json) {
+	if (argc == 0 && !has_domain(result, rf->table)) {
+		status = rf_fail(rf, RF_REFUSED, 0, "the server has no table %s of registrations", rf->table);
+	} else if (rf->json) {
 		(void)rf_print_json(result);
 	} else {
 		t = rf_table_new(titles, 7);
@@ -103,7 +121,7 @@ int cmd_ul_show(struct rfctl *rf, int argc, char **argv)
 		rf_table_free(t);
 	}
 	json_decref(result);
-	return RF_OK;
+	return status;
 }
 
 int cmd_ul_add(struct rfctl *rf, int argc, char **argv)

@@ -3,8 +3,11 @@
  * rfctl: the operator's command line. One row of the table below is one command; options, help, completion and the check of arguments
  * come from it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "core/base/num.h"
@@ -116,6 +119,21 @@ static void help_command(const struct rf_command *c)
 	print_options(c->options);
 }
 
+/* As a document, of one command or of all. */
+static void help_json(const struct rf_command *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		const struct rf_command *of = &commands[i];
+
+		if (!c || c == of)
+			json_array_append_new(list, json_pack("{ss, ss, ss, ss?}", "command", of->name, "arguments", of->args, "help", of->brief, "more", of->more));
+	}
+	(void)rf_print_json(c ? json_array_get(list, 0) : list);
+	json_decref(list);
+}
+
 static void help_all(void)
 {
 	(void)printf("Usage: rfctl [OPTIONS] COMMAND [ARGUMENTS]\n\nCommands (rfctl help COMMAND says more):\n");
@@ -129,6 +147,18 @@ static void help_all(void)
 	print_options(~0u);
 	(void)printf("\nThe server is looked for in /run/kamailio and /run/ringfort unless -s or RINGFORT_SOCKET says where.\n"
 		     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 nobody answers.\n");
+}
+
+/* c NULL: of all commands. */
+static int help(const struct rfctl *rf, const struct rf_command *c)
+{
+	if (rf->json)
+		help_json(c);
+	else if (c)
+		help_command(c);
+	else
+		help_all();
+	return RF_OK;
 }
 
 static size_t words(const char *name)
@@ -181,15 +211,10 @@ static int cmd_help(struct rfctl *rf, int argc, char **argv)
 			(void)printf("--%s\n", options[i].name);
 		return RF_OK;
 	}
-	if (argc == 0) {
-		help_all();
-		return RF_OK;
-	}
+	if (argc == 0)
+		return help(rf, NULL);
 	c = find(argc, argv);
-	if (!c)
-		return no_command(rf, argc, argv);
-	help_command(c);
-	return RF_OK;
+	return c ? help(rf, c) : no_command(rf, argc, argv);
 }
 
 /* ---- the command line ---- */
@@ -316,29 +341,37 @@ static int parse(struct rfctl *rf, struct line *line, int argc, char **argv)
 	return RF_OK;
 }
 
+static int version(const struct rfctl *rf)
+{
+	json_t *doc;
+
+	if (!rf->json) {
+		(void)printf("rfctl (%s)\n", PACKAGE_STRING);
+		return RF_OK;
+	}
+	doc = json_pack("{ss, ss}", "name", PACKAGE_NAME, "version", PACKAGE_VERSION);
+	(void)rf_print_json(doc);
+	json_decref(doc);
+	return RF_OK;
+}
+
 static int run(struct rfctl *rf, struct line *line)
 {
 	const struct rf_command *c;
 	unsigned wrong;
 	int argc;
 
-	if (line->version) {
-		(void)printf("rfctl (%s)\n", PACKAGE_STRING);
-		return RF_OK;
-	}
-	if (line->argc == 0 && line->help) {
-		help_all();
-		return RF_OK;
-	}
+	if (line->version)
+		return version(rf);
+	if (line->argc == 0 && line->help)
+		return help(rf, NULL);
 	if (line->argc == 0)
 		return rf_fail(rf, RF_USAGE, 0, "a command is missing: rfctl help lists them");
 	c = find(line->argc, line->argv);
 	if (!c)
 		return no_command(rf, line->argc, line->argv);
-	if (line->help) {
-		help_command(c);
-		return RF_OK;
-	}
+	if (line->help)
+		return help(rf, c);
 	wrong = line->used & ~c->options;
 	if (wrong)
 		return rf_fail(rf, RF_USAGE, 0, "%s takes no --%s", c->name, line->last[__builtin_ctz(wrong)]);
@@ -348,19 +381,37 @@ static int run(struct rfctl *rf, struct line *line)
 	return c->run(rf, argc, line->argv + words(c->name));
 }
 
+/* A standard descriptor that is closed stays of no use: the next file or socket must not get its number, and what is printed. */
+static void keep_closed(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* Has all been written? */
+static int finish(int status)
+{
+	int err = fflush(stdout) != 0 ? errno : ferror(stdout) ? EIO : 0;
+
+	if (err == 0)
+		return status;
+	(void)fprintf(stderr, "rfctl: standard output: %s\n", strerror(err));
+	return status == RF_OK ? RF_REFUSED : status;
+}
+
 int main(int argc, char **argv)
 {
 	struct rfctl rf = { .program = argv[0], .timeout_ms = TIMEOUT_MS, .interval_ms = 1000 };
 	static struct line line;
 	int status;
 
+	keep_closed();
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) /* failures of the command line itself are told as it asks */
 		rf.json |= strcmp(argv[i], "--json") == 0;
 	status = parse(&rf, &line, argc, argv);
 	if (status == RF_OK)
 		status = run(&rf, &line);
 	rf_peer_free(rf.peer);
-	if (fflush(stdout) != 0 && status == RF_OK)
-		status = RF_REFUSED;
-	return status;
+	return finish(status);
 }

@@ -72,6 +72,11 @@ ptrdiff_t bin_frame(struct str bytes);
 /* Returns 0 or -EBADMSG. */
 int bin_reply(struct str packet, struct rf_reply *ret);
 
+/* ---- repeats.c ---- */
+
+/* Reads a document; an object in which a name repeats becomes an array of objects of one member. NULL: that is none. */
+json_t *rf_json_load(struct str text);
+
 /* ---- out.c ---- */
 
 /* Tells a failure: on standard error, and with --json as {"error": {"code", "message"}} on standard output. Returns status. */

@@ -143,7 +143,7 @@ void top_print(const json_t *v, unsigned columns, unsigned lines, bool bold)
 /* ---- the terminal ---- */
 
 static struct termios terminal_was;
-static volatile sig_atomic_t resized;
+static volatile sig_atomic_t resized, resumed;
 
 static void leave_screen(void)
 {
@@ -166,26 +166,46 @@ static void on_resize(int sig)
 	resized = 1;
 }
 
+/* ^Z: the shell gets its terminal back; this returns when the shell continues us. */
+static void on_stop(int sig)
+{
+	(void)sig;
+	leave_screen();
+	(void)raise(SIGSTOP);
+	resumed = resized = 1;
+}
+
+static void take_screen(void)
+{
+	struct termios raw = terminal_was;
+
+	raw.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+	(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	(void)printf("\033[?1049h\033[?25l\033[2J");
+}
+
 static void enter_screen(void)
 {
 	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct termios raw;
 
 	(void)tcgetattr(STDIN_FILENO, &terminal_was);
-	raw = terminal_was;
-	raw.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
-	(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		(void)signal(ends[i], on_end);
 	(void)sigaction(SIGWINCH, &(struct sigaction){ .sa_handler = on_resize }, NULL); /* no SA_RESTART: poll() must see it */
-	(void)printf("\033[?1049h\033[?25l\033[2J");
+	(void)sigaction(SIGTSTP, &(struct sigaction){ .sa_handler = on_stop }, NULL);
+	take_screen();
 }
 
 static void draw(const json_t *view, const char *trouble)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct winsize size = { 0 };
 
 	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	if (size.ws_row == 0 || size.ws_col == 0) /* a serial line knows of none */
+		size = (struct winsize){ .ws_row = 24, .ws_col = 80 };
+	if (resumed)
+		take_screen();
+	resumed = 0;
 	if (resized)
 		(void)printf("\033[2J");
 	resized = 0;
