@@ -17,7 +17,10 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/db/sqlite_conn.h"
+
+#define LOOK_US 1000000u /* how often it is looked whether the file still has its name */
 
 struct job {
 	struct job *next;
@@ -39,7 +42,9 @@ struct side { /* one connection and its queue */
 	struct job *first, *last; /* waiting; touched by the loop only */
 	struct job *running;      /* batch that a thread works on */
 	uint64_t wait_until_us;   /* for the lock of another process */
+	uint64_t looked_us;       /* when the file last had its name; of the thread */
 	bool busy;
+	bool followed;            /* another file was opened: to be told by the loop */
 };
 
 struct conn {
@@ -121,19 +126,34 @@ static bool batch_begin(struct side *s)
 	return sqlite3_exec(s->at.db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* Opens the connection, or has it follow the name to another file. */
+static int side_open(struct side *s, char *text, size_t size)
+{
+	uint64_t now = clock_now_us();
+	bool open = s->at.db != NULL;
+	int err;
+
+	if (open && now < s->looked_us + LOOK_US)
+		return 0;
+	wait_until(s, now + LOOK_US);
+	err = open ? sqlite_conn_follow(&s->at, s->conn->path, text, size) : sqlite_conn_open(&s->at, s->conn->path, false, text, size);
+	if (err < 0)
+		return err;
+	s->looked_us = now;
+	s->followed = err > 0;
+	if (err > 0 || !open)
+		sqlite3_busy_handler(s->at.db, on_busy, s);
+	return 0;
+}
+
 /* In a thread: the whole batch. */
 static void side_work(void *arg)
 {
 	struct side *s = arg;
 	bool writes = s == &s->conn->write, may_make_room = writes;
 	char text[200] = "";
-	int err = 0;
+	int err = side_open(s, text, sizeof(text));
 
-	if (!s->at.db) {
-		err = sqlite_conn_open(&s->at, s->conn->path, text, sizeof(text));
-		if (err == 0)
-			sqlite3_busy_handler(s->at.db, on_busy, s);
-	}
 	if (err < 0) {
 		batch_fail(s, err, text);
 		return;
@@ -188,6 +208,9 @@ static void side_done(void *arg, bool ending)
 
 	s->running = NULL;
 	s->busy = false;
+	if (s->followed)
+		log_notice("database %s: this name has another file now, which was opened", c->path);
+	s->followed = false;
 	for (; j; j = next) {
 		next = j->next;
 		if (ending && !c->closing) /* nobody is there any more */
@@ -300,15 +323,15 @@ static int drv_query(void *conn, struct str sql, const struct db_val *params, un
 	return 0;
 }
 
-/* For start-up: opens the file of an URL in the calling process. path: the file; what: how the reason begins. */
-static int open_now(struct str url, struct sqlite_conn *c, char path[SQLITE_PATH_MAX], const char *what, struct diag *reterr)
+/* Opens the file of an URL in the calling process. path: the file; what: how the reason begins. A start probes first, which makes the file. */
+static int open_now(struct str url, struct sqlite_conn *c, char path[SQLITE_PATH_MAX], bool make, const char *what, struct diag *reterr)
 {
 	char text[200] = "";
 	int err = sqlite_url_path(url, path, reterr);
 
 	if (err < 0)
 		return err;
-	err = sqlite_conn_open(c, path, text, sizeof(text));
+	err = sqlite_conn_open(c, path, make, text, sizeof(text));
 	return err < 0 ? diag_err(reterr, err, 0, "%s %s", what, text) : 0;
 }
 
@@ -317,7 +340,7 @@ static int drv_query_sync(struct str url, struct str sql, const struct db_val *p
 {
 	char path[SQLITE_PATH_MAX], text[200] = "";
 	struct sqlite_conn c = { 0 };
-	int err = open_now(url, &c, path, "database", reterr);
+	int err = open_now(url, &c, path, false, "database", reterr);
 
 	if (err < 0)
 		return err;
@@ -335,7 +358,7 @@ static int drv_txn_sync(struct str url, db_next_fn *next, void *arg, struct diag
 	const struct db_val *params;
 	unsigned n_params;
 	struct str sql;
-	int err = open_now(url, &c, path, "database", reterr), more = 0;
+	int err = open_now(url, &c, path, false, "database", reterr), more = 0;
 
 	if (err < 0)
 		return err;
@@ -371,7 +394,7 @@ static int drv_probe(struct str url, struct diag *reterr)
 {
 	char path[SQLITE_PATH_MAX];
 	struct sqlite_conn c = { 0 };
-	int err = open_now(url, &c, path, "cannot open database", reterr);
+	int err = open_now(url, &c, path, true, "cannot open database", reterr);
 
 	if (err == 0)
 		sqlite_conn_close(&c);

@@ -8,12 +8,16 @@
 #include "core/db/sqlite_conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/db/drv_sqlite.h"
 
@@ -23,6 +27,7 @@
 #define WAL_PAGE 4096u        /* bytes; SQLite's default */
 #define WAL_PAGES_MAX 1000u   /* SQLite's default, too */
 #define WAL_PAGES_MIN 8
+#define FOLDER_TRIES 100u     /* of 10 ms: for the lock on the folder */
 
 struct file_opts {
 	char path[SQLITE_PATH_MAX];
@@ -165,7 +170,30 @@ unsigned sqlite_busy_ms(const char *path)
 	return f && f->busy_ms >= 0 ? (unsigned)f->busy_ms : BUSY_DEFAULT_MS;
 }
 
-int sqlite_conn_open(struct sqlite_conn *c, const char *path, char *err_text, size_t size)
+/* The files that SQLite keeps beside path. Returns whether there is one. */
+static bool beside(const char *path, const char *suffix, char name[SQLITE_PATH_MAX + 8], struct stat *ret_st)
+{
+	(void)snprintf(name, SQLITE_PATH_MAX + 8, "%s%s", path, suffix);
+	return stat(name, ret_st) == 0;
+}
+
+static void remember_beside(struct sqlite_conn *c, const char *path)
+{
+	char name[SQLITE_PATH_MAX + 8];
+	struct stat st;
+
+	c->wal.ino = c->shm.ino = 0;
+	if (beside(path, "-wal", name, &st)) {
+		c->wal.dev = st.st_dev;
+		c->wal.ino = st.st_ino;
+	}
+	if (beside(path, "-shm", name, &st)) {
+		c->shm.dev = st.st_dev;
+		c->shm.ino = st.st_ino;
+	}
+}
+
+int sqlite_conn_open(struct sqlite_conn *c, const char *path, bool make, char *err_text, size_t size)
 {
 	const struct file_opts *f = file_find(path, false);
 	bool readonly = f && f->readonly;
@@ -174,7 +202,7 @@ int sqlite_conn_open(struct sqlite_conn *c, const char *path, char *err_text, si
 	int rc;
 
 	rc = sqlite3_open_v2(path, &db,
-	                     (readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
+	                     (readonly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (make ? SQLITE_OPEN_CREATE : 0)) |
 	                         SQLITE_OPEN_NOMUTEX,
 	                     NULL);
 	if (rc == SQLITE_OK) {
@@ -195,7 +223,69 @@ int sqlite_conn_open(struct sqlite_conn *c, const char *path, char *err_text, si
 		return sqlite_err_of(rc);
 	}
 	c->db = db;
+	remember_beside(c, path);
 	return 0;
+}
+
+/* Processes do the following one after the other. The folder's own lock is none of SQLite's. Returns a descriptor that holds it, or a negative errno. */
+static int lock_folder(const char *path)
+{
+	char dir[SQLITE_PATH_MAX];
+	size_t n = (size_t)(strrchr(path, '/') - path);
+	int fd;
+
+	memcpy(dir, path, n);
+	dir[n] = '\0';
+	fd = open(n ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (unsigned i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == FOLDER_TRIES) {
+			close(fd);
+			return -EBUSY;
+		}
+		usleep(10000);
+	}
+	return fd;
+}
+
+/*
+ * What SQLite keeps beside a file (the log of changes and its index) goes by the name. Left behind by the file that had it, it would be taken for the new
+ * one's and destroy it. What another process has opened for the new one is another inode.
+ */
+static void remove_beside(const char *path, const char *suffix, dev_t dev, ino_t ino)
+{
+	char name[SQLITE_PATH_MAX + 8];
+	struct stat st;
+
+	if (ino && beside(path, suffix, name, &st) && st.st_dev == dev && st.st_ino == ino)
+		(void)unlink(name);
+}
+
+int sqlite_conn_follow(struct sqlite_conn *c, const char *path, char *err_text, size_t size)
+{
+	const struct file_opts *f = file_find(path, false);
+	bool readonly = f && f->readonly;
+	int moved = 0, lock, err;
+
+	if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
+		return 0;
+	lock = lock_folder(path);
+	if (lock < 0 || (!readonly && !sqlite_conn_make_room(c))) { /* what was acknowledged goes into the file that it was written to */
+		snprintf(err_text, size, "%s has another name or none, and is not whole without its log: %s", path,
+		         lock < 0 ? strerror(-lock) : sqlite3_errmsg(c->db));
+		err = -EREMOTEIO;
+	} else {
+		sqlite_conn_close(c);
+		if (!readonly) {
+			remove_beside(path, "-wal", c->wal.dev, c->wal.ino);
+			remove_beside(path, "-shm", c->shm.dev, c->shm.ino);
+		}
+		err = sqlite_conn_open(c, path, false, err_text, size);
+	}
+	if (lock >= 0)
+		close(lock);
+	return err < 0 ? err : 1;
 }
 
 void sqlite_conn_close(struct sqlite_conn *c)

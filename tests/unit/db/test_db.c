@@ -214,6 +214,94 @@ START_TEST(ends_with_queries_under_way)
 }
 END_TEST
 
+/* Until a connection has noticed: both look at most once a second. Returns the last answer to sql. */
+static int ask_until(const char *sql, int err, int64_t value)
+{
+	uint64_t end = clock_update() + 8000;
+	int now;
+
+	do
+		now = ask(sql, NULL, 0, 5000);
+	while (clock_update() < end && (now != err || (err == 0 && got.val[0].i != value)));
+	return now;
+}
+
+static int64_t sum_in(const char *file)
+{
+	sqlite3_stmt *st;
+	sqlite3 *at;
+	int64_t v = -1;
+
+	ck_assert_int_eq(sqlite3_open_v2(file, &at, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(at, "SELECT sum(i) FROM t", -1, &st, NULL), SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		v = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	ck_assert_int_eq(sqlite3_close(at), SQLITE_OK);
+	return v;
+}
+
+static void file_with(const char *file, int i)
+{
+	char sql[160];
+	sqlite3 *at;
+
+	(void)snprintf(sql, sizeof(sql), "CREATE TABLE t (i INTEGER, s VARCHAR(64)); INSERT INTO t (i) VALUES (%d)", i);
+	ck_assert_int_eq(sqlite3_open(file, &at), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(at, sql, NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_close(at), SQLITE_OK);
+}
+
+/* Under load, so that the log of changes is not empty: what was acknowledged is in the old file, what follows in the new one, both are whole. */
+START_TEST(replaced_file_is_followed)
+{
+	char old[80], fresh[80];
+	int64_t written = 0, sum;
+	int i;
+
+	(void)snprintf(old, sizeof(old), "%s.old", path);
+	(void)snprintf(fresh, sizeof(fresh), "%s.new", path);
+	file_with(fresh, 1000000);
+	for (i = 1; i <= 100; i++, written++)
+		ck_assert_int_eq(ask("INSERT INTO t (i) VALUES (1)", NULL, 0, 5000), 0);
+	ck_assert_int_eq(ask("SELECT sum(i) FROM t", NULL, 0, 5000), 0);
+	ck_assert_int_eq(got.val[0].i, 100);
+	ck_assert_int_eq(rename(path, old), 0);
+	ck_assert_int_eq(rename(fresh, path), 0);
+	ck_assert_int_eq(ask_until("SELECT max(i) FROM t", 0, 1000000), 0);
+	do {
+		ck_assert_int_eq(ask("INSERT INTO t (i) VALUES (1)", NULL, 0, 5000), 0);
+		written++;
+		ck_assert_int_eq(ask("SELECT sum(i) - 1000000 FROM t", NULL, 0, 5000), 0);
+	} while (got.val[0].i < 10 && written < 1000000);
+	sum = got.val[0].i;
+	ck_assert_int_ge(sum, 10);
+	ck_assert_int_eq(sum_in(old) + sum, written);
+	ck_assert_int_eq(sum_in(path), 1000000 + sum);
+	ck_assert_int_eq(ask("PRAGMA integrity_check", NULL, 0, 5000), 0);
+	ck_assert_str_eq(got.text[0], "ok");
+	unlink(old);
+}
+END_TEST
+
+START_TEST(removed_file_is_missed)
+{
+	char away[80];
+
+	(void)snprintf(away, sizeof(away), "%s.away", path);
+	ck_assert_int_eq(ask("INSERT INTO t (i) VALUES (7)", NULL, 0, 5000), 0);
+	ck_assert_int_eq(rename(path, away), 0);
+	ck_assert_int_eq(ask_until("INSERT INTO t (i) VALUES (0)", -EREMOTEIO, 0), -EREMOTEIO);
+	ck_assert_int_eq(ask_until("SELECT i FROM t", -EREMOTEIO, 0), -EREMOTEIO);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(sum_in(away), 7); /* without the log, which had its first name */
+	ck_assert_int_eq(rename(away, path), 0);
+	ck_assert_int_eq(ask("SELECT sum(i) FROM t", NULL, 0, 5000), 0);
+	ck_assert_int_eq(got.val[0].i, 7);
+	ck_assert_int_eq(ask("INSERT INTO t (i) VALUES (1)", NULL, 0, 5000), 0);
+}
+END_TEST
+
 START_TEST(names_are_quoted)
 {
 	char mem[80];
@@ -240,6 +328,8 @@ Suite *test_suite(void)
 	tcase_add_test(tc, version_is_compared);
 	tcase_add_test(tc, locked_database_stops_nobody_else);
 	tcase_add_test(tc, ends_with_queries_under_way);
+	tcase_add_test(tc, replaced_file_is_followed);
+	tcase_add_test(tc, removed_file_is_missed);
 	tcase_add_test(tc, names_are_quoted);
 	suite_add_tcase(s, tc);
 	return s;
