@@ -11,24 +11,43 @@
 
 /* ---- prepare: parameters that must be numbers when they are constant ---- */
 
-static int need_num(const struct pv_trans *t, unsigned i, struct diag *reterr)
+static int need_num(const struct pv_trans *t, unsigned i, int64_t min, struct diag *reterr)
 {
-	if (i < t->n_params && t->param[i].kind == TRANS_P_STR)
+	if (i >= t->n_params)
+		return 0;
+	if (t->param[i].kind == TRANS_P_STR)
 		return diag_set(reterr, 0, "{%s.%s}: parameter %u is no number", t->def->cls, t->def->name, i + 1);
+	if (t->param[i].kind == TRANS_P_NUM && t->param[i].i < min)
+		return diag_set(reterr, 0, "{%s.%s}: parameter %u is negative", t->def->cls, t->def->name, i + 1);
 	return 0;
 }
 
 int pv_prep_num0(struct pool *pool, struct pv_trans *t, struct diag *reterr)
 {
 	(void)pool;
-	return need_num(t, 0, reterr);
+	return need_num(t, 0, INT64_MIN, reterr);
 }
 
-int pv_prep_num01(struct pool *pool, struct pv_trans *t, struct diag *reterr)
+/* An index from the front. */
+static int prep_at(struct pool *pool, struct pv_trans *t, struct diag *reterr)
+{
+	(void)pool;
+	return need_num(t, 0, 0, reterr);
+}
+
+/* An offset, from the end when it is negative, and a length. */
+static int prep_substr(struct pool *pool, struct pv_trans *t, struct diag *reterr)
 {
 	int err = pv_prep_num0(pool, t, reterr);
 
-	return err < 0 ? err : need_num(t, 1, reterr);
+	return err < 0 ? err : need_num(t, 1, 0, reterr);
+}
+
+static int prep_fmtlines(struct pool *pool, struct pv_trans *t, struct diag *reterr)
+{
+	int err = prep_at(pool, t, reterr);
+
+	return err < 0 ? err : need_num(t, 1, 0, reterr);
 }
 
 /* ---- length, numbers ---- */
@@ -507,9 +526,9 @@ const struct trans_def pv_trans_s[] = {
 	S("intv",       s_int, .arg = 1),
 	S("tolower",    s_case, .arg = 0),
 	S("toupper",    s_case, .arg = 1),
-	S("substr",     s_substr, P(2, 2), .prepare = pv_prep_num01),
-	S("charat",     s_at, P(1, 1), .prepare = pv_prep_num0, .arg = 0),
-	S("byteat",     s_at, P(1, 1), .prepare = pv_prep_num0, .arg = 1),
+	S("substr",     s_substr, P(2, 2), .prepare = prep_substr),
+	S("charat",     s_at, P(1, 1), .prepare = prep_at, .arg = 0),
+	S("byteat",     s_at, P(1, 1), .prepare = prep_at, .arg = 1),
 	S("select",     s_select, P(2, 2), .comma_ok = true, .prepare = pv_prep_num0, .arg = 0),
 	S("selectsw",   s_select, P(1, 1), .prepare = pv_prep_num0, .arg = 1),
 	S("strip",      s_strip, P(1, 1), .prepare = pv_prep_num0, .arg = 0),
@@ -534,8 +553,8 @@ const struct trans_def pv_trans_s[] = {
 	S("unbracket",  s_unbracket, .arg = 0),
 	S("numeric",    s_numeric, .arg = 0),
 	S("ftime",      s_ftime, P(1, 1)),
-	S("fmtlines",   s_fmtlines, P(2, 2), .prepare = pv_prep_num01, .arg = ' '),
-	S("fmtlinet",   s_fmtlines, P(2, 2), .prepare = pv_prep_num01, .arg = '\t'),
+	S("fmtlines",   s_fmtlines, P(2, 2), .prepare = prep_fmtlines, .arg = ' '),
+	S("fmtlinet",   s_fmtlines, P(2, 2), .prepare = prep_fmtlines, .arg = '\t'),
 	{ .cls = NULL },
 };
 /* clang-format on */

@@ -35,8 +35,7 @@ static inline bool trans_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* For trans_def.prepare: parameters that must be numbers when they are constant: the first; the first two. */
+/* For trans_def.prepare: the first parameter must be a number when it is constant. */
 int pv_prep_num0(struct pool *pool, struct pv_trans *t, struct diag *reterr);
-int pv_prep_num01(struct pool *pool, struct pv_trans *t, struct diag *reterr);
 
 #endif

@@ -191,6 +191,7 @@ static const struct vector { const char *msg, *in, *out; } vectors[] = {
 static const struct { const char *in, *reason; } refused[] = {
 	{ "$nosuch", "unknown" }, { "$via0(zzz)", "there are:" }, { "$sel(zzz)", "is unknown" }, { "$sel(contact.zzz)", "is unknown" },
 	{ "$sel(ruri.zzz)", "is unknown" }, { "$Mf(40)", "neither" }, { "$Mf(zzz)", "neither" }, { "$(rU{s.substr,a,b})", "no number" },
+	{ "$(rU{s.substr,0,-1})", "parameter 2 is negative" }, { "$(rU{s.charat,-1})", "parameter 1 is negative" }, { "$(rU{s.fmtlinet,8,-1})", "parameter 2 is negative" },
 	{ "$(rU{s.sha3,123})", "bits" }, { "$cnt($var(x))", "takes $avp" }, { "$xavu(a[0])", "no index" }, { "$xavp(a=>)", "name is missing" },
 	{ "$(rU{s.lne})", "did you mean '{s.len}'" },
 };
