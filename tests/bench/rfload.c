@@ -4,7 +4,8 @@
  *
  * Each slot of the window has a number; the number and a generation are written into the Call-ID in fixed width, so that an answer finds its
  * slot by looking at fixed places. A slot that hears nothing for two seconds is counted lost and starts anew. It waits in epoll, since who waits how
- * is part of what a server's send costs.
+ * is part of what a server's send costs. Messages are put together by copying and looked at once, line by line: what the generator needs
+of the machine the server does not get.
  *
  * usage: rfload options|register|message|call|lookup [-t IP:PORT] [-n COUNT] [-w WINDOW] [-u USERS] [-o FIRST] [-r] [-e UNIXTIME] [-p PORT] [-s SECONDS]
  *
@@ -64,11 +65,14 @@ static struct {
 	char first_odd[128];
 } g = { .count = 10000, .window = 64, .users = 1000, .port = 30000, .seconds = 60 };
 
-static const char common[] = "User-Agent: Acme SIP Phone 4.2.1.7\r\nPrivacy: none\r\nSupported: replaces, path, timer\r\n"
-                             "Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, SUBSCRIBE, NOTIFY, INFO, REFER, UPDATE, MESSAGE\r\n"
-                             "Accept: application/sdp, application/dtmf-relay\r\n";
-static const char sdp[] = "v=0\r\no=- 4211 4211 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 8 101\r\n"
-                          "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
+#define CALLER "\"Caller\" <sip:caller@bench.test>"
+#define COMMON                                                                                      \
+	"User-Agent: Acme SIP Phone 4.2.1.7\r\nPrivacy: none\r\nSupported: replaces, path, timer\r\n" \
+	"Allow: INVITE, ACK, OPTIONS, CANCEL, BYE, SUBSCRIBE, NOTIFY, INFO, REFER, UPDATE, MESSAGE\r\n" \
+	"Accept: application/sdp, application/dtmf-relay\r\n"
+#define SDP                                                                                                                     \
+	"v=0\r\no=- 4211 4211 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 8 101\r\n" \
+	"a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
 
 static uint64_t now_us(void)
 {
@@ -95,19 +99,45 @@ static void flush(struct sender *s)
 	s->n = 0;
 }
 
-static char *room(struct sender *s)
+/* A message being written; room() is large enough for all that is put. */
+struct text {
+	char *begin, *p;
+};
+
+static struct text room(struct sender *s)
 {
 	if (s->n == BATCH)
 		flush(s);
-	return s->bytes[s->n];
+	return (struct text){ s->bytes[s->n], s->bytes[s->n] };
 }
 
-static void queue(struct sender *s, int n, const struct sockaddr_in *to)
+static void put(struct text *t, const char *s, size_t n)
 {
-	if (n <= 0 || n >= BYTES)
-		return;
+	if ((size_t)(t->p - t->begin) + n > BYTES)
+		n = 0; /* the server answers 400, and the slot counts as odd */
+	memcpy(t->p, s, n);
+	t->p += n;
+}
+
+#define PUT(t, literal) put(t, literal, sizeof(literal) - 1)
+
+/* At least that many digits. */
+static void put_number(struct text *t, unsigned long v, int digits)
+{
+	char b[24], *p = b + sizeof(b);
+
+	do
+		*--p = (char)('0' + v % 10);
+	while (v /= 10);
+	while (b + sizeof(b) - p < digits)
+		*--p = '0';
+	put(t, p, (size_t)(b + sizeof(b) - p));
+}
+
+static void queue(struct sender *s, const struct text *t, const struct sockaddr_in *to)
+{
 	s->to[s->n] = *to;
-	s->iov[s->n] = (struct iovec){ s->bytes[s->n], (size_t)n };
+	s->iov[s->n] = (struct iovec){ t->begin, (size_t)(t->p - t->begin) };
 	s->hdr[s->n].msg_hdr = (struct msghdr){ .msg_name = &s->to[s->n], .msg_namelen = sizeof(*to), .msg_iov = &s->iov[s->n], .msg_iovlen = 1 };
 	s->n++;
 }
@@ -118,44 +148,122 @@ static unsigned slot_index(const struct slot *s)
 }
 
 /* Call-ID: 5 digits of slot, 'x', 10 of generation. */
+static void put_call_id(struct text *t, const struct slot *s, char between)
+{
+	put_number(t, slot_index(s), 5);
+	put(t, &between, 1);
+	put_number(t, s->generation, 10);
+}
+
+static void put_user(struct text *t, const struct slot *s)
+{
+	PUT(t, "sip:u");
+	put_number(t, s->user, 1);
+	PUT(t, "@bench.test");
+}
+
+/* Behind the Request-URI: what each request has in common. leg: which of the slot's transactions. */
+static void put_head(struct text *t, const struct slot *s, char leg)
+{
+	PUT(t, " SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:");
+	put_number(t, g.port + slot_index(s) % CALLERS, 1);
+	PUT(t, ";branch=z9hG4bK");
+	put_call_id(t, s, '.');
+	PUT(t, ".");
+	put(t, &leg, 1);
+	PUT(t, ";rport\r\nMax-Forwards: 70\r\nCall-ID: ");
+	put_call_id(t, s, 'x');
+	PUT(t, "@load\r\n");
+}
+
+/* to_n 0: the user. */
+static void put_from_to(struct text *t, const struct slot *s, const char *from, const char *to, size_t to_n)
+{
+	PUT(t, "From: ");
+	if (from) {
+		put(t, from, strlen(from));
+	} else {
+		PUT(t, "<");
+		put_user(t, s);
+		PUT(t, ">");
+	}
+	PUT(t, ";tag=f");
+	put_number(t, s->generation, 1);
+	PUT(t, "\r\nTo: ");
+	if (to_n) {
+		put(t, to, to_n);
+	} else {
+		PUT(t, "<");
+		put_user(t, s);
+		PUT(t, ">");
+	}
+	PUT(t, "\r\n");
+}
+
+static void put_register(struct text *t, const struct slot *s)
+{
+	PUT(t, "REGISTER sip:bench.test");
+	put_head(t, s, 'a');
+	put_from_to(t, s, NULL, NULL, 0);
+	PUT(t, "CSeq: 1 REGISTER\r\nContact: <sip:u");
+	put_number(t, s->user, 1);
+	PUT(t, "@127.0.0.1:");
+	put_number(t, g.port - 1, 1);
+	PUT(t, ";ob>;expires=");
+	put_number(t, (unsigned long)(g.expire_at ? g.expire_at - (long)time(NULL) : 3600), 1);
+	PUT(t, "\r\n");
+	PUT(t, COMMON "Content-Length: 0\r\n\r\n");
+}
+
+static void put_invite(struct text *t, const struct slot *s)
+{
+	PUT(t, "INVITE ");
+	put_user(t, s);
+	put_head(t, s, 'a');
+	put_from_to(t, s, CALLER, NULL, 0);
+	PUT(t, "CSeq: 1 INVITE\r\nContact: <sip:caller@127.0.0.1:");
+	put_number(t, g.port + slot_index(s) % CALLERS, 1);
+	PUT(t, ">\r\n" COMMON "Content-Type: application/sdp\r\nContent-Length: ");
+	put_number(t, sizeof(SDP) - 1, 1);
+	PUT(t, "\r\n\r\n" SDP);
+}
+
 static void send_request(struct slot *s)
 {
-	unsigned i = slot_index(s), from = g.port + i % CALLERS;
-	struct sender *out = g.caller[i % CALLERS];
-	char *b = room(out);
-	char head[640];
-	int n = 0;
+	struct sender *out = g.caller[slot_index(s) % CALLERS];
+	struct text t = room(out);
 
-	snprintf(head, sizeof(head), "Via: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bK%05u.%010u.a;rport\r\nMax-Forwards: 70\r\nCall-ID: %05ux%010u@load\r\n", from, i,
-	         s->generation, i, s->generation);
 	switch (g.work) {
 	case OPTIONS:
-		n = snprintf(b, BYTES, "OPTIONS sip:bench.test SIP/2.0\r\n%sFrom: <sip:u%u@bench.test>;tag=f%u\r\nTo: <sip:bench.test>\r\nCSeq: 1 OPTIONS\r\n%sContent-Length: 0\r\n\r\n",
-		             head, s->user, s->generation, common);
+		PUT(&t, "OPTIONS sip:bench.test");
+		put_head(&t, s, 'a');
+		put_from_to(&t, s, NULL, "<sip:bench.test>", 16);
+		PUT(&t, "CSeq: 1 OPTIONS\r\n" COMMON "Content-Length: 0\r\n\r\n");
 		break;
 	case REGISTER:
-		n = snprintf(b, BYTES, "REGISTER sip:bench.test SIP/2.0\r\n%sFrom: <sip:u%u@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 REGISTER\r\n"
-		             "Contact: <sip:u%u@127.0.0.1:%u;ob>;expires=%ld\r\n%sContent-Length: 0\r\n\r\n",
-		             head, s->user, s->generation, s->user, s->user, g.port - 1, g.expire_at ? g.expire_at - (long)time(NULL) : 3600, common);
+		put_register(&t, s);
 		break;
 	case MESSAGE:
-		n = snprintf(b, BYTES, "MESSAGE sip:u%u@bench.test SIP/2.0\r\n%sFrom: <sip:caller@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 MESSAGE\r\n"
-		             "%sContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nhello there",
-		             s->user, head, s->generation, s->user, common);
+		PUT(&t, "MESSAGE ");
+		put_user(&t, s);
+		put_head(&t, s, 'a');
+		put_from_to(&t, s, "<sip:caller@bench.test>", NULL, 0);
+		PUT(&t, "CSeq: 1 MESSAGE\r\n" COMMON "Content-Type: text/plain\r\nContent-Length: 11\r\n\r\nhello there");
 		break;
 	case CALL:
-		n = snprintf(b, BYTES, "INVITE sip:u%u@bench.test SIP/2.0\r\n%sFrom: \"Caller\" <sip:caller@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 INVITE\r\n"
-		             "Contact: <sip:caller@127.0.0.1:%u>\r\n%sContent-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s",
-		             s->user, head, s->generation, s->user, from, common, sizeof(sdp) - 1, sdp);
+		put_invite(&t, s);
 		break;
 	case LOOKUP:
-		n = snprintf(b, BYTES, "OPTIONS sip:u%u@bench.test SIP/2.0\r\n%sFrom: <sip:caller@bench.test>;tag=f%u\r\nTo: <sip:u%u@bench.test>\r\nCSeq: 1 OPTIONS\r\n%sContent-Length: 0\r\n\r\n",
-		             s->user, head, s->generation, s->user, common);
+		PUT(&t, "OPTIONS ");
+		put_user(&t, s);
+		put_head(&t, s, 'a');
+		put_from_to(&t, s, "<sip:caller@bench.test>", NULL, 0);
+		PUT(&t, "CSeq: 1 OPTIONS\r\n" COMMON "Content-Length: 0\r\n\r\n");
 		break;
 	case N_WORK:
 		break;
 	}
-	queue(out, n, &g.server);
+	queue(out, &t, &g.server);
 }
 
 static void slot_start(struct slot *s)
@@ -179,70 +287,89 @@ static void slot_done(struct slot *s)
 	slot_start(s);
 }
 
-/* Value of the next field of that name at or behind *at; *at moves behind it. */
-static bool field(const char **at, const char *end, const char *name, const char **ret, int *ret_n)
+struct line {
+	const char *s;
+	size_t n;
+};
+
+/* The next line, without its end; false at the empty one and at the end. */
+static bool next_line(const char **at, const char *end, struct line *ret)
 {
-	size_t n = strlen(name);
-	const char *p = *at;
+	const char *nl = memchr(*at, '\n', (size_t)(end - *at));
 
-	while ((p = memmem(p, (size_t)(end - p), name, n))) {
-		const char *eol = memchr(p, '\r', (size_t)(end - p));
-
-		if (p[-1] == '\n' && eol) {
-			*ret = p + n;
-			*ret_n = (int)(eol - p - (ptrdiff_t)n);
-			*at = eol;
-			return true;
-		}
-		p += n;
-	}
-	return false;
+	if (!nl || nl - *at < 2)
+		return false;
+	*ret = (struct line){ *at, (size_t)(nl - *at) - 1 };
+	*at = nl + 1;
+	return true;
 }
 
-/* ACK and BYE for an answered call, along the recorded route. */
-static void call_answered(struct slot *s, const char *m, const char *end)
-{
-	unsigned i = slot_index(s), from = g.port + i % CALLERS;
-	const char *to, *contact, *open, *close, *at = m, *route[8];
-	char routes[1024] = "";
-	int to_n, contact_n, route_n[8], n_routes = 0, used = 0;
+#define IS(l, name) ((l).n >= sizeof(name) - 1 && memcmp((l).s, name, sizeof(name) - 1) == 0)
+#define VALUE(l, name) ((struct line){ (l).s + sizeof(name) - 1, (l).n - (sizeof(name) - 1) })
 
-	if (!field(&at, end, "To: ", &to, &to_n) || (at = m, !field(&at, end, "Contact: ", &contact, &contact_n)) ||
-	    !(open = memchr(contact, '<', (size_t)contact_n)) || !(close = memchr(open, '>', (size_t)(contact + contact_n - open)))) {
+/* ACK and BYE for an answered call, along the recorded route. */
+static void call_answered(struct slot *s, const char *at, const char *end)
+{
+	struct line l, to = { 0 }, contact = { 0 }, route[8];
+	const char *open = NULL, *close = NULL;
+	int n_routes = 0;
+
+	while (next_line(&at, end, &l)) {
+		if (IS(l, "To: "))
+			to = VALUE(l, "To: ");
+		else if (IS(l, "Contact: "))
+			contact = l;
+		else if (IS(l, "Record-Route: ") && n_routes < 8)
+			route[n_routes++] = VALUE(l, "Record-Route: ");
+	}
+	if (contact.n)
+		open = memchr(contact.s, '<', contact.n);
+	if (open)
+		close = memchr(open, '>', (size_t)(contact.s + contact.n - open));
+	if (!close || !to.n) {
 		g.odd++;
 		return;
 	}
-	for (at = m; n_routes < 8 && field(&at, end, "Record-Route: ", &route[n_routes], &route_n[n_routes]);)
-		n_routes++;
-	while (n_routes-- > 0 && used < 900)
-		used += snprintf(routes + used, sizeof(routes) - (size_t)used, "Route: %.*s\r\n", route_n[n_routes] < 400 ? route_n[n_routes] : 400, route[n_routes]);
 	s->answered = true;
 	for (int bye = 0; bye < 2; bye++) {
-		struct sender *out = g.caller[i % CALLERS];
-		char *b = room(out);
-		const char *method = bye ? "BYE" : "ACK";
+		struct sender *out = g.caller[slot_index(s) % CALLERS];
+		struct text t = room(out);
 
-		queue(out,
-		      snprintf(b, BYTES,
-		               "%s %.*s SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:%u;branch=z9hG4bK%05u.%010u.%c;rport\r\nMax-Forwards: 70\r\nCall-ID: %05ux%010u@load\r\n%s"
-		               "From: \"Caller\" <sip:caller@bench.test>;tag=f%u\r\nTo: %.*s\r\nCSeq: %d %s\r\nContent-Length: 0\r\n\r\n",
-		               method, (int)(close - open - 1), open + 1, from, i, s->generation, bye ? 'c' : 'b', i, s->generation, routes, s->generation, to_n, to, bye + 1, method),
-		      &g.server);
+		put(&t, bye ? "BYE " : "ACK ", 4);
+		put(&t, open + 1, (size_t)(close - open - 1));
+		put_head(&t, s, bye ? 'c' : 'b');
+		for (int i = n_routes; i-- > 0;) {
+			PUT(&t, "Route: ");
+			put(&t, route[i].s, route[i].n);
+			PUT(&t, "\r\n");
+		}
+		put_from_to(&t, s, CALLER, to.s, to.n);
+		PUT(&t, "CSeq: ");
+		put(&t, bye ? "2 BYE" : "1 ACK", 5);
+		PUT(&t, "\r\nContent-Length: 0\r\n\r\n");
+		queue(out, &t, &g.server);
 	}
 }
 
 static void on_reply(const char *m, size_t n)
 {
-	const char *end = m + n, *at = m, *id, *cseq;
-	int id_n, cseq_n, status = n > 12 && memcmp(m, "SIP/2.0 ", 8) == 0 ? (int)strtol(m + 8, NULL, 10) : 0;
+	const char *end = m + n, *at = m;
+	int status = n > 12 && memcmp(m, "SIP/2.0 ", 8) == 0 ? (int)strtol(m + 8, NULL, 10) : 0;
+	struct line l, id = { 0 }, cseq = { 0 };
 	struct slot *s;
 
-	if (!status || !field(&at, end, "Call-ID: ", &id, &id_n) || id_n < 16 || strtoul(id, NULL, 10) >= g.window) {
+	while (next_line(&at, end, &l) && !(id.n && cseq.n)) {
+		if (IS(l, "Call-ID: "))
+			id = VALUE(l, "Call-ID: ");
+		else if (IS(l, "CSeq: "))
+			cseq = VALUE(l, "CSeq: ");
+	}
+	if (!status || id.n < 16 || !cseq.n || strtoul(id.s, NULL, 10) >= g.window) {
 		g.odd++;
 		return;
 	}
-	s = &g.slot[strtoul(id, NULL, 10)];
-	if (!s->busy || strtoul(id + 6, NULL, 10) != s->generation)
+	s = &g.slot[strtoul(id.s, NULL, 10)];
+	if (!s->busy || strtoul(id.s + 6, NULL, 10) != s->generation)
 		return; /* late: its slot went on */
 	s->heard_us = now_us();
 	if (status < 200)
@@ -254,8 +381,7 @@ static void on_reply(const char *m, size_t n)
 		slot_done(s);
 		return;
 	}
-	at = m;
-	if (g.work == CALL && field(&at, end, "CSeq: ", &cseq, &cseq_n) && cseq[0] == '1') {
+	if (g.work == CALL && cseq.s[0] == '1') {
 		if (!s->answered)
 			call_answered(s, m, end);
 		return;
@@ -263,33 +389,49 @@ static void on_reply(const char *m, size_t n)
 	slot_done(s);
 }
 
+/* The fields of a request that its replies have as well. */
+static void put_copied(struct text *t, const char *at, const char *end, bool invite)
+{
+	struct line l;
+
+	while (next_line(&at, end, &l)) {
+		if (!IS(l, "Via: ") && !IS(l, "Record-Route: ") && !IS(l, "From: ") && !IS(l, "To: ") && !IS(l, "Call-ID: ") && !IS(l, "CSeq: "))
+			continue;
+		put(t, l.s, l.n);
+		if (invite && IS(l, "To: "))
+			PUT(t, ";tag=callee");
+		PUT(t, "\r\n");
+	}
+}
+
 /* The callee: answers MESSAGE and BYE with 200, INVITE with 180 and 200. */
 static void on_request(const char *m, size_t n, const struct sockaddr_in *from)
 {
-	static const char *const copied[] = { "Via: ", "Record-Route: ", "From: ", "To: ", "Call-ID: ", "CSeq: " };
-	const char *end = m + n;
-	bool invite = memcmp(m, "INVITE ", 7) == 0;
+	bool invite = n > 7 && memcmp(m, "INVITE ", 7) == 0;
 
 	if (n < 12 || memcmp(m, "ACK ", 4) == 0 || memcmp(m, "SIP/", 4) == 0)
 		return;
 	for (int final = invite ? 0 : 1; final < 2; final++) {
-		char *b = room(g.callee);
-		int used = snprintf(b, BYTES, "SIP/2.0 %s\r\n", final ? "200 OK" : "180 Ringing");
+		struct text t = room(g.callee);
 
-		for (size_t i = 0; i < sizeof(copied) / sizeof(copied[0]); i++) {
-			const char *at = m, *v;
-			int v_n;
-
-			while (used < BYTES - 1024 && field(&at, end, copied[i], &v, &v_n) && v_n < 1000)
-				used += snprintf(b + used, (size_t)(BYTES - used), "%s%.*s%s\r\n", copied[i], v_n, v, i == 3 && invite ? ";tag=callee" : "");
-		}
-		if (invite)
-			used += snprintf(b + used, (size_t)(BYTES - used), "Contact: <sip:callee@127.0.0.1:%u>\r\n", g.port - 1);
-		if (invite && final)
-			used += snprintf(b + used, (size_t)(BYTES - used), "Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s", sizeof(sdp) - 1, sdp);
+		if (final)
+			PUT(&t, "SIP/2.0 200 OK\r\n");
 		else
-			used += snprintf(b + used, (size_t)(BYTES - used), "Content-Length: 0\r\n\r\n");
-		queue(g.callee, used, from);
+			PUT(&t, "SIP/2.0 180 Ringing\r\n");
+		put_copied(&t, m, m + n, invite);
+		if (invite) {
+			PUT(&t, "Contact: <sip:callee@127.0.0.1:");
+			put_number(&t, g.port - 1, 1);
+			PUT(&t, ">\r\n");
+		}
+		if (invite && final) {
+			PUT(&t, "Content-Type: application/sdp\r\nContent-Length: ");
+			put_number(&t, sizeof(SDP) - 1, 1);
+			PUT(&t, "\r\n\r\n" SDP);
+		} else {
+			PUT(&t, "Content-Length: 0\r\n\r\n");
+		}
+		queue(g.callee, &t, from);
 	}
 }
 
