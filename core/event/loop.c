@@ -79,9 +79,16 @@ struct loop {
 	bool sleeping; /* the gate was told that we sleep */
 	bool stopped;  /* in the last turn, after epoll's end */
 	bool ending;   /* loop_free() began */
+	sigset_t signals; /* that are watched */
 };
 
 static struct loop *loop_of_process;
+
+/* What loop_free() finds waiting is not called any more. It goes with the process, and so does what it alone names: a reader of RPC that lags, say. */
+static struct {
+	struct deferred *deferred;
+	uv_handle_t *handles; /* next: data */
+} left;
 
 struct loop *loop_self(void)
 {
@@ -172,6 +179,7 @@ int loop_new(struct loop **ret_loop)
 		return err;
 	}
 	loop->deferred_end = &loop->deferred;
+	sigemptyset(&loop->signals);
 	(void)uv_prepare_init(&loop->uv, &loop->before);
 	(void)uv_check_init(&loop->uv, &loop->after);
 	(void)uv_idle_init(&loop->uv, &loop->awake);
@@ -188,36 +196,51 @@ static void free_data(uv_handle_t *handle)
 	free(handle->data);
 }
 
+static void leave(uv_handle_t *handle)
+{
+	handle->data = left.handles;
+	left.handles = handle;
+}
+
 static void close_any(uv_handle_t *handle, void *arg)
 {
 	struct loop *loop = arg;
 
 	if (uv_is_closing(handle))
 		return;
-	uv_close(handle, handle->data == loop ? NULL : free_data);
+	uv_close(handle, handle->data == loop ? NULL : leave);
+}
+
+/* libuv has given them their default back: one that comes again would end the process in the middle of its end. */
+static void ignore_signals(const struct loop *loop)
+{
+	for (int s = 1; s < NSIG; s++)
+		if (sigismember(&loop->signals, s) == 1)
+			(void)signal(s, SIG_IGN);
 }
 
 void loop_free(struct loop *loop)
 {
-	struct deferred *d;
+	sigset_t before;
 	int err;
 
 	if (!loop)
 		return;
 	loop->ending = true;
+	(void)pthread_sigmask(SIG_BLOCK, &loop->signals, &before);
 	for (struct work *w = loop->works; w; w = w->next)
 		(void)uv_cancel((uv_req_t *)&w->uv);
 	uv_walk(&loop->uv, close_any, loop);
+	ignore_signals(loop);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	while (uv_run(&loop->uv, UV_RUN_DEFAULT) !=
 	       0) /* close callbacks, and threads that are at work */
 		; /* ended by a stop that came before */
 	err = uv_loop_close(&loop->uv);
 	assert(err == 0);
 	(void)err;
-	while ((d = loop->deferred)) {
-		loop->deferred = d->next;
-		free(d);
-	}
+	*loop->deferred_end = left.deferred;
+	left.deferred = loop->deferred;
 	if (loop_of_process == loop)
 		loop_of_process = NULL;
 	free(loop);
@@ -399,6 +422,8 @@ int loop_signal_add(struct loop *loop, int signum, loop_signal_fn *fn, void *arg
 	err = uv_signal_start(&sig->uv, on_signal, signum);
 	if (err < 0)
 		uv_close((uv_handle_t *)&sig->uv, free_data);
+	else
+		(void)sigaddset(&loop->signals, signum);
 	return err;
 }
 
@@ -422,6 +447,18 @@ static void work_done(uv_work_t *uv, int status)
 	free(w);
 }
 
+/* The first work makes the threads, which inherit the mask: what the loop watches is for its own thread, to the end. */
+static int queue_work(struct loop *loop, struct work *w)
+{
+	sigset_t before;
+	int err;
+
+	(void)pthread_sigmask(SIG_BLOCK, &loop->signals, &before);
+	err = uv_queue_work(&loop->uv, &w->uv, work_run, work_done);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
 int loop_work(struct loop *loop, loop_work_fn *work, loop_work_done_fn *done, void *arg)
 {
 	struct work *w = calloc(1, sizeof(*w));
@@ -434,7 +471,7 @@ int loop_work(struct loop *loop, loop_work_fn *work, loop_work_done_fn *done, vo
 	w->done = done;
 	w->arg = arg;
 	w->uv.data = w;
-	err = uv_queue_work(&loop->uv, &w->uv, work_run, work_done);
+	err = queue_work(loop, w);
 	if (err < 0) {
 		free(w);
 		return err;

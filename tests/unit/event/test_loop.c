@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -409,6 +410,50 @@ START_TEST(work_in_threads)
 }
 END_TEST
 
+static void no_signal(void *arg, int signum)
+{
+	(void)arg;
+	(void)signum;
+	ck_abort();
+}
+
+static struct sigaction heard_by;
+static atomic_bool at_work;
+
+/* Runs while loop_free() waits for it: told to end once more when libuv hears no signals any more. */
+static void told_again(void *arg)
+{
+	struct sigaction now = heard_by;
+
+	(void)arg;
+	atomic_store(&at_work, true);
+	for (int i = 0; i < 10000 && now.sa_handler == heard_by.sa_handler; i++) {
+		(void)usleep(1000);
+		ck_assert_int_eq(sigaction(SIGTERM, NULL, &now), 0);
+	}
+	ck_assert_ptr_ne(now.sa_handler, heard_by.sa_handler);
+	(void)kill(getpid(), SIGTERM);
+}
+
+static void nobody(void *arg, bool ending)
+{
+	(void)arg;
+	ck_assert(ending);
+}
+
+START_TEST(told_to_end_twice)
+{
+	ck_assert_int_eq(loop_signal_add(loop, SIGTERM, no_signal, NULL), 0);
+	ck_assert_int_eq(sigaction(SIGTERM, NULL, &heard_by), 0);
+	ck_assert_int_eq(loop_work(loop, told_again, nobody, NULL), 0);
+	while (!atomic_load(&at_work)) /* what is not begun is taken back; the test has a limit */
+		(void)usleep(1000);
+	loop_free(loop);
+	loop = NULL;
+	ck_assert_int_eq(kill(getpid(), SIGTERM), 0);
+}
+END_TEST
+
 START_TEST(freed_with_work_and_watches_left)
 {
 	static struct job j[50]; /* a thread may still write it */
@@ -521,6 +566,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, an_icmp_error_does_not_deafen);
 	tcase_add_test(tc, signals);
 	tcase_add_test(tc, work_in_threads);
+	tcase_add_test(tc, told_to_end_twice);
 	tcase_add_test(tc, freed_with_work_and_watches_left);
 	tcase_add_test(tc, gate_between_loop_and_sleep);
 	tcase_add_test(tc, clock_is_read_on_waking);
