@@ -3,10 +3,11 @@
  * The life of a child: forked, ready, ended, replaced.
  *
  * A child reports ready by one byte on a pipe. When a child ends, its slot tells how: a slot given
- * back was an orderly end, one still active a crash, whatever the exit status. After a crash the
- * slot is marked dead and a janitor is forked to recover it; the moment the janitor has ended well
- * the replacement is forked, with the same number and the same slot, so that it inherits wheel,
- * rings and the socket queues.
+ * back was an end with all the others (or a start that failed), one still active a crash, or an end
+ * while the others go on; the exit status does not matter. After these the slot is marked dead and
+ * a janitor is forked to recover it; the moment the janitor has ended well the replacement is
+ * forked, with the same number and the same slot, so that it inherits wheel, rings and the socket
+ * queues.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +96,9 @@ NORETURN static void child_run(struct proc_child *c, int ready_fd)
 	procs.number = (int)c->number;
 	trap_arm(true);
 	err = proc_work(c->desc, c->number, ready_fd, of_daemon);
-	shm_slot_release();
+	/* Who ends while the others go on leaves things behind: transactions of runs that wait, connections. The janitor deals with these. */
+	if (err < 0 || procs.table->stopping)
+		shm_slot_release();
 	_exit(err < 0 || LEAKS() ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 

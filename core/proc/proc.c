@@ -90,7 +90,7 @@ static void begin_stop(void)
 {
 	if (procs.stopping)
 		return;
-	procs.stopping = true;
+	procs.stopping = procs.table->stopping = true;
 	procs.kill_at_ms = procs.opts->exit_timeout_s ? clock_update() + (uint64_t)procs.opts->exit_timeout_s * 1000u : NEVER_MS;
 	stop_all(SIGTERM, false);
 }

@@ -29,6 +29,7 @@ struct proc_row {
 
 struct proc_table {
 	volatile unsigned n;
+	volatile bool stopping; /* all are told to end */
 	int64_t started_at;
 	struct proc_row row[PROC_ROWS_MAX];
 };

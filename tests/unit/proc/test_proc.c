@@ -280,6 +280,25 @@ START_TEST(replaces)
 }
 END_TEST
 
+/* Who is told to end while the others go on leaves what a crash leaves; at the end of all nobody mends. */
+START_TEST(one_ends_alone)
+{
+	struct proc_opts o = opts();
+	pid_t sup;
+
+	fixture_shared();
+	sup = run_supervisor(&o);
+	WAIT_FOR(sh->started == 1);
+	ck_assert_int_eq(kill(sh->pid[1], SIGTERM), 0);
+	WAIT_FOR(sh->starts[1] == 2);
+	ck_assert_uint_eq(sh->stops, 1);
+	ck_assert_uint_eq(sh->recovered, 1);
+	ck_assert_int_eq(kill(sup, SIGTERM), 0);
+	ck_assert_int_eq(end_of(sup), 0);
+	ck_assert_uint_eq(sh->recovered, 1);
+}
+END_TEST
+
 /* The dead worker's lock is free again for its replacement and the others. */
 START_TEST(recovers_a_lock)
 {
@@ -679,6 +698,7 @@ Suite *test_suite(void)
 	tcase_set_timeout(tc, 30);
 	tcase_add_loop_test(tc, starts_and_stops, 0, 2);
 	tcase_add_test(tc, replaces);
+	tcase_add_test(tc, one_ends_alone);
 	tcase_add_test(tc, recovers_a_lock);
 	tcase_add_test(tc, janitors_take_turns);
 	tcase_add_test(tc, janitor_dies_once);
