@@ -514,6 +514,12 @@ static int rpcd_start(struct loop *loop, unsigned number)
 	return err;
 }
 
+static void rpcd_stop(unsigned number)
+{
+	(void)number;
+	modules_worker_stop();
+}
+
 static int step_generation(struct diag *reterr)
 {
 	int err = generation_init(boot.opts, boot.script, boot.config, boot.files, boot.n_workers);
@@ -540,7 +546,7 @@ static int step_processes(struct diag *reterr)
 	workers = (struct proc_desc){ .name = "sip worker child=%u", .kind = SHM_SLOT_WORKER, .first_slot = 1, .n = boot.n_workers,
 				      .rank = 1, .start = worker_start, .stop = worker_stop };
 	rpcd = (struct proc_desc){ .name = "rpcd", .kind = SHM_SLOT_RPCD, .first_slot = 1 + boot.n_workers, .n = 1, .rank = -2,
-				   .start = rpcd_start };
+				   .start = rpcd_start, .stop = rpcd_stop };
 	logd = (struct proc_desc){ .name = "logd", .kind = SHM_SLOT_LOGD, .first_slot = 2 + boot.n_workers, .n = 1, .rank = -3, .start = logd_start,
 				   .stop = logd_stop, .may_block = true, .stops_last = true };
 	err = proc_register(&workers);

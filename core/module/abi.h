@@ -36,7 +36,7 @@ struct module {
 	int (*init)(void);                  /* supervisor, all parameters known, arena exists. Logs its failure. */
 	int (*worker_init)(struct loop *loop, unsigned worker);
 	int (*rpcd_init)(struct loop *loop); /* in process rpcd */
-	void (*worker_stop)(void);          /* orderly end of a worker: flush */
+	void (*worker_stop)(void);          /* orderly end of a worker, or of rpcd: flush */
 	void (*done)(void);                 /* supervisor, at the end */
 	int (*recover)(unsigned slot);      /* janitor, after a worker died */
 };

@@ -261,7 +261,7 @@ static void park_expired(void *arg)
 {
 	struct ctx *ctx = arg;
 
-	if (!ctx->parked)
+	if (!ctx->parked || rx_stopped())
 		return;
 	if (clock_ms() <
 	    ctx->park_until_ms) /* a timer left over from an earlier park that ended before */
@@ -307,7 +307,7 @@ struct ctx *ctx_of_ticket(uint64_t ticket)
 	uint32_t id = (uint32_t)ticket, gen = (uint32_t)(ticket >> 32);
 	struct ctx *c;
 
-	if (id == 0 || id > ctxs.n_made)
+	if (id == 0 || id > ctxs.n_made || UNLIKELY(rx_stopped()))
 		return NULL;
 	c = ctxs.table[id - 1].ctx;
 	return c && c->parked && c->gen == gen ? c : NULL;

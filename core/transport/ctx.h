@@ -155,7 +155,10 @@ uint64_t ctx_park(struct ctx *ctx, unsigned deadline_ms, int rc_timeout);
  * [core:msg-received], bytes to the wire), and where there is no loop. Those who have a choice ask this before they park.
  */
 bool ctx_may_wait(const struct ctx *ctx);
-/* The context of a ticket while it still waits; NULL when it was woken, timed out or freed. */
+/*
+ * The context of a ticket while it still waits; NULL when it was woken, timed out or freed, and in a worker that was told to end: no
+ * run goes on there any more. The janitor has another worker begin the request anew (tm/mend.c), or its client sends it again.
+ */
 struct ctx *ctx_of_ticket(uint64_t ticket);
 /* Ends the wait: the script goes on with rc. A stale ticket is ignored. Context: the worker that parked it, from its loop,
  * not from within the function that parked. */

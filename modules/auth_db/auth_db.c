@@ -262,7 +262,8 @@ static int ask(struct ctx *ctx, const struct ask *what)
 	err = db_query(g.db, strbuf_str(&sql), params, by_domain ? 2 : 1, (unsigned)conf.query_timeout, on_rows, a);
 	if (err < 0) {
 		ask_free(a);
-		log_fail(err, "auth_db: cannot query");
+		if (err != -ECANCELED) /* the process ends */
+			log_fail(err, "auth_db: cannot query");
 		return what->cred ? unavailable(ctx) : -1;
 	}
 	/* db_query() always calls back, at its own deadline at the latest: the ticket's is only the net behind it */

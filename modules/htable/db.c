@@ -309,7 +309,8 @@ static void on_rows(void *arg, int err, struct db_rows *rows, struct str err_tex
 	struct load *l = arg;
 
 	if (err < 0 || !rows) {
-		log_error("htable: reload of \"%.*s\": %.*s", STR_FMT(l->table->def.name), STR_FMT(err_text));
+		if (err != -ECANCELED) /* the process ends */
+			log_error("htable: reload of \"%.*s\": %.*s", STR_FMT(l->table->def.name), STR_FMT(err_text));
 		load_free(l);
 		return;
 	}
@@ -332,7 +333,8 @@ void ht_db_reload_start(struct ht_table *t)
 	if (err == 0)
 		err = db_query(g.db, strbuf_str(&sql), NULL, 0, QUERY_MS, on_rows, l);
 	if (err < 0) {
-		log_fail(err, "htable: cannot ask for \"%.*s\" again", STR_FMT(t->def.name));
+		if (err != -ECANCELED)
+			log_fail(err, "htable: cannot ask for \"%.*s\" again", STR_FMT(t->def.name));
 		free(l);
 	}
 	strbuf_done(&sql);

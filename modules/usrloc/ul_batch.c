@@ -112,6 +112,8 @@ static void op_end(struct op *op, int err)
 
 void ul_db_heard(const struct ul_domain *d, const char *what, int err, struct str text)
 {
+	if (err == -ECANCELED) /* the process ends: what is unwritten says so in shared memory */
+		return;
 	if (err < 0 && !udb.down)
 		log_fail(err, "usrloc: table %.*s cannot be %s, will be tried again: %.*s", STR_FMT(d->name), what, STR_FMT(text));
 	else if (err == 0 && udb.down)
