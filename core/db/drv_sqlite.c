@@ -11,6 +11,7 @@
 #include "core/db/drv_sqlite.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +52,7 @@ struct conn {
 	struct loop *loop;
 	char path[SQLITE_PATH_MAX];
 	struct side read, write;
-	bool closing;
+	atomic_bool closing; /* threads read it: all has been told off */
 };
 
 /* The database is locked: try again? SQLite's own timeout knows nothing of deadlines. */
@@ -59,7 +60,7 @@ static int on_busy(void *arg, int n_tries)
 {
 	const struct side *s = arg;
 
-	if (clock_now_us() >= s->wait_until_us)
+	if (clock_now_us() >= s->wait_until_us || atomic_load(&s->conn->closing))
 		return 0;
 	usleep(n_tries < 10 ? 1000 : 5000);
 	return 1;
@@ -74,6 +75,10 @@ static void wait_until(struct side *s, uint64_t deadline_us)
 
 static void job_run(struct side *s, struct job *j)
 {
+	if (atomic_load(&s->conn->closing)) {
+		j->err = -ECANCELED;
+		return;
+	}
 	if (clock_now_us() >= j->deadline_us) { /* the caller has gone on */
 		j->err = -ETIMEDOUT;
 		return;

@@ -27,6 +27,7 @@ void proc_table_fill(void)
 	struct proc_table *t = procs.table;
 
 	t->started_at = clock_wall_s();
+	t->stopping = false;
 	t->row[0] = (struct proc_row){
 		.pid = getpid(), .rank = 0, .slot = 0, .desc = "main process - attendant"
 	};

@@ -302,6 +302,27 @@ START_TEST(removed_file_is_missed)
 }
 END_TEST
 
+/* The lock of another process is not waited for any more, and nothing is begun of which the caller heard that it is not done. */
+START_TEST(ends_beside_a_lock)
+{
+	sqlite3 *other;
+	uint64_t before;
+	int n = 0;
+
+	ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert_int_eq(db_query(db, STR_LIT("INSERT INTO t (i) VALUES (1)"), NULL, 0, 9000, counted, &n), 0);
+	ck_assert_int_eq(ask("SELECT count(*) FROM t", NULL, 0, 5000), 0); /* it is at work: threads take what came first */
+	db_close_all();
+	before = clock_update();
+	loop_free(loop);
+	loop = NULL;
+	ck_assert_uint_lt(clock_update() - before, 4000);
+	ck_assert_int_eq(n, 1);
+	sqlite3_close(other);
+}
+END_TEST
+
 START_TEST(names_are_quoted)
 {
 	char mem[80];
@@ -330,6 +351,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, ends_with_queries_under_way);
 	tcase_add_test(tc, replaced_file_is_followed);
 	tcase_add_test(tc, removed_file_is_missed);
+	tcase_add_test(tc, ends_beside_a_lock);
 	tcase_add_test(tc, names_are_quoted);
 	suite_add_tcase(s, tc);
 	return s;
