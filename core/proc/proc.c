@@ -322,6 +322,8 @@ static int run_alone(void)
 		procs.opts->started();
 	err = proc_work(d, 0, -1, false);
 	shm_slot_release();
+	if (shm_slot_take(0, SHM_SLOT_SUPERVISOR) < 0) /* modules write what is left, and take locks for that */
+		return PROC_EXIT_FAILED;
 	return err < 0 ? PROC_EXIT_FAILED : EXIT_SUCCESS;
 }
 

@@ -97,15 +97,29 @@ def all_end(r, name, server, path, other):
     ua.close()
 
 
+def alone_ends(r, name, server, other):
+    """Without children the one process writes what is not in the database yet."""
+    ua = sip.Ua(server.host, server.port, user="c")
+    for i in range(20):
+        register(ua, f"alone{i}")
+        r.check(f"{name} alone: registered", ua.expect(200) is not None) if i == 0 else ua.expect(200)
+    r.check(f"{name} alone: exit status", server.stop(signal.SIGINT) == 0, f"{server.proc.returncode} {server.log_text()[-300:]}")
+    rows = other.execute("select count(*) from location where username like 'alone%'").fetchone()
+    r.check(f"{name} alone: what was acknowledged is there", rows == (20,), rows)
+    ua.close()
+
+
 def run(r, ctx):
     name = "core/19-ends"
     if not ctx.program.endswith("ringfort"):
         r.skip(name, "a worker that ends, ends Kamailio")
         return
     path, other = database()
-    folder = sip.temp_dir()
-    with ctx.server(os.path.join(ctx.folder, "server.cfg"), folder=folder,
-                    defines=[f'DB="sqlite:///{path}"', f'JOURNAL="{path}=DELETE"', f'DIR="{folder}/"']) as server:
+    folder, cfg = sip.temp_dir(), os.path.join(ctx.folder, "server.cfg")
+    defines = [f'DB="sqlite:///{path}"', f'JOURNAL="{path}=DELETE"', f'DIR="{folder}/"']
+    with ctx.server(cfg, folder=folder, defines=[*defines, "ALONE"]) as server:
+        alone_ends(r, name, server, other)
+    with ctx.server(cfg, folder=folder, defines=defines) as server:
         one_ends(r, name, server)
         server.said = len(re.findall(r"ERROR|CRITICAL|WARNING|BUG", server.log_text()))
         all_end(r, name, server, path, other)
