@@ -32,7 +32,8 @@ static struct {
 	struct db *db; /* of this process */
 	struct ul_batch *up[UL_DOMAINS_MAX], *del[UL_DOMAINS_MAX]; /* being gathered by the sweep */
 	unsigned n_in_flight;
-	bool down; /* the last answer was a failure: logged once */
+	bool down[UL_DB_WAYS]; /* the last answer was a failure: logged once */
+	bool no_handle;        /* so was this */
 } udb;
 
 /* ---- batches ---- */
@@ -110,15 +111,18 @@ static void op_end(struct op *op, int err)
 	free(op);
 }
 
-void ul_db_heard(const struct ul_domain *d, const char *what, int err, struct str text)
+/* Each way by itself: a disk that is full can be read. */
+void ul_db_heard(const struct ul_domain *d, enum ul_db_way way, int err, struct str text)
 {
+	static const char *const done[] = { [UL_DB_WRITTEN] = "written", [UL_DB_READ] = "read", [UL_DB_LOADED] = "loaded" };
+
 	if (err == -ECANCELED) /* the process ends: what is unwritten says so in shared memory */
 		return;
-	if (err < 0 && !udb.down)
-		log_fail(err, "usrloc: table %.*s cannot be %s, will be tried again: %.*s", STR_FMT(d->name), what, STR_FMT(text));
-	else if (err == 0 && udb.down)
-		log_notice("usrloc: table %.*s can be %s again", STR_FMT(d->name), what);
-	udb.down = err < 0;
+	if (err < 0 && !udb.down[way])
+		log_fail(err, "usrloc: table %.*s cannot be %s, will be tried again: %.*s", STR_FMT(d->name), done[way], STR_FMT(text));
+	else if (err == 0 && udb.down[way])
+		log_notice("usrloc: table %.*s can be %s again", STR_FMT(d->name), done[way]);
+	udb.down[way] = err < 0;
 }
 
 void ul_batch_written(struct ul_batch *b)
@@ -139,7 +143,7 @@ static void batch_done(void *arg, int err, struct db_rows *rows, struct str err_
 
 	(void)rows;
 	udb.n_in_flight--;
-	ul_db_heard(b->d, "written", err, err_text);
+	ul_db_heard(b->d, UL_DB_WRITTEN, err, err_text);
 	if (err == 0)
 		ul_batch_written(b);
 	op_end(b->op, err);
@@ -151,9 +155,9 @@ int ul_db_open(struct db **ret_db)
 	struct diag diag;
 
 	if (!udb.db && db_get(ul_conf.db_url, &udb.db, &diag) < 0) {
-		if (!udb.down)
+		if (!udb.no_handle)
 			log_error("usrloc: %s", diag.text);
-		udb.down = true;
+		udb.no_handle = true;
 		return -ENOTCONN;
 	}
 	*ret_db = udb.db;
@@ -197,7 +201,7 @@ static void batch_send(struct ul_batch *b, unsigned deadline_ms)
 		udb.n_in_flight++;
 		return;
 	}
-	ul_db_heard(b->d, "written", err, STR_LIT("not sent"));
+	ul_db_heard(b->d, UL_DB_WRITTEN, err, STR_LIT("not sent"));
 	if (!b->op || loop_defer(loop_self(), batch_late_fail, b) < 0)
 		ul_batch_free(b); /* the waiter's own deadline tells it */
 }
@@ -265,7 +269,7 @@ static void clean_done(void *arg, int err, struct db_rows *rows, struct str err_
 {
 	(void)rows;
 	udb.n_in_flight--;
-	ul_db_heard(arg, "written", err, err_text);
+	ul_db_heard(arg, UL_DB_WRITTEN, err, err_text);
 }
 
 void ul_db_clean(struct ul_domain *d)

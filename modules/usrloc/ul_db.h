@@ -80,7 +80,8 @@ MUST_CHECK int ul_list_send(struct ul_domain *d, struct str aor, const struct ul
 void ul_done_later(ul_done_fn *done, void *arg, int err);
 /* This process's handle, opened at the first use; says once when it cannot. */
 MUST_CHECK int ul_db_open(struct db **ret_db);
-/* Each answer is told here; it is logged when the database fails, and when it is back. what: "written", "read". */
-void ul_db_heard(const struct ul_domain *d, const char *what, int err, struct str text);
+enum ul_db_way { UL_DB_WRITTEN, UL_DB_READ, UL_DB_LOADED, UL_DB_WAYS };
+/* Each answer is told here; it is logged when the database fails, and when it is back. */
+void ul_db_heard(const struct ul_domain *d, enum ul_db_way way, int err, struct str text);
 
 #endif

@@ -33,7 +33,7 @@ static void fetched(void *arg, int err, struct db_rows *rows, struct str err_tex
 	int64_t now = clock_wall_s();
 	char mem[1024];
 
-	ul_db_heard(f->d, "read", err, err_text);
+	ul_db_heard(f->d, UL_DB_READ, err, err_text);
 	if (err == 0 && n) {
 		list.c = calloc(n, sizeof(*list.c));
 		if (!list.c)

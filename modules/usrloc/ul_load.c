@@ -99,7 +99,7 @@ static void rows_came(void *arg, int err, struct db_rows *rows, struct str err_t
 
 	(void)arg;
 	load.asked = false;
-	ul_db_heard(load.d, "loaded", err, err_text);
+	ul_db_heard(load.d, UL_DB_LOADED, err, err_text);
 	if (err < 0) {
 		retry_later();
 		return;

@@ -77,7 +77,7 @@ static bool is_needed(const struct ul_contact *c)
 static void done(void *arg, int err, struct db_rows *rows, struct str err_text)
 {
 	(void)rows; /* none */
-	ul_db_heard(arg, "written", err, err_text);
+	ul_db_heard(arg, UL_DB_WRITTEN, err, err_text);
 }
 
 void ul_same_send(struct ul_domain *d, struct str aor, const struct ul_contact *c, unsigned deadline_ms)
@@ -98,7 +98,7 @@ void ul_same_send(struct ul_domain *d, struct str aor, const struct ul_contact *
 	if (err == 0)
 		err = db_query(db, strbuf_str(&sb), vals, n, deadline_ms, done, d);
 	if (err < 0)
-		ul_db_heard(d, "written", err, STR_LIT("not sent"));
+		ul_db_heard(d, UL_DB_WRITTEN, err, STR_LIT("not sent"));
 }
 
 int ul_same_sync(struct ul_domain *d, struct str aor, const struct ul_contact *c, struct diag *reterr)
