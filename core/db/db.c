@@ -324,6 +324,7 @@ void db_close_all(void)
 		loop_timer_del(db->timer);
 		db->timer = NULL;
 		db->driver->close(db->conn);
+		db->conn = NULL; /* the driver frees it when what is at work has ended */
 	}
 }
 
