@@ -18,6 +18,7 @@
 #include "core/base/hashfn.h"
 #include "core/transport/transport_priv.h"
 #include "shm/arena.h"
+#include "shm/counter.h"
 #include "shm/crash.h"
 #include "shm/hash.h"
 #include "shm/recover.h"
@@ -62,7 +63,6 @@ struct ip_sum { /* a walk over all counts of one address */
 struct root {
 	struct shm_hash *ids, *peers, *ips; /* in the arena: the same address in every process */
 	_Atomic uint32_t last_id;
-	_Atomic int64_t queued[SHM_SLOTS_MAX]; /* written: that slot */
 };
 
 static struct root *root;
@@ -483,19 +483,7 @@ uint32_t conn_count(void)
 
 int64_t conn_queued_bytes(void)
 {
-	int64_t sum = 0;
-
-	for (unsigned i = 0; root && i < SHM_SLOTS_MAX; i++)
-		sum += atomic_load_explicit(&root->queued[i], memory_order_relaxed);
-	return sum;
-}
-
-void conn_index_queued(int64_t delta)
-{
-	int self = shm_slot_self();
-
-	if (self >= 0)
-		atomic_fetch_add_explicit(&root->queued[self], delta, memory_order_relaxed);
+	return shm_counter_read(tcnt.current_queue);
 }
 
 /* ---- recovery: in the janitor ---- */
@@ -574,7 +562,9 @@ static int recover(unsigned slot)
 				ip_uncount(&s.peer[k].peer, slot, UINT32_MAX);
 		} while (s.n == SWEEP);
 	}
-	atomic_store(&root->queued[slot], 0);
+	/* a slot's cells outlive its process, and these say how much there is, not how much there was */
+	shm_counter_set_of(tcnt.current_opened, slot, 0);
+	shm_counter_set_of(tcnt.current_queue, slot, 0);
 	return 0;
 }
 

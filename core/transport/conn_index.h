@@ -27,7 +27,5 @@ void conn_index_remove(uint32_t id);
 uint32_t conn_index_from(const struct net_addr *peer);
 void conn_index_state(uint32_t id, enum conn_state state, const struct net_addr *local);
 void conn_index_expires(uint32_t id, uint64_t expires_ms);
-/* The bytes that wait in this process's queues changed by this much. */
-void conn_index_queued(int64_t delta);
 
 #endif

@@ -10,7 +10,6 @@
 
 void conn_drop_queue(struct conn *c, int err)
 {
-	conn_index_queued(-(int64_t)c->wq_bytes);
 	shm_counter_add(tcnt.current_queue, -(int64_t)c->wq_bytes);
 	c->wq_bytes = 0;
 	while (c->wq) {
@@ -57,7 +56,6 @@ void conn_write_queue(struct conn *c)
 			return;
 		}
 		c->wq_bytes -= (uint32_t)n;
-		conn_index_queued(-n);
 		shm_counter_add(tcnt.current_queue, -n);
 		c->write_by_ms = clock_ms() + (uint64_t)conns.conf.send_timeout_s * 1000u;
 		while (n > 0) {
@@ -110,7 +108,6 @@ static int queue_put(struct conn *c, const struct tx_dest *dest, const struct io
 	*c->wq_tail = w;
 	c->wq_tail = &w->next;
 	c->wq_bytes += (uint32_t)(bytes - sent);
-	conn_index_queued((int64_t)(bytes - sent));
 	shm_counter_add(tcnt.current_queue, (int64_t)(bytes - sent));
 	return 0;
 }

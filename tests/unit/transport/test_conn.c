@@ -836,6 +836,8 @@ START_TEST(owner_dies)
 	}
 	ck_assert_int_eq(read(ready[0], &c, 1), 1);
 	ck_assert_uint_eq(conn_count(), 1);
+	ck_assert_int_eq(shm_counter_read(tcnt.current_opened), 1);
+	ck_assert_int_gt(conn_queued_bytes(), 0);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(shm_slot_mark_dead(2), 0);
@@ -843,6 +845,7 @@ START_TEST(owner_dies)
 	ck_assert_int_eq(shm_recover_slot(2), 0);
 	ck_assert_int_eq(shm_check_all(&what), 0);
 	ck_assert_uint_eq(conn_count(), 0);
+	ck_assert_int_eq(shm_counter_read(tcnt.current_opened), 0);
 	ck_assert_int_eq(conn_queued_bytes(), 0);
 	ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &info), -ENOENT);
 	ck_assert_int_eq(
