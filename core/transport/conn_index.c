@@ -10,6 +10,7 @@
  * removes it at the end; whoever adds one looks again afterwards, in case the connection ended in
  * between. A younger alias takes the place of an older one: a phone that lost its connection and
  * says the same on a new one is reached by that. The address that a connection really has gives way to none.
+ * Of several connections from one address the youngest is found.
  */
 #include "core/transport/conn_index.h"
 
@@ -41,9 +42,15 @@ struct by_peer {
 	struct shm_hnode node;
 	struct net_addr peer;
 	uint32_t id;
-	uint16_t listener; /* part of the key with tcp_connection_match */
+	uint16_t listener;
 	uint8_t proto, owner;
 	bool alias;
+};
+
+struct peer_look { /* a walk over all that lead to one address */
+	const struct by_peer *want;
+	struct by_peer *best; /* NULL: nothing leads there */
+	struct by_peer *own;  /* that of the connection want->id; NULL: it has none */
 };
 
 struct by_ip {
@@ -83,14 +90,6 @@ static uint32_t hash_addr(const struct net_addr *a, unsigned proto)
 static bool eq_id(const struct shm_hnode *node, const void *key)
 {
 	return ((const struct by_id *)(const void *)node)->id == *(const uint32_t *)key;
-}
-
-static bool eq_peer(const struct shm_hnode *node, const void *key)
-{
-	const struct by_peer *have = (const void *)node, *want = key;
-
-	return have->proto == want->proto && net_addr_equal(&have->peer, &want->peer) &&
-	       (want->listener == NET_LISTENER_NONE || have->listener == want->listener);
 }
 
 static void *find(struct shm_hash *h, uint32_t hash, shm_hash_eq_fn *eq, const void *key,
@@ -192,61 +191,89 @@ uint32_t conn_index_from(const struct net_addr *peer)
 
 /* ---- by peer ---- */
 
-/* The listening socket as a part of a key. */
-static uint16_t key_listener(uint16_t listener)
+/* A search that never ends early, as add_up(). An address itself beats an alias, and of two connections from it the younger is the better: the older
+ * one may be dead already, and its owner has not seen that yet. */
+static bool look_at_peer(const struct shm_hnode *node, const void *arg)
 {
-	return conn_conf()->match_local ? listener : NET_LISTENER_NONE;
+	struct by_peer *have = (struct by_peer *)(uintptr_t)node;
+	struct peer_look *look = *(struct peer_look *const *)arg;
+	const struct by_peer *want = look->want, *best = look->best;
+
+	if (have->proto != want->proto || !net_addr_equal(&have->peer, &want->peer) ||
+	    (want->listener != NET_LISTENER_NONE && have->listener != want->listener))
+		return false;
+	if (have->id == want->id)
+		look->own = have;
+	if (!best || (have->alias != best->alias ? best->alias : have->id > best->id))
+		look->best = have;
+	return false;
 }
 
+/* Locks the bucket of want's address, with or without its listening socket, and tells what leads there. */
+static struct shm_hbucket *peer_lock(const struct by_peer *want, struct peer_look *ret_look)
+{
+	struct peer_look *look = ret_look;
+	struct shm_hbucket *b;
+
+	*look = (struct peer_look){ .want = want };
+	(void)find(root->peers, hash_addr(&want->peer, want->proto), look_at_peer, &look, &b);
+	return b;
+}
+
+static struct by_peer peer_key(enum sip_proto proto, const struct net_addr *peer, uint16_t listener, uint32_t id)
+{
+	struct by_peer key = { .peer = *peer, .id = id, .listener = listener, .proto = (uint8_t)proto };
+
+	key.peer.pad = 0;
+	return key;
+}
+
+/*
+ * Several connections may come from one address: to several of our sockets, or because the older one is dead already and its owner has not seen it
+ * yet. Each has an entry, so that the end of one takes nothing from the other. An alias leads to one connection only (tcp_connection_match: of each
+ * listening socket), and to none where an address is a connection's own.
+ */
 static int peer_add(const struct conn_info *info, bool alias)
 {
-	struct by_peer *p = shm_zalloc(sizeof(*p)), *have, *gone = p;
+	struct by_peer *p = shm_zalloc(sizeof(*p)), want = peer_key(info->proto, &info->peer, NET_LISTENER_NONE, info->id), *gone = NULL;
+	struct peer_look look;
 	struct shm_hbucket *b;
 	int err = 0;
 
 	if (!p)
 		return -ENOSPC;
-	p->peer = info->peer;
-	p->peer.pad = 0;
-	p->proto = (uint8_t)info->proto;
+	*p = peer_key(info->proto, &info->peer, info->listener, info->id);
 	p->owner = (uint8_t)info->owner_slot;
-	p->id = info->id;
-	p->listener = key_listener(info->listener);
 	p->alias = alias;
 	p->node.hash = hash_addr(&p->peer, info->proto);
-	have = find(root->peers, p->node.hash, eq_peer, p, &b);
-	if (!have) {
-		shm_hash_insert_locked(root->peers, b, &p->node);
-		gone = NULL;
-	} else if (have->alias && have->id != info->id) {
-		shm_hash_replace_locked(root->peers, b, &have->node, &p->node);
-		gone = have;
+	if (conn_conf()->match_local)
+		want.listener = info->listener;
+	b = peer_lock(&want, &look);
+	if (look.own || (alias && look.best && !look.best->alias)) {
+		err = look.own ? 0 : -EEXIST;
+		gone = p;
+	} else if (look.best && look.best->alias) {
+		shm_hash_replace_locked(root->peers, b, &look.best->node, &p->node);
+		gone = look.best;
 	} else {
-		err = have->id == info->id ? 0 : -EEXIST;
+		shm_hash_insert_locked(root->peers, b, &p->node);
 	}
 	shm_hash_unlock(b);
 	shm_free(gone);
-	if (!have)
-		shm_hash_grow(root->peers);
+	shm_hash_grow(root->peers);
 	return err;
 }
 
-static void peer_remove(unsigned proto, const struct net_addr *peer, uint16_t listener, uint32_t id)
+static void peer_remove(unsigned proto, const struct net_addr *peer, uint32_t id)
 {
-	struct by_peer key = { .peer = *peer,
-		               .proto = (uint8_t)proto,
-		               .listener = key_listener(listener) },
-		       *have;
-	struct shm_hbucket *b;
-	uint32_t hash;
+	struct by_peer key = peer_key(proto, peer, NET_LISTENER_NONE, id);
+	struct peer_look look;
+	struct shm_hbucket *b = peer_lock(&key, &look);
 
-	key.peer.pad = 0;
-	hash = hash_addr(&key.peer, proto);
-	have = find(root->peers, hash, eq_peer, &key, &b);
-	if (have && (have->id != id || !shm_hash_remove_locked(root->peers, b, &have->node)))
-		have = NULL;
+	if (look.own && !shm_hash_remove_locked(root->peers, b, &look.own->node))
+		look.own = NULL;
 	shm_hash_unlock(b);
-	shm_free(have);
+	shm_free(look.own);
 }
 
 /* Nothing leads to this connection by address any more. */
@@ -254,10 +281,10 @@ static void peers_remove(const struct by_id *e)
 {
 	struct net_addr a = e->peer;
 
-	peer_remove(e->proto, &a, e->listener, e->id);
+	peer_remove(e->proto, &a, e->id);
 	for (unsigned i = 0; i < e->n_aliases; i++) {
 		a.port = e->alias[i];
-		peer_remove(e->proto, &a, e->listener, e->id);
+		peer_remove(e->proto, &a, e->id);
 	}
 }
 
@@ -298,14 +325,10 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	shm_hash_unlock(b);
 	CRASH_POINT("conn.add.shown");
 	shm_hash_grow(root->ids);
-	/* when another connection to this peer is there already, that one stays the one to be found
-	 */
 	err = peer_add(info, false);
-	if (err < 0 && err != -EEXIST) {
+	if (err < 0)
 		conn_index_remove(info->id);
-		return err;
-	}
-	return 0;
+	return err;
 }
 
 void conn_index_remove(uint32_t id)
@@ -384,17 +407,15 @@ int conn_find(uint32_t id, struct conn_info *ret_info)
 int conn_index_find(enum sip_proto proto, const struct net_addr *peer, uint16_t listener,
                     struct conn_info *ret_info)
 {
-	struct by_peer key = { .peer = *peer, .proto = (uint8_t)proto, .listener = listener },
-		       *have;
+	struct by_peer key = peer_key(proto, peer, listener, 0);
+	struct peer_look look;
 	struct shm_hbucket *b;
-	uint32_t hash, id;
+	uint32_t id;
 
 	if (!root)
 		return -ENOENT;
-	key.peer.pad = 0;
-	hash = hash_addr(&key.peer, (unsigned)proto);
-	have = find(root->peers, hash, eq_peer, &key, &b);
-	id = have ? have->id : 0;
+	b = peer_lock(&key, &look);
+	id = look.best ? look.best->id : 0;
 	shm_hash_unlock(b);
 	return id ? conn_find(id, ret_info) : -ENOENT;
 }
@@ -433,7 +454,7 @@ int conn_alias_add(uint32_t id, uint16_t port)
 	err = peer_add(&info, true); /* though it was noted: another may have taken it since */
 	if (err == 0 &&
 	    conn_find(id, &info) < 0) { /* it ended meanwhile, and may have missed the new entry */
-		peer_remove(info.proto, &info.peer, info.listener, id);
+		peer_remove(info.proto, &info.peer, id);
 		err = -ENOENT;
 	}
 	return err;
@@ -550,8 +571,7 @@ static int recover(unsigned slot)
 			s.n = 0;
 			(void)shm_hash_walk(root->peers, i, sweep_peer, &s);
 			for (unsigned k = 0; k < s.n; k++)
-				peer_remove(s.peer[k].proto, &s.peer[k].peer,
-				            s.peer[k].listener, s.peer[k].id);
+				peer_remove(s.peer[k].proto, &s.peer[k].peer, s.peer[k].id);
 		} while (s.n == SWEEP);
 	}
 	for (uint32_t i = 0; i < shm_hash_n_buckets(root->ips); i++) { /* counted, but never shown or hidden already */

@@ -623,6 +623,35 @@ START_TEST(aliases)
 }
 END_TEST
 
+/* A peer is back from the port that it had, and the end of its first connection is seen after the second was accepted: another worker has that one, or the
+ * peer speaks to two of our sockets. Whichever ends first takes nothing from the other. */
+START_TEST(port_is_used_again)
+{
+	struct conn_info info = { .proto = SIP_PROTO_TCP, .state = CONN_OPEN }, got_info;
+	uint32_t id[2];
+
+	conf.match_local = _i & 2;
+	begin();
+	info.peer = there;
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(conn_index_add(&info, 10, 10), 0);
+		id[i] = info.id;
+		ck_assert(conn_find_peer(SIP_PROTO_TCP, &there, &got_info) == 0 && got_info.id == id[i]);
+	}
+	ck_assert_int_eq(conn_alias_add(id[_i & 1], 99), 0);
+	conn_index_remove(id[!(_i & 1)]);
+	ck_assert(conn_find_peer(SIP_PROTO_TCP, &there, &got_info) == 0 && got_info.id == id[_i & 1]);
+	ck_assert(conn_index_find(SIP_PROTO_TCP, &there, 0, &got_info) == 0 && got_info.id == id[_i & 1]);
+	ck_assert_int_eq(conn_index_find(SIP_PROTO_TCP, &there, 1, &got_info), -ENOENT);
+	conf.match_local = !conf.match_local; /* and what was put in under another setting goes all the same */
+	conn_reconf(&conf);
+	conn_index_remove(id[_i & 1]);
+	ck_assert_int_eq(conn_find_peer(SIP_PROTO_TCP, &there, &got_info), -ENOENT);
+	ck_assert_uint_eq(conn_index_from(&there), 0);
+	ck_assert_int_eq(shm_check_all(NULL), 0);
+}
+END_TEST
+
 static int count(const struct conn_info *info, void *arg)
 {
 	(void)info;
@@ -977,6 +1006,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, options_are_inherited);
 	tcase_add_loop_test(tc, idle_ends, 0, 2);
 	tcase_add_test(tc, aliases);
+	tcase_add_loop_test(tc, port_is_used_again, 0, 4);
 	tcase_add_test(tc, idle_cost);
 	tcase_add_test(tc, short_of_memory);
 	tcase_add_test(tc, owned_by_another);
