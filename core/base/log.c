@@ -132,7 +132,7 @@ static void line_named(const struct log_site *site, const char *func, const void
 		text.n--;
 	if (text.n > LOG_TEXT_MAX)
 		text.n = LOG_TEXT_MAX;
-	if (!log_repeat_pass(key, level, facility, text, clock_now_us() / 1000u)) {
+	if (!log_repeat_pass(key, site->alike, level, facility, text, clock_now_us() / 1000u)) {
 		if (shm_slot_self() < 0 || !log_ring_held((unsigned)shm_slot_self()))
 			atomic_fetch_add_explicit(&self.n_held, 1, memory_order_relaxed);
 		return;

@@ -90,8 +90,10 @@ MUST_CHECK int log_module_get(struct str name, int *ret_level, int *ret_facility
 struct log_site {
 	const char *file;
 	unsigned line;
+	bool alike; /* repeats are those of the place, whatever the text: log_warn_alike() */
 };
-#define LOG_HERE (__extension__({ static const struct log_site log_here_ = { __FILE__, __LINE__ }; &log_here_; }))
+#define LOG_HERE_(alike) (__extension__({ static const struct log_site log_here_ = { __FILE__, __LINE__, alike }; &log_here_; }))
+#define LOG_HERE LOG_HERE_(false)
 
 /*
  * Writes one line, "PID LEVEL: prefix text" on stderr, the same without the PID in a syslog datagram. Control
@@ -142,6 +144,8 @@ uint64_t log_dropped(void);
 #define log_error(...) log_write(L_ERR, __VA_ARGS__)
 #define log_crit(...) log_write(L_CRIT, __VA_ARGS__)
 #define log_warn(...) do { if (log_on(L_WARN)) log_write(L_WARN, __VA_ARGS__); } while (0)
+/* For what anybody on the network can bring about as often as he likes, with another text each time (an address, a port): the text does not make it another line. */
+#define log_warn_alike(...) do { if (log_on(L_WARN)) log_write_at(LOG_HERE_(true), __func__, L_WARN, __VA_ARGS__); } while (0)
 #define log_notice(...) do { if (log_on(L_NOTICE)) log_write(L_NOTICE, __VA_ARGS__); } while (0)
 #define log_info(...) do { if (log_on(L_INFO)) log_write(L_INFO, __VA_ARGS__); } while (0)
 #define log_debug(...) do { if (log_on(L_DBG)) log_write(L_DBG, __VA_ARGS__); } while (0)

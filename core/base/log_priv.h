@@ -56,8 +56,8 @@ int log_modules_facility(const char *file);         /* -1: that of the core */
 typedef void log_repeat_fn(int level, int facility, struct str text);
 /* say: writes "last line repeated ..." */
 void log_repeat_configure(unsigned limit, unsigned window_ms, log_repeat_fn *say);
-/* False: held back and counted. */
-MUST_CHECK bool log_repeat_pass(const void *key, int level, int facility, struct str text, uint64_t now_ms);
+/* alike: any text of that place is the same. False: held back and counted. */
+MUST_CHECK bool log_repeat_pass(const void *key, bool alike, int level, int facility, struct str text, uint64_t now_ms);
 /* Tells those whose window is over, or all. */
 void log_repeat_tick(uint64_t now_ms, bool all);
 

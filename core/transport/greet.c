@@ -63,7 +63,7 @@ static void refuse(struct greeting *g, const char *why)
 
 	shm_counter_add(tcnt.local_reject, 1);
 	(void)net_addr_text(&g->peer, text);
-	log_warn("tcp_accept_haproxy: connection from %s refused: %s", text, why);
+	log_warn_alike("tcp_accept_haproxy: connection from %s refused: %s", text, why);
 	end(g);
 	(void)close(fd);
 }
@@ -126,9 +126,12 @@ void greet_tick(uint64_t now_ms)
 void greet(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local)
 {
 	struct greeting *g = self.n < GREETINGS_MAX ? calloc(1, sizeof(*g)) : NULL;
+	char text[NET_ADDR_TEXT_MAX];
 
 	if (!g || loop_group_add(self.group, &g->watch, fd, LOOP_READ) < 0) {
 		shm_counter_add(tcnt.local_reject, 1);
+		(void)net_addr_text(peer, text);
+		log_warn_alike("tcp_accept_haproxy: connection from %s refused: %u wait for their PROXY header, no room for more", text, self.n);
 		(void)close(fd);
 		free(g);
 		return;

@@ -155,7 +155,7 @@ bool proxied_take(struct str *bytes, struct rx_info *info, bool *ret_behind)
 		char text[NET_ADDR_TEXT_MAX];
 
 		shm_counter_add(tcnt.rx_proxy_bad, 1);
-		log_warn("udp_accept_proxy: datagram from %.*s dropped: %s", (int)net_addr_text(&info->src, text), text, why.text);
+		log_warn_alike("udp_accept_proxy: datagram from %.*s dropped: %s", (int)net_addr_text(&info->src, text), text, why.text);
 		return false;
 	}
 	if (kind > 0)

@@ -138,7 +138,7 @@ END_TEST
 START_TEST(levels_of_modules)
 {
 	static struct log_modules table = { .most = LOG_MODULE_NONE };
-	static const struct log_site xlog = { "../../modules/xlog/xlog.c", 1 }, tm = { "../../core/tm/server.c", 1 }, core = { "../../core/route/route.c", 1 };
+	static const struct log_site xlog = { .file = "../../modules/xlog/xlog.c" }, tm = { .file = "../../core/tm/server.c" }, core = { .file = "../../core/route/route.c" };
 	struct log_opts opts = { .to_stderr = true, .facility = LOG_DAEMON };
 	int level, facility;
 
@@ -385,6 +385,11 @@ START_TEST(repeats_are_counted)
 	say("other");
 	log_flush_repeats();
 	(void)snprintf(want, sizeof(want), "%1$d ERROR: other\n%1$d ERROR: last line repeated 1 times: other\n", (int)getpid());
+	ck_assert_str_eq(take(), want);
+	for (int i = 0; i < 5; i++)
+		log_warn_alike("from port %d", i); /* another text each time, and one line all the same */
+	log_flush_repeats();
+	(void)snprintf(want, sizeof(want), "%1$d WARNING: from port 0\n%1$d WARNING: from port 1\n%1$d WARNING: like this one 3 times: from port 0\n", (int)getpid());
 	ck_assert_str_eq(take(), want);
 	log_level_set(L_DBG);
 	for (int i = 0; i < 5; i++)
