@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/event/doorbell.h"
 #include "core/transport/conn_priv.h"
 #include "shm/counter.h"
@@ -253,18 +254,42 @@ static void conn_ready(struct loop_member *m, int events)
 
 /* ---- accepting ---- */
 
+/* Each reason is a place of its own, so that one who runs into the limit of his address does not hide that all are taken. */
+void conn_refused(const char *direction, const struct net_addr *peer, int err)
+{
+	char who[NET_ADDR_TEXT_MAX];
+
+	(void)net_addr_text(peer, who);
+	switch (err) {
+	case -EMLINK:
+		log_warn_alike("tcp: no connection %s %s: tcp_max_connections (%u) reached", direction, who, conns.conf.max_connections);
+		break;
+	case -EUSERS:
+		log_warn_alike("tcp: no connection %s %s: tcp_accept_iplimit (%u) of its address reached", direction, who, conns.conf.per_ip_limit);
+		break;
+	case -EEXIST:
+		log_warn_alike("tcp: no connection %s %s: it has one already (tcp_accept_unique)", direction, who);
+		break;
+	default:
+		log_warn_alike("tcp: no connection %s %s: %s", direction, who, strerror(-err));
+	}
+}
+
 void conn_adopt(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local)
 {
 	struct conn_info other;
 	struct conn *c;
+	int err;
 
 	if (conns.conf.accept_unique && conn_find_peer(net_listener_at(listener)->proto, peer, &other) == 0) {
-		shm_counter_add(tcnt.local_reject, 1);
+		err = -EEXIST;
 		(void)close(fd);
-		return;
+	} else {
+		err = conn_make(fd, listener, peer, local, CONN_OPEN, &c);
 	}
-	if (conn_make(fd, listener, peer, local, CONN_OPEN, &c) < 0) {
+	if (err < 0) {
 		shm_counter_add(tcnt.local_reject, 1);
+		conn_refused("from", peer, err);
 		return;
 	}
 	shm_counter_add(tcnt.passive_open, 1);
@@ -284,38 +309,59 @@ void conn_accepted(int fd, uint16_t listener, const struct net_addr *peer)
 		conn_adopt(fd, listener, peer, &local);
 }
 
-/* No descriptors left: the waiting peer is let in and shown out, else the loop would spin on its
- * request for ever. */
-static void refuse_one(int fd)
+void conn_spare_fd(void)
 {
-	int one;
-
 	if (conns.spare_fd < 0)
-		return;
-	(void)close(conns.spare_fd);
-	one = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-	if (one >= 0)
-		(void)close(one);
-	conns.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	shm_counter_add(tcnt.local_reject, 1);
+		conns.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-void conn_accept_ready(int fd, uint16_t listener)
+/* No descriptors left: the waiting peer is let in and shown out, else the loop would spin on its request for ever. Another thread may take the spare
+ * descriptor meanwhile, or the limit was lowered: then nobody can be shown out either. -EAGAIN: nobody waits. */
+static int refuse_one(int fd, uint16_t listener, int why)
 {
-	for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
+	struct str at = net_listener_at(listener)->sock_text;
+	int one, err = why;
+
+	if (conns.spare_fd >= 0) {
+		(void)close(conns.spare_fd);
+		conns.spare_fd = -1;
+		one = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		err = one < 0 ? errno : 0;
+		if (one >= 0)
+			(void)close(one);
+		conn_spare_fd();
+	}
+	if (err == 0) {
+		shm_counter_add(tcnt.local_reject, 1);
+		log_error("tcp: a connection at %.*s closed unheard: %s", STR_FMT(at), strerror(why));
+	} else if (err != EAGAIN) {
+		log_error("tcp: connections at %.*s have to wait: %s", STR_FMT(at), strerror(why));
+	}
+	return -err;
+}
+
+int conn_accept_ready(int fd, uint16_t listener)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < ACCEPT_BUDGET && err == 0; i++) {
 		struct sockaddr_storage sa;
 		socklen_t n = sizeof(sa);
 		struct net_addr peer;
 		int one = accept4(fd, (struct sockaddr *)&sa, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (one < 0) {
-			if (errno == EMFILE || errno == ENFILE)
-				refuse_one(fd);
-			return;
-		}
-		net_addr_from_sockaddr((const struct sockaddr *)&sa, &peer);
-		conn_accepted(one, listener, &peer);
+		if (one >= 0) {
+			net_addr_from_sockaddr((const struct sockaddr *)&sa, &peer);
+			conn_accepted(one, listener, &peer);
+		} else if (errno == EAGAIN) {
+			break;
+		} else if (errno == EMFILE || errno == ENFILE) {
+			err = refuse_one(fd, listener, errno);
+		} else if (errno == ENOBUFS || errno == ENOMEM) {
+			err = -errno;
+		} /* else: this one has failed already, the next may not */
 	}
+	return err == -EAGAIN ? 0 : err;
 }
 
 /* ---- the process ---- */
@@ -356,7 +402,7 @@ int conn_worker_init(struct loop *loop)
 
 	conns.loop = loop;
 	conns.wheel_s = clock_ms() / 1000;
-	conns.spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	conn_spare_fd();
 	doorbell_handle(DOORBELL_CONN_SEND, conn_hear_send);
 	doorbell_handle(DOORBELL_CONN_CLOSE, conn_hear_close);
 	err = loop_group_new(loop, conn_ready, &conns.group);

@@ -297,7 +297,7 @@ int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit)
 	int err;
 
 	if (max && shm_hash_count(root->ids) >= max)
-		return -EMFILE;
+		return -EMLINK;
 	err = ip_count(&info->peer, per_ip_limit);
 	if (err < 0)
 		return err;

@@ -16,7 +16,7 @@
 
 MUST_CHECK int conn_index_init(void);
 /* Gives the connection an id and makes it findable for others; owner: the calling slot.
- * Returns 0; -ENOSPC; -EMFILE over the limit of all; -EUSERS over the limit of this peer's address
+ * Returns 0; -ENOSPC; -EMLINK over the limit of all; -EUSERS over the limit of this peer's address
  * (0: none). */
 MUST_CHECK int conn_index_add(struct conn_info *info, unsigned max, unsigned per_ip_limit);
 /* As conn_find_peer(), but only one that belongs to this listening socket: for tcp_connection_match. */

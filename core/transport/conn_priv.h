@@ -50,7 +50,7 @@ struct conns {
 	uint64_t wheel_s; /* next second to look at */
 	struct conn *dead;
 	bool bury_due;
-	int spare_fd; /* given up for a moment when descriptors run out */
+	int spare_fd; /* given up for a moment when descriptors run out; -1: there was none left for it */
 };
 extern struct conns conns;
 
@@ -61,6 +61,9 @@ MUST_CHECK int conn_make(int fd, uint16_t listener, const struct net_addr *peer,
 			 struct conn **ret);
 /* Ends it at once; it is freed at the end of the turn. err: what is told about bytes that were not sent, 0: EPIPE. */
 void conn_end(struct conn *c, int err);
+/* Tells the log why there is no connection "from" or "to" peer. */
+void conn_refused(const char *direction, const struct net_addr *peer, int err);
+void conn_spare_fd(void);        /* gets another one when it was lost */
 void conn_touch(struct conn *c); /* its idle life begins anew */
 void conn_watch(struct conn *c); /* for what its state and its queue need */
 MUST_CHECK int conn_local_address(int fd, struct net_addr *ret);

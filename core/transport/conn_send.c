@@ -62,8 +62,11 @@ static int conn_open(const struct tx_dest *dest, struct conn **ret)
 	if (!l)
 		return -EAFNOSUPPORT;
 	fd = socket(dest->to.family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		err = -errno;
+		conn_refused("to", &dest->to, err);
+		return err;
+	}
 	net_stream_options(fd, &conns.conf.stream);
 	err = bind_source(fd, l, &dest->to);
 	sa_len = net_addr_to_sockaddr(&dest->to, &sa);
@@ -78,8 +81,10 @@ static int conn_open(const struct tx_dest *dest, struct conn **ret)
 	if (conn_local_address(fd, &local) < 0)
 		local = l->addr;
 	err = conn_make(fd, l->index, &dest->to, &local, CONN_CONNECTING, &c);
-	if (err < 0)
+	if (err < 0) {
+		conn_refused("to", &dest->to, err);
 		return err == -ENOSPC ? -ENOBUFS : err;
+	}
 	c->outgoing = true;
 	c->write_by_ms = clock_ms() + (uint64_t)conns.conf.connect_timeout_s * 1000u;
 	conn_hurry(c);

@@ -82,6 +82,7 @@ void conn_look_at_wheel(void *arg)
 	unsigned budget = TICK_BUDGET;
 
 	(void)arg;
+	conn_spare_fd();
 	greet_tick(now);
 	while (conns.wheel_s <= now / 1000 && budget > 0) {
 		struct conn **at = &conns.wheel[conns.wheel_s % CONN_WHEEL_SLOTS];

@@ -33,6 +33,7 @@
 #define FREE_BUFS_MAX 256u
 #define NEIGHBOUR_CHECK_MS 50u
 #define NEIGHBOUR_LAG_MS 100u
+#define ACCEPT_REST_MS 250u
 #define FIRST_WORKER_SLOT 1u
 #define CONTROL_BYTES CMSG_SPACE(sizeof(struct in6_pktinfo))
 
@@ -68,6 +69,7 @@ static struct {
 	unsigned worker, n_workers;
 	bool stopped;
 	struct loop_timer *neighbours;
+	struct loop_timer *rest; /* made when first needed */
 } rx = { .conf = { .msg_max_bytes = 32767, .batch = BATCH_MAX } };
 
 void rx_handler(rx_fn *fn)
@@ -349,26 +351,7 @@ static void read_datagrams(struct sock *s)
 
 /* ---- sockets ---- */
 
-static void sock_ready(void *arg, int fd, int events)
-{
-	struct sock *s = arg;
-
-	(void)fd;
-	if (events < 0)
-		events = LOOP_READ; /* reading tells, and clears, the error */
-	if (s->stream) {
-		conn_accept_ready(s->fd, s->listener);
-		return;
-	}
-	if ((events & LOOP_WRITE) && s->writing)
-		tx_writable(s->listener);
-	if ((events & LOOP_READ) && s->reading) {
-		if (rx.batch == 0)
-			batch_grow(1);
-		if (rx.batch > 0)
-			read_datagrams(s);
-	}
-}
+static void sock_ready(void *arg, int fd, int events);
 
 static int sock_watch(struct sock *s)
 {
@@ -386,6 +369,56 @@ static int sock_watch(struct sock *s)
 	if (err < 0)
 		s->io = NULL;
 	return err;
+}
+
+static void rest_is_over(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < rx.n_socks && !rx.stopped; i++) {
+		struct sock *s = &rx.socks[i];
+
+		if (s->worker != rx.worker || s->reading)
+			continue;
+		s->reading = true;
+		if (sock_watch(s) < 0) {
+			s->reading = false;
+			loop_timer_set(rx.rest, ACCEPT_REST_MS);
+		}
+	}
+}
+
+/* A listening socket at which nobody can be let in is left alone for a moment. That of a neighbour is taken up by the next look at it. */
+static void sock_rest(struct sock *s)
+{
+	if (rx.rest)
+		loop_timer_set(rx.rest, ACCEPT_REST_MS);
+	else if (loop_timer_add(rx.loop, ACCEPT_REST_MS, 0, rest_is_over, NULL, &rx.rest) < 0)
+		return; /* no memory even for that: it is tried again at once */
+	s->reading = false;
+	if (sock_watch(s) < 0)
+		s->reading = true;
+}
+
+static void sock_ready(void *arg, int fd, int events)
+{
+	struct sock *s = arg;
+
+	(void)fd;
+	if (events < 0)
+		events = LOOP_READ; /* reading tells, and clears, the error */
+	if (s->stream) {
+		if (conn_accept_ready(s->fd, s->listener) < 0)
+			sock_rest(s);
+		return;
+	}
+	if ((events & LOOP_WRITE) && s->writing)
+		tx_writable(s->listener);
+	if ((events & LOOP_READ) && s->reading) {
+		if (rx.batch == 0)
+			batch_grow(1);
+		if (rx.batch > 0)
+			read_datagrams(s);
+	}
 }
 
 int rx_want_write(uint16_t listener, bool on)
@@ -497,7 +530,8 @@ void rx_stop(void)
 {
 	rx.stopped = true;
 	loop_timer_del(rx.neighbours);
-	rx.neighbours = NULL;
+	loop_timer_del(rx.rest);
+	rx.neighbours = rx.rest = NULL;
 	for (unsigned i = 0; i < rx.n_socks; i++) {
 		rx.socks[i].reading = false;
 		if (sock_watch(&rx.socks[i]) < 0)

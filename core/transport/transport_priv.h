@@ -46,7 +46,8 @@ void tx_writable(uint16_t listener); /* called by rx when there is room again */
 void tx_failed(const struct tx_dest *dest, struct str bytes, int err);
 
 MUST_CHECK int conn_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov);
-void conn_accept_ready(int fd, uint16_t listener);
+/* Below 0: nobody can be let in now (descriptors, memory), and who waits keeps fd ready. */
+MUST_CHECK int conn_accept_ready(int fd, uint16_t listener);
 void conn_stop_reading(void);
 /* Makes a connection of an accepted descriptor, which is taken over in every case. */
 void conn_adopt(int fd, uint16_t listener, const struct net_addr *peer, const struct net_addr *local);

@@ -21,7 +21,7 @@ struct tx_dest { /* fits in shared memory */
 
 /*
  * Returns 0 when the bytes are queued; -ENOTCONN (TX_NO_CONNECT and no stream), -EMSGSIZE (datagram over 65507),
- * -ENOBUFS (queue limits of streams; a datagram that finds no room on this machine is lost, and counted), -EAFNOSUPPORT (no such socket), -EMFILE, -ECANCELED (the hook said no). What fails later is told to on_fail handlers.
+ * -ENOBUFS (queue limits of streams; a datagram that finds no room on this machine is lost, and counted), -EAFNOSUPPORT (no such socket), -EMFILE, -EMLINK (tcp_max_connections), -ECANCELED (the hook said no). What fails later is told to on_fail handlers.
  */
 MUST_CHECK int tx_send(const struct tx_dest *dest, const struct iovec *iov, unsigned n_iov);
 MUST_CHECK int tx_send_bytes(const struct tx_dest *dest, const void *p, size_t n);

@@ -11,6 +11,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "core/transport/conn_index.h"
@@ -424,6 +425,73 @@ START_TEST(limits)
 	fd[5] = peer_connect(&here);
 	RUN_UNTIL(conn_count() == 3);
 	for (unsigned i = 1; i < 6; i++)
+		(void)close(fd[i]);
+	RUN_UNTIL(conn_count() == 0);
+}
+END_TEST
+
+static void descriptors(unsigned limit)
+{
+	struct rlimit lim;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &lim), 0);
+	lim.rlim_cur = limit ? limit : lim.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &lim), 0);
+}
+
+static unsigned n_turns;
+
+static void count_turn(void *arg)
+{
+	(void)arg;
+	n_turns++;
+}
+
+/* One more peer, on a socket that was made while there were descriptors. */
+static void comes(int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = net_addr_to_sockaddr(&here, &sa);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, n), 0);
+}
+
+/* Who comes when the descriptors are used up is let in and shown out. When not even that is possible the worker does not spin, and later all is as before. */
+START_TEST(out_of_descriptors)
+{
+	struct net_addr any_port = at("127.0.0.1", 0);
+	int fd[4], next;
+	char c;
+
+	begin();
+	for (unsigned i = 0; i < ARRAY_LEN(fd); i++)
+		fd[i] = peer_socket(SOCK_STREAM, &any_port);
+	next = dup(fd[0]);
+	(void)close(next);
+	ck_assert_int_eq(loop_on_turn(loop, count_turn, NULL), 0);
+
+	descriptors((unsigned)next);
+	for (unsigned i = 0; i < 2; i++) {
+		comes(fd[i]);
+		ck_assert_int_eq(wait_recv(fd[i], &c, 1), 0);
+	}
+	ck_assert_int_eq(shm_counter_read(tcnt.local_reject), 2);
+
+	descriptors(3); /* below what is open: the spare one is lost */
+	comes(fd[2]);
+	n_turns = 0;
+	run_ms(300);
+	ck_assert_uint_lt(n_turns, 100);
+	descriptors(0);
+	RUN_UNTIL(conn_count() == 1);
+	run_ms(300); /* there is a spare one again */
+
+	next = dup(fd[0]);
+	(void)close(next);
+	descriptors((unsigned)next);
+	comes(fd[3]);
+	ck_assert_int_eq(wait_recv(fd[3], &c, 1), 0);
+	for (unsigned i = 0; i < ARRAY_LEN(fd); i++)
 		(void)close(fd[i]);
 	RUN_UNTIL(conn_count() == 0);
 }
@@ -999,6 +1067,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, slow_reader);
 	tcase_add_test(tc, send_timeout);
 	tcase_add_loop_test(tc, limits, 0, 2);
+	tcase_add_test(tc, out_of_descriptors);
 	tcase_add_test(tc, loopback_is_spared);
 	tcase_add_loop_test(tc, one_per_peer, 0, 2);
 	tcase_add_loop_test(tc, per_socket, 0, 2);
