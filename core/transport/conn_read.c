@@ -66,9 +66,13 @@ static void refuse_stream(struct conn *c, struct str bytes, int frame_err, const
 		deafen(c);
 }
 
-/* One answer for each ping that came in one piece, in one piece; who sends more than that at once keeps no connection alive. */
+/*
+ * One answer for each ping that came in one piece, in one piece; who sends more than that at once keeps no connection alive. For one who does not read,
+ * one answer waits at the end of the queue and no more: it weighs fifty times its bytes.
+ */
 static void pong(struct conn *c, unsigned n)
 {
+	const struct conn_wq *last = c->wq ? CONTAINER_OF(c->wq_tail, struct conn_wq, next) : NULL;
 	static const char crlfs[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
 	struct tx_dest dest = { .to = c->peer,
 		                .conn_id = c->id,
@@ -77,6 +81,8 @@ static void pong(struct conn *c, unsigned n)
 		                .flags = TX_NO_CONNECT };
 	struct iovec iov = { (void *)(uintptr_t)crlfs, 2 * n < sizeof(crlfs) - 1 ? 2 * n : sizeof(crlfs) - 1 };
 
+	if (last && last->bytes[0] == '\r') /* no message begins like that */
+		return;
 	if (conns.conf.crlf_ping && !c->dead && conn_write(c, &dest, &iov, 1) < 0)
 		return; /* the connection is gone, or full: then it is not idle either */
 }

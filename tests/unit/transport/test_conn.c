@@ -380,6 +380,41 @@ START_TEST(slow_reader)
 }
 END_TEST
 
+/* Pings of a peer that reads nothing: one answer waits for it, however many it sends. */
+START_TEST(pings_unread)
+{
+	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP, .flags = TX_NO_CONNECT };
+	static const char block[4000] = "x";
+	struct sockaddr_storage sa;
+	int fd, small = 4096;
+	int64_t waits;
+	socklen_t n;
+
+	begin();
+	n = net_addr_to_sockaddr(&here, &sa);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, n), 0);
+	SEND(fd, options_msg, sizeof(options_msg) - 1);
+	RUN_UNTIL(n_got == 1);
+	d.to = last.src;
+	d.conn_id = last.conn_id;
+	for (unsigned i = 0; i < 20000 && conn_queued_bytes() == 0; i++)
+		ck_assert_int_eq(tx_send_bytes(&d, block, sizeof(block)), 0);
+	waits = conn_queued_bytes();
+	ck_assert_int_gt(waits, 0);
+	for (unsigned i = 0; i < 50; i++) {
+		SEND(fd, "\r\n\r\n", 4);
+		run_ms(2);
+	}
+	RUN_UNTIL(conn_queued_bytes() > waits);
+	ck_assert_int_le(conn_queued_bytes(), waits + 16);
+	(void)close(fd);
+	RUN_UNTIL(conn_count() == 0);
+}
+END_TEST
+
 START_TEST(send_timeout)
 {
 	struct tx_dest d = { .listener = 0, .proto = SIP_PROTO_TCP };
@@ -1065,6 +1100,7 @@ Suite *test_suite(void)
 	tcase_add_test(tc, connect_refused);
 	tcase_add_test(tc, reuse_port);
 	tcase_add_test(tc, slow_reader);
+	tcase_add_test(tc, pings_unread);
 	tcase_add_test(tc, send_timeout);
 	tcase_add_loop_test(tc, limits, 0, 2);
 	tcase_add_test(tc, out_of_descriptors);
