@@ -19,6 +19,7 @@
 #include "core/db/db_priv.h"
 
 #define DRIVERS_MAX 8
+#define PROBED_MAX 16u /* databases that db_probe_again() knows */
 #define QUEUE_MAX 10000u       /* queries of one handle that the driver has not answered, told off or not */
 #define DEADLINE_CHECK_MS 20u  /* how exactly deadlines are kept */
 
@@ -47,6 +48,8 @@ static struct {
 	const struct db_driver *driver[DRIVERS_MAX];
 	unsigned n_drivers;
 	struct db *handles;
+	struct str probed[PROBED_MAX]; /* heap, for ever */
+	unsigned n_probed;
 	struct db_conf conf;
 } g = { .conf = { .version_table = { "version", 7 } } };
 
@@ -86,12 +89,37 @@ static int driver_find(struct str url, const struct db_driver **ret_driver, stru
 	return diag_err(reterr, -ENOENT, 0, "database URL \"%.*s\": module db_%.*s is not loaded", STR_FMT(shown), STR_FMT(scheme));
 }
 
+static void remember(struct str url)
+{
+	unsigned i = 0;
+
+	while (i < g.n_probed && !str_eq(g.probed[i], url))
+		i++;
+	if (i < g.n_probed || i == PROBED_MAX)
+		return;
+	g.probed[i] = str_heap_dup(url);
+	g.n_probed += g.probed[i].s != NULL;
+}
+
 int db_probe(struct str url, struct diag *reterr)
 {
 	const struct db_driver *driver;
 	int err = driver_find(url, &driver, reterr);
 
-	return err < 0 ? err : driver->probe(url, reterr);
+	if (err == 0)
+		err = driver->probe(url, reterr);
+	if (err == 0)
+		remember(url);
+	return err;
+}
+
+int db_probe_again(struct diag *reterr)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < g.n_probed && err == 0; i++)
+		err = db_probe(g.probed[i], reterr);
+	return err;
 }
 
 int db_sql_time(struct strbuf *out, struct str url, struct str table, struct str column)

@@ -56,6 +56,8 @@ MUST_CHECK int db_driver_register(const struct db_driver *driver);
 
 /* Start-up: does the URL name a loaded driver and a database that opens? -ENOENT "module db_xyz not found", ... */
 MUST_CHECK int db_probe(struct str url, struct diag *reterr);
+/* The same of all that did then: for a process that has another user, or another root, since. */
+MUST_CHECK int db_probe_again(struct diag *reterr);
 /* Row of table `version` (version_table); compares. Returns 0, -EPROTO with "invalid version X for table T found, expected Y ...". */
 MUST_CHECK int db_table_version_check(struct str url, struct str table, int expected, struct diag *reterr);
 /* Start-up only: blocks. */

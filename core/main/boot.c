@@ -25,6 +25,7 @@
 #include "core/base/log.h"
 #include "core/base/log_ring.h"
 #include "core/base/num.h"
+#include "core/db/db.h"
 #include "core/event/doorbell.h"
 #include "core/main/core_cmds.h"
 #include "core/main/generation.h"
@@ -451,6 +452,16 @@ static int step_privileges(struct diag *reterr)
 	return 0;
 }
 
+/* Modules opened them as who started the server; who serves must be able to. */
+static int step_databases(struct diag *reterr)
+{
+	const struct main_conf *c = &boot.conf;
+	struct diag why = { 0 };
+	int err = c->user.n || c->group.n || c->chroot.n ? db_probe_again(&why) : 0;
+
+	return err < 0 ? diag_err(reterr, err, 0, "as user %u, group %u: %s (user and group need the file and its folder)", (unsigned)getuid(), (unsigned)getgid(), why.text) : 0;
+}
+
 /* What each process asks for itself; a system that refuses is no reason not to serve. */
 static void process_claims(void)
 {
@@ -581,6 +592,7 @@ static const struct step {
 	{ "limits",                    step_limits,       NULL,                true },
 	{ "opening sockets",           step_sockets,      net_listeners_close, true },
 	{ "privileges",                step_privileges,   NULL,                true },
+	{ "databases",                 step_databases,    NULL,                true },
 	{ "generations",               step_generation,   NULL,                true },
 	{ "processes",                 step_processes,    log_rings_free,               true },
 	/* clang-format on */
