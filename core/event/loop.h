@@ -29,8 +29,8 @@ typedef void loop_work_done_fn(void *arg, bool ending);
 
 /* Ignores SIGPIPE in this process. Returns 0; -ENOMEM, -EMFILE ... */
 MUST_CHECK int loop_new(struct loop **ret_loop);
-/* Closes what is still registered (and with it, what _add() returned); waits for work that a thread has begun. */
-/* The signals that it watched are ignored afterwards: who is told to end twice ends once, and in order. */
+/* Closes what is still registered (and with it, what _add() returned); waits for work that a thread has begun.
+ * The signals that it watched are ignored afterwards: who is told to end twice ends once, and in order. */
 void loop_free(struct loop *loop);
 /* Runs until loop_stop(); what loop_on_turn() registered runs once more after the last event. */
 void loop_run(struct loop *loop);
